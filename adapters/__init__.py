@@ -1,0 +1,14 @@
+"""What speaks to outside firms: one module a firm, each turning its wire protocol into the domain's ports.
+
+    openai          any OpenAI-compatible base URL
+    dashscope       Alibaba Bailian, native protocol
+    demo            a deterministic text engine that needs no network
+    factory         the port for a channel's kind
+    local_servers   OpenAI-compatible servers on this machine's loopback ports
+
+    frames          the rules of every stream: time limits, bounds, finish reason, usage
+    http_guard      the rules of every HTTP exchange: headers out, status, type and size in
+    http_errors     one firm's failure in, one `ProviderError` out
+
+SDKs take one to two seconds of CPU to import, so nothing here imports one before the first call needs it.
+"""

@@ -1,0 +1,1 @@
+"""The words and the grammar of the demo engine: original text, written for this purpose."""

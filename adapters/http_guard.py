@@ -1,0 +1,167 @@
+"""The rules of every HTTP exchange with a provider, kept as hooks under the SDKs, which leave all of them open.
+
+Out: only known headers, and only this channel's key. The SDKs add whatever the process's environment holds
+(`OPENAI_ORG_ID`, `OPENAI_CUSTOM_HEADERS`, another account's key) and a fingerprint of the machine.
+In: a status below 300, no web page or JSON document where a stream is due, no compression (a kilobyte may unfold to a
+gigabyte), UTF-8 only, no event longer than 1 MiB. What breaks a rule raises `HttpFailure`.
+
+Works with httpx and httpx2 alike: dashscope is built on the one, openai on the other.
+"""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import aclosing
+from functools import cache
+from ipaddress import ip_address
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from adapters.http_errors import HttpFailure
+
+EVENT_BYTES_MAX = 1 << 20
+ERROR_BODY_BYTES_MAX = 64 << 10
+CONNECTIONS_MAX = 1_000
+
+_SENT = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "transfer-encoding",
+        "user-agent",
+        "x-dashscope-sse",
+    }
+)
+_NEVER_A_STREAM = frozenset({"text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml"})
+
+
+class Request(Protocol):
+    @property
+    def headers(self) -> MutableMapping[str, str]: ...
+
+
+class Response(Protocol):
+    """What both libraries' responses have in common; `stream` may be replaced before it is read."""
+
+    status_code: int
+    stream: Any
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+Hook = Callable[[Any], Awaitable[None]]
+
+
+def hooks(api_key: str | None, stream_base: type) -> dict[str, list[Hook]]:
+    """`event_hooks` for an async client of either library; `stream_base` is the library's `AsyncByteStream`."""
+
+    async def before(request: Request) -> None:
+        headers = request.headers
+        for name in [name for name in headers if name.lower() not in _SENT]:
+            del headers[name]
+        headers["accept-encoding"] = "identity"
+        headers["user-agent"] = "fabula"
+        headers.pop("authorization", None)
+        if api_key:
+            headers["authorization"] = f"Bearer {api_key}"
+
+    async def after(response: Response) -> None:
+        why = _refusal(response)
+        if why is None:
+            response.stream = _bounded_stream_type(stream_base)(response.stream)
+            return
+        raise HttpFailure(response.status_code, response.headers, await _beginning(response.stream), why)
+
+    return {"request": [before], "response": [after]}
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` stays on this machine: such calls must not be sent through the environment's proxy."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def usable_key(api_key: str | None) -> str | None:
+    """The key without the blanks that pasting brings; None when there is none. ValueError when no header holds it."""
+    key = (api_key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the key holds characters that no HTTP header can carry")
+    return key or None
+
+
+def _refusal(response: Response) -> str | None:
+    if not 200 <= response.status_code < 300:
+        return "not a success"
+    encoding = response.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("", "identity"):
+        return f"compressed with {encoding[:40]}"
+    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return f"{content_type} where a stream was due" if content_type in _NEVER_A_STREAM else None
+
+
+async def _beginning(stream: AsyncIterator[bytes]) -> bytes:
+    """At most the first `ERROR_BODY_BYTES_MAX`; what was read before a break is enough."""
+    body = bytearray()
+    try:
+        async with aclosing(_chunks(stream)) as chunks:
+            async for chunk in chunks:
+                body += chunk
+                if len(body) >= ERROR_BODY_BYTES_MAX:
+                    break
+    except Exception as exc:  # noqa: BLE001 - either library's; the status has already said that the call failed
+        body += f" [{type(exc).__name__}]".encode()
+    return bytes(body[:ERROR_BODY_BYTES_MAX])
+
+
+async def _chunks(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    async for chunk in stream:
+        yield chunk
+
+
+class _BoundedStream:
+    """Passes bytes on, and refuses what the SDKs' decoders take: both buffer an endless event, one mends bad UTF-8."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._event_bytes = 0
+        self._tail = b""
+        self._utf8 = getincrementaldecoder("utf-8")("strict")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            self._check(chunk)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def _check(self, chunk: bytes) -> None:
+        try:
+            self._utf8.decode(chunk)
+        except UnicodeDecodeError:
+            raise HttpFailure(200, {}, b"", "bytes that are no UTF-8") from None
+        # An event ends at an empty line, which two chunks may share.
+        seam = self._tail + chunk
+        end = max(seam.rfind(mark) + len(mark) if mark in seam else 0 for mark in (b"\n\n", b"\r\n\r\n", b"\r\r"))
+        self._event_bytes = len(seam) - end if end else self._event_bytes + len(chunk)
+        self._tail = seam[-3:]
+        if self._event_bytes > EVENT_BYTES_MAX:
+            raise HttpFailure(200, {}, b"", f"an event longer than {EVENT_BYTES_MAX} bytes")
+
+
+@cache
+def _bounded_stream_type(stream_base: type) -> type:
+    # Both libraries insist on their own base class.
+    return type("BoundedStream", (_BoundedStream, stream_base), {})

@@ -1,0 +1,97 @@
+"""What the adapters built on a firm's SDK share: when the SDK is imported, who closes what, which rules apply."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import cache
+from typing import Any
+
+from adapters import http_guard
+from adapters.frames import CHARACTERS_MAX, Frame, events
+from adapters.http_errors import Failures, failure
+from domain.generation.provider import CompletionRequest, ProviderErrorCode, ProviderEvent, ProviderLimits
+
+
+class WireProvider(ABC):
+    """One server, one key. Belongs to the event loop that first streams from it; safe for many calls at once.
+
+    An iteration that may be left early should be wrapped in `contextlib.aclosing`, so that the socket closes then and
+    not when the generator is collected. Cancelling the task that waits for the next event closes it at once.
+    """
+
+    def __init__(
+        self, *, base_url: str, api_key: str | None, limits: ProviderLimits, characters_max: int = CHARACTERS_MAX
+    ) -> None:
+        self._base_url = base_url
+        self._characters_max = characters_max
+        self._api_key = api_key
+        self._limits = limits
+        self._opening = asyncio.Lock()
+        self._http: Any = None
+        self._sdk: Any = None
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
+        failures = Failures(request, self._api_key)
+        try:
+            sdk = await self._opened()
+        except Exception as exc:  # noqa: BLE001 - a missing SDK, a key that no header can hold
+            raise failures.explain(exc, opened=False) from None
+        frames = self._frames(sdk, request)
+        bounded = events(frames, self._limits, failures, characters_max=self._characters_max)
+        async with aclosing(bounded) as stream:
+            async for event in stream:
+                yield event
+
+    async def aclose(self) -> None:
+        """Idempotent. Calls under way end as failures."""
+        if self._http is not None:
+            await self._http.aclose()
+
+    @abstractmethod
+    def _connect(self, api_key: str | None) -> tuple[Any, Any]:
+        """(HTTP client, SDK client). Runs in a thread and may import what it likes; opens no connection."""
+
+    @abstractmethod
+    def _frames(self, sdk: Any, request: CompletionRequest) -> AsyncGenerator[Frame, None]:
+        """One call's frames, the first of them as soon as the provider has accepted it. Closes its socket when left."""
+
+    async def _opened(self) -> Any:
+        """The SDK's client, made on the first call and off the loop: importing an SDK takes seconds of CPU."""
+        async with self._opening:
+            if self._sdk is None:
+                try:
+                    key = http_guard.usable_key(self._api_key)
+                except ValueError as exc:
+                    raise failure(ProviderErrorCode.AUTHENTICATION, detail=str(exc)) from None
+                self._http, self._sdk = await asyncio.to_thread(self._connect, key)
+        return self._sdk
+
+    def _http_options(self, httpx: Any, api_key: str | None) -> dict[str, Any]:
+        """Arguments for an `AsyncClient` of `httpx` or `httpx2`. Its timeouts are a second net under `frames`."""
+        limits = self._limits
+        trust_env = not http_guard.is_loopback(self._base_url)
+        # Neither an address without TLS nor a proxy, and no redirect is followed: the certificates, which take 50 to
+        # 200 ms of CPU to load, would never be asked for.
+        plain = not trust_env and self._base_url.startswith("http://")
+        return {
+            "timeout": httpx.Timeout(
+                connect=limits.connect_s,
+                pool=limits.connect_s,
+                write=limits.idle_s,
+                read=max(limits.first_token_s, limits.idle_s) + 1,
+            ),
+            "limits": httpx.Limits(max_connections=http_guard.CONNECTIONS_MAX, max_keepalive_connections=20),
+            "follow_redirects": False,
+            "trust_env": trust_env,
+            "verify": False if plain else _tls_context(httpx, trust_env),
+            "event_hooks": http_guard.hooks(api_key, httpx.AsyncByteStream),
+        }
+
+
+@cache
+def _tls_context(httpx: Any, trust_env: bool) -> Any:
+    """One for all providers of a library: it holds certificates, and nothing of any channel."""
+    return httpx.create_ssl_context(trust_env=trust_env)

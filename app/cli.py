@@ -1,0 +1,108 @@
+"""`python -m app COMMAND`: what can be run, and what each needs to be told.
+
+A command's module is imported only when it is the one to run, so that `--help` answers at once. It has
+`main(settings, args) -> int`, the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+_EXIT_USAGE: Final = 2
+_DATABASE: Final = ("database_app_url", "DATABASE_APP_URL, or DATABASE_URL and FABULA_APP_PASSWORD")
+_REDIS: Final = ("redis_url", "REDIS_URL")
+_SECRET: Final = ("secret", "FABULA_SECRET")
+_RELAY: Final = ("database_relay_url", "DATABASE_RELAY_URL, or DATABASE_URL and FABULA_RELAY_PASSWORD")
+_MIGRATOR: Final = ("database_url", "DATABASE_URL")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word of the command line. `needs` pairs a field of Settings with the variables that give it."""
+
+    module: str
+    help: str
+    needs: tuple[tuple[str, str], ...] = ()
+    arguments: Callable[[argparse.ArgumentParser], None] = lambda _parser: None
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:  # the last TCP port
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return number
+
+
+def _up_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_port, metavar="N", help="port of the API, 0 for any free one (default 8000)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where everything is kept (default .fabula)")
+    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="written when all is ready (DIR/ready.json)")
+    parser.add_argument("--workers", type=_at_least_one, default=1, metavar="N", help="worker processes (default 1)")
+    parser.add_argument("--no-demo", dest="demo", action="store_false", help="make no demo tenant")
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one line of JSON instead of text")
+
+
+def _schema_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="fail when graphql_schema.graphql differs")
+
+
+COMMANDS: Final = {
+    "up": Command("app.supervisor", "run everything on this machine", arguments=_up_arguments),
+    "serve": Command("app.serve", "run the API", (_DATABASE, _REDIS, _SECRET)),
+    "worker": Command("app.work", "run jobs", (_DATABASE, _REDIS, _SECRET)),
+    "relay": Command("app.relay", "send the outbox, sweep, run schedules", (_DATABASE, _RELAY, _REDIS)),
+    "migrate": Command("app.migrate", "bring the database up to date", (_MIGRATOR,)),
+    "schema": Command("app.printer", "print the GraphQL schema", arguments=_schema_arguments),
+    "check": Command("app.check", "check settings and the servers they name", (_DATABASE, _REDIS)),
+    "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="python -m app", description="Fabula: a GraphQL backend for long-form writing.")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        command.arguments(commands.add_parser(name, help=command.help, description=command.help.capitalize() + "."))
+    return top
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code."""
+    args = parser().parse_args(arguments)
+    from app.settings import Settings, SettingsError  # most of a second that --help does without
+
+    try:
+        settings = Settings.read()
+    except SettingsError as error:
+        print(f"fabula: the environment cannot be used\n{error}", file=sys.stderr)
+        return _EXIT_USAGE
+    command = COMMANDS[args.command]
+    if missing := _missing(settings, command):
+        print(f"fabula: {args.command} needs {missing}; `python -m app up` sets all of it by itself", file=sys.stderr)
+        return _EXIT_USAGE
+    code: int = importlib.import_module(command.module).main(settings, args)
+    return code
+
+
+def _missing(settings: Settings, command: Command) -> str:
+    return "; ".join(variables for field, variables in command.needs if not len(getattr(settings, field)))

@@ -1,0 +1,60 @@
+"""What of an error a client may see. Everything unforeseen is masked and logged under the request's id."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from graphql import GraphQLError
+
+from domain.errors import Rejected, Unauthenticated
+
+logger = logging.getLogger("fabula.graphql")
+
+MASKED = "Internal error"
+
+
+class RequestRefused(Exception):
+    """A request that is not executed. `status` is HTTP's; a code may be one of HTTP's names, too."""
+
+    def __init__(self, code: str, message: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.headers = headers or {}
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        return {"errors": [formatted(self.message, self.code, request_id)]}
+
+
+def formatted(message: str, code: str, request_id: str, **more: Any) -> dict[str, Any]:
+    return {"message": message, **more, "extensions": {"code": code, "requestId": request_id}}
+
+
+def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
+    """An error of execution as a client sees it."""
+    place: dict[str, Any] = {}
+    if error.locations:
+        place["locations"] = [location.formatted for location in error.locations]
+    if error.path is not None:
+        place["path"] = error.path
+    match cause(error):
+        case Rejected() as refusal:
+            return formatted(refusal.message, refusal.code, request_id, **place)
+        case Unauthenticated() as refusal:
+            code = "TOKEN_EXPIRED" if refusal.expired else "UNAUTHENTICATED"
+            return formatted(refusal.message, code, request_id, **place)
+        case None:
+            return formatted(error.message, "BAD_USER_INPUT", request_id, **place)
+        case unforeseen:
+            logger.error("%s", unforeseen, exc_info=unforeseen, extra={"request_id": request_id})
+            return formatted(MASKED, "INTERNAL_ERROR", request_id, **place)
+
+
+def cause(error: GraphQLError) -> BaseException | None:
+    """The exception behind a GraphQLError; None when GraphQL itself refused the client's input."""
+    original: BaseException | None = error.original_error
+    while isinstance(original, GraphQLError):
+        original = original.original_error
+    return original

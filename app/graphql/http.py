@@ -1,0 +1,161 @@
+"""GraphQL over HTTP: POST with JSON, answered as JSON or, for streams, as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+from graphql import OperationType
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+
+from app.graphql.engine import Engine, Prepared, read_request
+from app.graphql.errors import RequestRefused
+from app.graphql.ws import Authenticate, NewContext
+from app.settings import Limits
+from domain.errors import Forbidden, Unauthenticated
+from domain.ids import new_id
+from schema.context import Context
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
+SSE_PING_S = 12.0
+
+
+class HttpEndpoint:
+    def __init__(self, engine: Engine, authenticate: Authenticate, new_context: NewContext, limits: Limits) -> None:
+        self._engine = engine
+        self._authenticate = authenticate
+        self._new_context = new_context
+        self._limits = limits
+
+    async def __call__(self, request: Request) -> Response:
+        request_id = new_id().hex
+        media_type = JSON
+        try:
+            media_type = accepted(request.headers.get("accept"))
+            return await self._answer(request, request_id, media_type)
+        except RequestRefused as refusal:
+            if media_type == EVENT_STREAM:
+                media_type = JSON
+            return reply(refusal.body(request_id), refusal.status, media_type, request_id, refusal.headers)
+
+    async def _answer(self, request: Request, request_id: str, media_type: str) -> Response:
+        asked = read_request(await self._body(request))
+        context = await self._context(request, request_id)
+        prepared = self._engine.prepare(asked, request_id)
+        if not isinstance(prepared, Prepared):
+            # As application/json, an answer to a well-formed request is 200 even when GraphQL refuses it.
+            status = 200 if media_type == JSON else 400
+            return reply(prepared, status, JSON if media_type == EVENT_STREAM else media_type, request_id)
+        if media_type == EVENT_STREAM:
+            events = sse(self._results(prepared, context))
+            return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(request_id))
+        if prepared.kind is OperationType.SUBSCRIPTION:
+            message = f"Subscribe over WebSocket, or with `Accept: {EVENT_STREAM}`."
+            raise RequestRefused("NOT_ACCEPTABLE", message, 406)
+        result = await self._engine.run(prepared, context)
+        status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
+        return reply(result, status, media_type, request_id)
+
+    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
+        if prepared.kind is OperationType.SUBSCRIPTION:
+            async for result in self._engine.stream(prepared, context):
+                yield result
+        else:
+            yield await self._engine.run(prepared, context)
+
+    async def _context(self, request: Request, request_id: str) -> Context:
+        headers = request.headers
+        try:
+            actor = await self._authenticate(headers.get("authorization"), headers.get("x-tenant"))
+        except Unauthenticated as error:
+            code = "TOKEN_EXPIRED" if error.expired else "UNAUTHENTICATED"
+            raise RequestRefused(code, error.message, 401, {"www-authenticate": "Bearer"}) from None
+        except Forbidden as error:
+            raise RequestRefused("FORBIDDEN", error.message, 403) from None
+        return self._new_context(actor, request_id, request.client.host if request.client else "")
+
+    async def _body(self, request: Request) -> Any:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            raise RequestRefused("UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}.", 415)
+        limit = self._limits.body_bytes_max
+        raw = bytearray()
+        try:
+            async for part in request.stream():
+                raw += part
+                if len(raw) > limit:
+                    raise RequestRefused("PAYLOAD_TOO_LARGE", f"At most {limit:,} bytes.", 413, {"connection": "close"})
+        except ClientDisconnect:
+            raise RequestRefused("BAD_REQUEST", "The request was not sent to its end.") from None
+        try:
+            return orjson.loads(bytes(raw))
+        except orjson.JSONDecodeError:
+            raise RequestRefused("BAD_REQUEST", "The body is not JSON.") from None
+
+
+def accepted(accept: str | None) -> str:
+    """The best media type that a client accepts. Raises RequestRefused when it wants none of ours."""
+    if not accept:
+        return JSON
+    asked = [part.partition(";") for part in accept.lower().split(",")]
+    ranked = sorted(asked, key=lambda part: -_quality(part[2]))
+    for name, _, _ in ranked:
+        match name.strip():
+            case "application/graphql-response+json" | "application/json" | "text/event-stream" as exact:
+                return exact
+            case "*/*" | "application/*":
+                return JSON
+    raise RequestRefused("NOT_ACCEPTABLE", f"Answers are {GRAPHQL_JSON}, {JSON} or {EVENT_STREAM}.", 406)
+
+
+def _quality(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name == "q":
+            with contextlib.suppress(ValueError):
+                return float(value)
+    return 1.0
+
+
+def reply(
+    body: dict[str, Any], status: int, media_type: str, request_id: str, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(
+        orjson.dumps(body, default=str),
+        status,
+        {"content-type": f"{media_type}; charset=utf-8", "x-request-id": request_id, **(headers or {})},
+    )
+
+
+def _sse_headers(request_id: str) -> dict[str, str]:
+    return {"cache-control": "no-cache", "x-accel-buffering": "no", "x-request-id": request_id}
+
+
+async def sse(results: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+    """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`."""
+    iterator = results.__aiter__()
+    pending: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(anext(iterator))
+    try:
+        yield b":\n\n"
+        while True:
+            done, _ = await asyncio.wait({pending}, timeout=SSE_PING_S)
+            if not done:
+                yield b":\n\n"
+                continue
+            try:
+                result = pending.result()
+            except StopAsyncIteration:
+                break
+            yield b"event: next\ndata: " + orjson.dumps(result, default=str) + b"\n\n"
+            pending = asyncio.ensure_future(anext(iterator))
+        yield b"event: complete\ndata:\n\n"
+    finally:
+        pending.cancel()
+        await asyncio.gather(pending, return_exceptions=True)
+        with contextlib.suppress(RuntimeError):
+            await results.aclose()  # type: ignore[attr-defined]

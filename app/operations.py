@@ -1,0 +1,79 @@
+"""What operators ask: alive, ready, which version, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from app.origins import LOOPBACK
+from app.settings import Settings
+from app.wiring import Api
+
+CHECK_S = 2.0
+_TREE = Path(__file__).resolve().parent.parent
+
+
+def version() -> str:
+    return str(tomllib.loads((_TREE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
+
+
+def add_routes(app: FastAPI, settings: Settings, api: Api) -> None:
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        checks = await readiness(api)
+        ready = all(one["ok"] for one in checks.values())
+        return _json({"ready": ready, "checks": checks}, 200 if ready else 503)
+
+    async def show_version(_request: Request) -> Response:
+        return _json({"version": version()}, 200)
+
+    async def metrics(request: Request) -> Response:
+        if request.client is None or request.client.host not in LOOPBACK:
+            return PlainTextResponse("Metrics are for this machine.\n", 403)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    for path, handler in (
+        ("/healthz", healthz), ("/readyz", readyz), ("/version", show_version), ("/metrics", metrics),
+    ):  # fmt: skip
+        app.add_route(path, handler, methods=["GET"])
+
+
+def _json(body: dict[str, Any], status: int) -> Response:
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+async def readiness(api: Api) -> dict[str, dict[str, Any]]:
+    """Each dependency by name. Search that must do without its index is worth a word, not a refusal."""
+    names = ("postgres", "redis")
+    results = await asyncio.gather(_checked(api.database.ping()), _checked(api.redis.ping()))
+    checks = dict(zip(names, results, strict=True))
+    if checks["postgres"]["ok"]:
+        checks["search"] = {"ok": True, "indexed": await _search_is_indexed(api)}
+    return checks
+
+
+async def _checked(check: Any) -> dict[str, Any]:
+    try:
+        async with asyncio.timeout(CHECK_S):
+            await check
+    except Exception as error:
+        return {"ok": False, "error": type(error).__name__}
+    return {"ok": True}
+
+
+async def _search_is_indexed(api: Api) -> bool:
+    rows = await api.database.platform_rows(
+        text("select proleakproof from pg_proc where oid = 'pg_catalog.ts_match_vq(tsvector, tsquery)'::regprocedure")
+    )
+    return bool(rows[0].proleakproof)

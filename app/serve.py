@@ -1,0 +1,102 @@
+"""The API process."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from app import operations, telemetry, ui
+from app.graphql.engine import Engine
+from app.graphql.http import HttpEndpoint
+from app.graphql.ws import Socket
+from app.origins import OriginGuard
+from app.settings import Settings
+from app.wiring import Api, build_api
+from domain.accounts import Actor
+from resolvers.reads import TenantReads
+from resolvers.root import build_schema
+from schema.context import Context
+
+SHUTDOWN_S = 3
+SOCKET_FAREWELL_S = 2
+
+
+def create_app(settings: Settings, api: Api) -> FastAPI:
+    """The whole HTTP surface over one process's services."""
+    engine = Engine(build_schema(), settings.limits)
+    sockets: set[Socket] = set()
+
+    def new_context(actor: Actor | None, request_id: str, client: str) -> Context:
+        reads = TenantReads(api.database, api.services.events, actor)
+        return Context(actor, reads, api.services, request_id, client)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await api.hub.start()
+        gc.freeze()
+        yield
+        await api.close()
+
+    app = FastAPI(title="Fabula", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
+    http = HttpEndpoint(engine, api.authenticator.authenticate, new_context, settings.limits)
+
+    async def graphql(request: Request) -> Response:
+        return await http(request)
+
+    async def graphql_ws(ws: WebSocket) -> None:
+        socket = Socket(ws, engine, api.authenticator.authenticate, new_context, settings.limits)
+        sockets.add(socket)
+        try:
+            await socket.serve()
+        finally:
+            sockets.discard(socket)
+
+    app.state.sockets = sockets
+    app.add_route("/graphql", graphql, methods=["POST"])
+    app.add_api_websocket_route("/graphql", graphql_ws)
+    operations.add_routes(app, settings, api)
+    ui.add_routes(app, settings)
+    app.add_middleware(OriginGuard, allowed=settings.allowed_origins, any_loopback=settings.dev)
+    return app
+
+
+class Server(uvicorn.Server):
+    """Tells WebSocket clients to connect again before it closes."""
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        open_sockets = list(getattr(getattr(self.config.app, "state", None), "sockets", ()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SOCKET_FAREWELL_S):
+                await asyncio.gather(*(one.restart() for one in open_sockets), return_exceptions=True)
+        await super().shutdown(sockets)  # type: ignore[arg-type]
+
+
+def main(settings: Settings, args: argparse.Namespace) -> int:
+    telemetry.configure("api", log_level=settings.log_level, otlp=settings.otlp)
+    app = create_app(settings, build_api(settings))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        ws="websockets-sansio",
+        ws_max_size=settings.limits.ws_message_bytes_max,
+        ws_ping_interval=settings.limits.ws_ping_interval_s,
+        ws_ping_timeout=2 * settings.limits.ws_ping_interval_s,
+        ws_per_message_deflate=False,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = Server(config)
+    server.run()
+    return 0 if server.started else 1

@@ -1,0 +1,203 @@
+"""What the environment says, read once.
+
+This module alone reads `os.environ`; everything else is handed the narrow value it needs.
+
+    SettingsError    a variable has a value that cannot be used; the message names it and never shows the value
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+APP_ROLE: Final = "fabula_app"
+RELAY_ROLE: Final = "fabula_relay"
+_SECRET_CHARACTERS_MIN: Final = 32
+_POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
+_REDIS_SCHEMES: Final = ("redis", "rediss")
+_CONFIG: Final = SettingsConfigDict(
+    env_prefix="FABULA_",
+    env_ignore_empty=True,
+    extra="ignore",
+    frozen=True,
+    hide_input_in_errors=True,
+    validate_by_name=True,
+    validate_by_alias=True,
+)
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the text names each variable at fault, one a line."""
+
+
+class Limits(BaseSettings):
+    """What one client may ask of HTTP and WebSocket (API, "Limits")."""
+
+    model_config = _CONFIG
+
+    body_bytes_max: int = Field(default=1024 * 1024, gt=0)
+    ws_message_bytes_max: int = Field(default=64 * 1024, gt=0)
+    ws_init_timeout_s: float = Field(default=5.0, gt=0)
+    ws_ping_interval_s: float = Field(default=15.0, gt=0)
+    query_depth_max: int = Field(default=15, gt=0)
+    query_tokens_max: int = Field(default=1000, gt=0)
+    query_aliases_max: int = Field(default=15, gt=0)
+    query_directives_max: int = Field(default=5, gt=0)
+    query_timeout_s: float = Field(default=10.0, gt=0)
+    mutation_timeout_s: float = Field(default=30.0, gt=0)
+    connection_subscriptions_max: int = Field(default=50, gt=0)
+    user_subscriptions_max: int = Field(default=200, gt=0)
+    user_connections_max: int = Field(default=20, gt=0)
+    subscription_queue_max: int = Field(default=256, gt=0)
+
+
+def _limits() -> Limits:
+    return Limits()
+
+
+def role_url(url: SecretStr, role: str, password: SecretStr) -> SecretStr:
+    """The same server and database, entered as another role; empty when there is no URL or no password."""
+    if not len(url) or not len(password):
+        return SecretStr("")
+    parts = urlsplit(url.get_secret_value())
+    place = parts.netloc.rpartition("@")[2]
+    login = f"{role}:{quote(password.get_secret_value(), safe='')}"
+    return SecretStr(urlunsplit(parts._replace(netloc=f"{login}@{place}")))
+
+
+def _app_url(known: Mapping[str, Any]) -> SecretStr:
+    return role_url(known["database_url"], APP_ROLE, known["app_password"])
+
+
+def _relay_url(known: Mapping[str, Any]) -> SecretStr:
+    return role_url(known["database_url"], RELAY_ROLE, known["relay_password"])
+
+
+def _broker_url(known: Mapping[str, Any]) -> SecretStr:
+    """Dramatiq's maintenance runs KEYS, so the broker has a database of its own."""
+    url: SecretStr = known["redis_url"]
+    if not len(url):
+        return url
+    return SecretStr(urlunsplit(urlsplit(url.get_secret_value())._replace(path="/1")))
+
+
+class Settings(BaseSettings):
+    """Everything the environment decides. An empty URL or secret means that it was not given.
+
+    Database URLs read `postgresql://role:password@host:port/database`, whatever driver suffix was given.
+    """
+
+    model_config = _CONFIG
+
+    app_password: SecretStr = SecretStr("")
+    relay_password: SecretStr = SecretStr("")
+    database_url: SecretStr = Field(default=SecretStr(""), validation_alias="DATABASE_URL")
+    database_app_url: SecretStr = Field(default_factory=_app_url, validation_alias="DATABASE_APP_URL")
+    database_relay_url: SecretStr = Field(default_factory=_relay_url, validation_alias="DATABASE_RELAY_URL")
+    redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="REDIS_URL")
+    broker_url: SecretStr = Field(default_factory=_broker_url, validation_alias="BROKER_URL")
+
+    secret: SecretStr = SecretStr("")
+    data_dir: Path = Path(".fabula")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65_535)
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    dev: bool = False
+    log_level: LogLevel = "INFO"
+
+    lease_s: float = Field(default=5.0, gt=0)
+    worker_threads: int = Field(default=32, gt=0)
+    tenant_concurrency: int = Field(default=16, gt=0)
+    starting_credit_micros: int = Field(default=5_000_000, ge=0)
+    demo_delay_s: float = Field(default=0.02, ge=0)
+    otlp: bool = Field(default=False)
+
+    provider_base_url: str = Field(default="", validation_alias="FABULA_OPENAI_BASE_URL")
+    provider_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="FABULA_OPENAI_API_KEY")
+    provider_model: str = Field(default="", validation_alias="FABULA_OPENAI_MODEL")
+    openai_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="OPENAI_API_KEY")
+    dashscope_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="DASHSCOPE_API_KEY")
+
+    limits: Limits = Field(default_factory=_limits)
+
+    @field_validator("database_url", "database_app_url", "database_relay_url")
+    @classmethod
+    def _as_postgresql(cls, value: SecretStr) -> SecretStr:
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if separator and scheme in _POSTGRES_SCHEMES:
+            return SecretStr(f"postgresql://{rest}")
+        if not value.get_secret_value():
+            return value
+        raise ValueError("must be a URL like postgresql://role:password@host:5432/database")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _as_redis(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in _REDIS_SCHEMES:
+            raise ValueError("must be a URL like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value) < _SECRET_CHARACTERS_MIN:
+            raise ValueError(f"must have at least {_SECRET_CHARACTERS_MIN} characters")
+        return value
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the environment. Raises SettingsError."""
+        try:
+            return cls()
+        except ValidationError as error:
+            at_fault = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+            lines = [f"{_variable(cls, one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in at_fault]
+            raise SettingsError("\n".join(lines)) from None
+
+    def as_variables(self) -> dict[str, str]:
+        """What a child process must find in its environment to see the same servers and secrets."""
+        return {
+            "DATABASE_URL": self.database_url.get_secret_value(),
+            "DATABASE_APP_URL": self.database_app_url.get_secret_value(),
+            "DATABASE_RELAY_URL": self.database_relay_url.get_secret_value(),
+            "REDIS_URL": self.redis_url.get_secret_value(),
+            "BROKER_URL": self.broker_url.get_secret_value(),
+            "FABULA_APP_PASSWORD": self.app_password.get_secret_value(),
+            "FABULA_RELAY_PASSWORD": self.relay_password.get_secret_value(),
+            "FABULA_SECRET": self.secret.get_secret_value(),
+            "FABULA_DATA_DIR": str(self.data_dir),
+            "FABULA_HOST": self.host,
+            "FABULA_PORT": str(self.port),
+            "FABULA_DEV": "1" if self.dev else "0",
+        }
+
+
+def _variable(model: type[BaseSettings], location: tuple[int | str, ...]) -> str:
+    """The environment variable behind the location of a pydantic error."""
+    name = str(location[0])
+    if name not in model.model_fields:
+        return name
+    return str(model.model_fields[name].validation_alias or f"FABULA_{name.upper()}")
+
+
+def environment_with(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a child process: ours with some variables changed."""
+    return {**os.environ, **changes}

@@ -1,0 +1,84 @@
+"""The built web pages: the Studio at `/`, GraphiQL at `/graphiql`. Built assets are not in the repository."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app.settings import Settings
+
+_FRONTEND = Path(__file__).resolve().parent.parent / "frontend_codegen"
+IMMUTABLE = "public, max-age=31536000, immutable"
+CSP = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "worker-src 'self' blob:; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'self'"
+)
+_HEADERS = {
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+_MISSING = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Fabula</title>
+<body style="font: 16px/1.6 system-ui; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
+<h1>Fabula is running</h1>
+<p>This page has not been built. With Node 20.19 or newer, run <code>make ui</code> and reload.</p>
+<p>The API is at <code>/graphql</code>.</p>
+"""
+
+
+class BuiltPages(StaticFiles):
+    """Static files with deep links, build-time compression, and caching by name."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            response = await self._best(path, scope)
+        except HTTPException as error:
+            if error.status_code != 404 or Path(path).suffix:
+                raise
+            path = "index.html"  # a deep link of the single-page app
+            response = await self._best(path, scope)
+        response.headers["cache-control"] = IMMUTABLE if path.startswith("assets/") else "no-cache"
+        response.headers["vary"] = "accept-encoding"
+        response.headers.update(_HEADERS)
+        return response
+
+    async def _best(self, path: str, scope: Scope) -> Response:
+        wanted = Request(scope).headers.get("accept-encoding", "")
+        for encoding, suffix in (("br", ".br"), ("gzip", ".gz")):
+            if encoding in wanted and (found := self.lookup_path(path + suffix))[1] is not None:
+                response = FileResponse(found[0], stat_result=found[1])
+                response.headers["content-type"] = mimetypes.guess_type(path)[0] or "application/octet-stream"
+                response.headers["content-encoding"] = encoding
+                return response
+        return await super().get_response(path, scope)
+
+
+def add_routes(app: FastAPI, settings: Settings) -> None:
+    if settings.dev:
+        login = settings.data_dir / "demo.json"
+
+        async def demo_login(_request: Request) -> Response:
+            return FileResponse(login, headers=_HEADERS) if login.exists() else Response(status_code=404)
+
+        app.add_route("/demo.json", demo_login, methods=["GET"])
+        _add_pages(app, "/graphiql", _FRONTEND / "graphiql" / "dist")
+    _add_pages(app, "/", _FRONTEND / "studio" / "dist")
+
+
+def _add_pages(app: FastAPI, path: str, directory: Path) -> None:
+    if (directory / "index.html").exists():
+        app.router.routes.append(Mount(path, BuiltPages(directory=directory, html=True)))
+    else:
+
+        async def missing(_request: Request) -> Response:
+            return HTMLResponse(_MISSING, headers=_HEADERS)
+
+        app.add_route(path, missing, methods=["GET"])

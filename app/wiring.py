@@ -1,0 +1,106 @@
+"""Ports meet their implementations here, once a process."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from app.auth import Argon2Passwords, Authenticator, TokenCredentials
+from app.channels import provider_factory
+from app.settings import Settings
+from persistence.database import Database, create_engine
+from persistence.jobs.relay import RelayView
+from persistence.streams import OUTAGES, CancelFlags, Hub, StreamLog, connect
+from persistence.unit_of_work import Units
+from resolvers.event_source import EventSource
+from resolvers.services import Services
+from workers.doorbell import DramatiqDoorbell, redis_broker
+from workers.relay import Relay
+from workers.runtime import CancelWatch, Runtime
+
+SIGN_INS_MAX = 60
+SIGN_IN_WINDOW_S = 300
+
+
+@dataclass
+class Api:
+    """What the API process holds open."""
+
+    services: Services
+    authenticator: Authenticator
+    hub: Hub
+    redis: Any
+    database: Database
+
+    async def close(self) -> None:
+        await self.hub.stop()
+        await self.redis.aclose()
+        await self.database.close()
+
+
+class SignInLimit:
+    """So many tries a name in five minutes. Counts in Redis; while that is away, nobody is kept out."""
+
+    def __init__(self, redis: Any) -> None:
+        self._redis = redis
+
+    async def __call__(self, name: str) -> bool:
+        key = f"sign-in:{name}"
+        try:
+            count = int(await self._redis.incr(key))
+            if count == 1:
+                await self._redis.expire(key, SIGN_IN_WINDOW_S)
+        except OUTAGES:
+            return True
+        return count <= SIGN_INS_MAX
+
+
+def build_api(settings: Settings) -> Api:
+    database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-api"))
+    redis = connect(settings.redis_url.get_secret_value())
+    hub = Hub(settings.redis_url.get_secret_value())
+    credentials = TokenCredentials(settings.secret.get_secret_value())
+    authenticator = Authenticator(database, credentials)
+    services = Services(
+        database=database,
+        units=Units(database.engine),
+        events=EventSource(database, hub, authenticator.still_valid),
+        cancels=CancelFlags(redis),
+        doorbell=DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
+        credentials=credentials,
+        passwords=Argon2Passwords(),
+        may_sign_in=SignInLimit(redis),
+        tenant_concurrency=settings.tenant_concurrency,
+        starting_credit_micros=settings.starting_credit_micros,
+    )
+    return Api(services, authenticator, hub, redis, database)
+
+
+def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
+    database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-worker"))
+    redis = connect(settings.redis_url.get_secret_value())
+    runtime = Runtime(
+        worker_id=f"{socket.gethostname()}:{os.getpid()}",
+        lease_s=settings.lease_s,
+        units=Units(database.engine),
+        log=StreamLog(redis),
+        cancels=CancelWatch(CancelFlags(redis)),
+        provider_for=provider_factory(settings),
+    )
+    return runtime, database
+
+
+def build_relay(settings: Settings) -> Relay:
+    app_engine = create_engine(settings.database_app_url.get_secret_value(), pool_size=4, application="fabula-relay")
+    relay_engine = create_engine(
+        settings.database_relay_url.get_secret_value(), pool_size=2, application="fabula-relay"
+    )
+    return Relay(
+        RelayView(relay_engine),
+        Units(app_engine),
+        DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
+        StreamLog(connect(settings.redis_url.get_secret_value())),
+        tenant_concurrency=settings.tenant_concurrency,
+    )

@@ -1,0 +1,109 @@
+"""The worker process: Dramatiq's threads ring, one event loop does the work."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+
+import dramatiq
+from dramatiq.asyncio import get_event_loop_thread
+
+from app import telemetry
+from app.settings import Settings
+from app.wiring import build_runtime
+from domain.ids import JobId, TenantId
+from persistence.database import OUTAGES, Database
+from persistence.jobs.workers import forget_worker, report_worker
+from workers.doorbell import declare_actors, redis_broker
+from workers.generation import run_job
+from workers.runtime import Runtime
+
+POLL_MS = 50
+"""How often an idle worker looks for a message: half of it is added to the time to the first token."""
+REPORT_S = 2.0
+STOP_MS = 6_000
+
+logger = logging.getLogger("fabula.worker")
+
+
+def main(settings: Settings, args: argparse.Namespace) -> int:
+    telemetry.configure("worker", log_level=settings.log_level, otlp=settings.otlp)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    broker = redis_broker(settings.broker_url.get_secret_value())
+    process = WorkerProcess(settings)
+    declare_actors(broker, process.run)
+    dramatiq.set_broker(broker)
+    worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
+    worker.start()
+    process.start()
+    logger.info("worker is ready with %d threads", settings.worker_threads)
+    stop.wait()
+    process.stop()
+    worker.stop(timeout=STOP_MS)
+    return 0
+
+
+class WorkerProcess:
+    """The process's event loop side: runs jobs, watches for cancels, reports that it lives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._runtime: Runtime | None = None
+        self._database: Database | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        loop_thread = get_event_loop_thread()
+        assert loop_thread is not None, "the AsyncIO middleware starts the loop with the worker"
+        loop_thread.run_coroutine(self._start())
+
+    def stop(self) -> None:
+        loop_thread = get_event_loop_thread()
+        if loop_thread is not None:
+            loop_thread.run_coroutine(self._stop())
+
+    async def run(self, tenant_id: TenantId, job_id: JobId) -> None:
+        """Never raises: what a job comes to is in its row, and a message has nothing to add to it."""
+        try:
+            await run_job(await self._ready(), tenant_id, job_id)
+        except Exception:
+            logger.exception("job %s was given up; its lease will expire", job_id, extra={"job": str(job_id)})
+
+    async def _ready(self) -> Runtime:
+        if self._runtime is None:
+            self._runtime, self._database = build_runtime(self._settings)
+        return self._runtime
+
+    async def _start(self) -> None:
+        runtime = await self._ready()
+        self._tasks = [asyncio.create_task(runtime.cancels.run()), asyncio.create_task(self._report_forever())]
+
+    async def _stop(self) -> None:
+        """Ask the running jobs to hand themselves back, and wait until they have."""
+        runtime = await self._ready()
+        runtime.stopping.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_MS / 2_000):
+                while runtime.cancels.busy:
+                    await asyncio.sleep(0.02)
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(*OUTAGES):
+            assert self._database is not None
+            await forget_worker(self._database.engine, runtime.worker_id)
+
+    async def _report_forever(self) -> None:
+        runtime = await self._ready()
+        assert self._database is not None
+        while True:
+            with contextlib.suppress(*OUTAGES):
+                await report_worker(
+                    self._database.engine, runtime.worker_id, self._settings.worker_threads, runtime.cancels.busy
+                )
+            await asyncio.sleep(REPORT_S)

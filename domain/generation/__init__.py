@@ -1,0 +1,1 @@
+"""Generation: context compiler, provider port, generations, attempts and their endings."""

@@ -1,0 +1,124 @@
+"""Generations and their attempts: one request of an author, tried one or more times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from domain.ids import ChannelId, GenerationId, JobId, NodeId, ProjectId, TenantId, VersionId
+from domain.jobs import JobState
+
+
+class GenerationState(StrEnum):
+    QUEUED = "QUEUED"
+    PREPARING = "PREPARING"
+    STREAMING = "STREAMING"
+    CANCELLING = "CANCELLING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+    TRUNCATED = "TRUNCATED"
+    FAILED = "FAILED"
+
+
+JOB_STATE: dict[GenerationState, JobState] = {
+    GenerationState.QUEUED: JobState.QUEUED,
+    GenerationState.PREPARING: JobState.RUNNING,
+    GenerationState.STREAMING: JobState.RUNNING,
+    GenerationState.CANCELLING: JobState.CANCELLING,
+    GenerationState.COMPLETED: JobState.SUCCEEDED,
+    GenerationState.CANCELLED: JobState.CANCELLED,
+    GenerationState.TRUNCATED: JobState.TRUNCATED,
+    GenerationState.FAILED: JobState.FAILED,
+}
+"""The one table between the two state machines."""
+
+
+class AttemptOutcome(StrEnum):
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    TRUNCATED = "TRUNCATED"
+    CANCELLED = "CANCELLED"
+    CUT = "CUT"
+    FAILED = "FAILED"
+    CRASHED = "CRASHED"
+
+
+class TruncationReason(StrEnum):
+    LENGTH = "LENGTH"
+    BUDGET = "BUDGET"
+    CONTENT_FILTER = "CONTENT_FILTER"
+    CUT = "CUT"
+
+
+class ProviderKind(StrEnum):
+    OPENAI_COMPATIBLE = "OPENAI_COMPATIBLE"
+    DASHSCOPE = "DASHSCOPE"
+    DEMO = "DEMO"
+
+
+@dataclass(eq=False)
+class Channel:
+    """A way to a model, offered by the operator to every tenant. `secret_ref` names a secret and never holds it."""
+
+    id: ChannelId
+    name: str
+    provider: str
+    model: str
+    base_url: str | None = None
+    secret_ref: str | None = None
+    context_window: int = 32_768
+    is_default: bool = False
+    enabled: bool = True
+
+
+@dataclass(eq=False)
+class Generation:
+    """`prompt` is the list of compiled messages, `receipt` says what went into them and what was left out."""
+
+    tenant_id: TenantId
+    id: GenerationId
+    job_id: JobId
+    project_id: ProjectId
+    node_id: NodeId
+    instructions: str
+    channel_id: ChannelId
+    channel: str
+    model: str
+    prompt: list[dict[str, str]]
+    receipt: dict[str, Any]
+    max_output_tokens: int
+    target_words: int
+    state: str = GenerationState.QUEUED
+    version_id: VersionId | None = None
+    truncation_reason: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(eq=False)
+class Attempt:
+    """One try. `text` is a checkpoint while it runs and the whole text when it ended; `trace` tells what happened."""
+
+    tenant_id: TenantId
+    generation_id: GenerationId
+    number: int
+    channel: str
+    model: str
+    outcome: str = AttemptOutcome.RUNNING
+    text: str = ""
+    trace: list[str] = field(default_factory=list)
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    usage_source: str | None = None
+    cost_micros: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    started_at: datetime | None = None
+    first_token_at: datetime | None = None
+    ended_at: datetime | None = None

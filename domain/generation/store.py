@@ -1,0 +1,25 @@
+"""What the generation room asks of persistence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from domain.generation.entities import Attempt, Channel, Generation
+from domain.ids import ChannelId, GenerationId, JobId
+
+
+class GenerationStore(Protocol):
+    async def channel(self, channel_id: ChannelId | None) -> Channel | None:
+        """An enabled channel; None asks for the default one."""
+        ...
+
+    async def add(self, row: Generation | Attempt) -> None: ...
+    async def generation(self, generation_id: GenerationId) -> Generation | None: ...
+    async def of_job(self, job_id: JobId) -> Generation | None: ...
+    async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None: ...
+    async def checkpoint(
+        self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None
+    ) -> None:
+        """Keep the text so far. Only under a lease that `beat` has just confirmed in the same unit of work."""
+        ...

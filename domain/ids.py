@@ -1,0 +1,29 @@
+"""Identifiers. Every row's id is a UUIDv7: it sorts by creation time, so keyset pages and indexes stay local."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import NewType
+from uuid import UUID
+
+TenantId = NewType("TenantId", UUID)
+UserId = NewType("UserId", UUID)
+SessionId = NewType("SessionId", UUID)
+ApiTokenId = NewType("ApiTokenId", UUID)
+ProjectId = NewType("ProjectId", UUID)
+NodeId = NewType("NodeId", UUID)
+VersionId = NewType("VersionId", UUID)
+EntryId = NewType("EntryId", UUID)
+RelationId = NewType("RelationId", UUID)
+GenerationId = NewType("GenerationId", UUID)
+JobId = NewType("JobId", UUID)
+ChannelId = NewType("ChannelId", UUID)
+
+
+def new_id() -> UUID:
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)

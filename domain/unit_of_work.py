@@ -1,0 +1,43 @@
+"""The unit of work: one tenant, one transaction, and the only code that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from domain.accounts import AccountStore
+from domain.billing import BillingStore
+from domain.generation.store import GenerationStore
+from domain.ids import TenantId
+from domain.jobs import JobStore
+from domain.projects.store import ProjectStore
+from domain.story import StoryStore
+
+
+class UnitOfWork(Protocol):
+    """Rooms of one open transaction. Leaving it normally commits; an exception rolls all of it back."""
+
+    @property
+    def tenant_id(self) -> TenantId: ...
+    @property
+    def now(self) -> datetime:
+        """The transaction's time, from the database."""
+        ...
+
+    @property
+    def accounts(self) -> AccountStore: ...
+    @property
+    def projects(self) -> ProjectStore: ...
+    @property
+    def story(self) -> StoryStore: ...
+    @property
+    def jobs(self) -> JobStore: ...
+    @property
+    def generation(self) -> GenerationStore: ...
+    @property
+    def billing(self) -> BillingStore: ...
+
+
+OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

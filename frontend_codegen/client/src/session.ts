@@ -1,0 +1,104 @@
+/**
+ * A person's login in a browser: the access token lives in memory, the refresh token in storage.
+ *
+ * Refresh tokens rotate and a used one is refused (and ends every session of its family), so only one tab may refresh
+ * at a time: the Web Locks API holds the others back, and each reads the stored token again once it has the lock.
+ */
+import { stringifyDocument } from '@urql/core';
+
+import { LogoutDocument, RefreshDocument, type RefreshMutation, type TokenPartsFragment } from './generated/graphql.js';
+
+export interface SessionOptions {
+  url: string;
+  storage?: Storage;
+  storageKey?: string;
+  fetch?: typeof fetch;
+}
+
+export interface Session {
+  /** Whether there is something to log in with; the server may still refuse it. */
+  readonly signedIn: boolean;
+  getToken(): Promise<string | null>;
+  renew(): Promise<boolean>;
+  accept(tokens: TokenPartsFragment): void;
+  signOut(): Promise<void>;
+  subscribe(listener: () => void): () => void;
+}
+
+/** Renew this long before the token runs out, so that a request does not meet the end of its token on the way. */
+const EARLY_MS = 20_000;
+
+export function createSession(options: SessionOptions): Session {
+  const { url, storage = localStorage, storageKey = 'fabula.refresh' } = options;
+  const send = options.fetch ?? fetch;
+  const listeners = new Set<() => void>();
+  let access: { token: string; renewAt: number } | null = null;
+  let renewal: Promise<boolean> | null = null;
+
+  const notify = () => listeners.forEach((listener) => listener());
+  const accept = (tokens: TokenPartsFragment) => {
+    const left = Date.parse(tokens.accessTokenExpiresAt) - Date.now();
+    // A clock that is wrong by more than the token's life would renew before every request: then only a refusal does.
+    access = { token: tokens.accessToken, renewAt: left > EARLY_MS ? Date.now() + left - EARLY_MS : Infinity };
+    storage.setItem(storageKey, tokens.refreshToken);
+    notify();
+  };
+  const forget = () => {
+    access = null;
+    storage.removeItem(storageKey);
+    notify();
+  };
+  const post = async <T>(document: typeof RefreshDocument | typeof LogoutDocument, refreshToken: string): Promise<T> => {
+    const response = await send(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
+      body: JSON.stringify({ query: stringifyDocument(document), variables: { input: { refreshToken } } }),
+    });
+    return ((await response.json()) as { data?: T }).data as T;
+  };
+  const refresh = async (): Promise<boolean> => {
+    const refreshToken = storage.getItem(storageKey);
+    if (!refreshToken) return false;
+    const answer = await post<RefreshMutation | undefined>(RefreshDocument, refreshToken);
+    if (answer?.refresh.tokens) accept(answer.refresh.tokens);
+    else if (answer?.refresh.userErrors.length) forget();
+    return Boolean(answer?.refresh.tokens);
+  };
+  const renew = () => {
+    renewal ??= exclusively(storageKey, refresh).finally(() => {
+      renewal = null;
+    });
+    return renewal;
+  };
+  globalThis.addEventListener?.('storage', (event) => {
+    if ((event as StorageEvent).key !== storageKey) return;
+    if (!storage.getItem(storageKey)) access = null;
+    notify();
+  });
+  return {
+    get signedIn() {
+      return storage.getItem(storageKey) !== null;
+    },
+    getToken: async () => {
+      if (!access && !storage.getItem(storageKey)) return null;
+      if (!access || Date.now() >= access.renewAt) await renew();
+      return access?.token ?? null;
+    },
+    renew,
+    accept,
+    signOut: async () => {
+      const refreshToken = storage.getItem(storageKey);
+      forget();
+      if (refreshToken) await post(LogoutDocument, refreshToken).catch(() => undefined);
+    },
+    subscribe: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+}
+
+/** Across tabs where the browser has locks (secure contexts), in this tab alone elsewhere. */
+async function exclusively(name: string, work: () => Promise<boolean>): Promise<boolean> {
+  return globalThis.navigator?.locks ? navigator.locks.request(name, work) : work();
+}

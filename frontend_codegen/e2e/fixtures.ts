@@ -1,0 +1,152 @@
+/** What every test starts from: a page that may not misbehave, and the API for setting things up and looking behind. */
+import { type APIRequestContext, type BrowserContext, expect, type Page, test as base } from '@playwright/test';
+
+export { expect };
+
+export interface Api {
+  token: string;
+  /** The data of an operation; a GraphQL error fails the test. */
+  run<T>(query: string, variables?: Record<string, unknown>): Promise<T>;
+}
+
+interface Demo {
+  email: string;
+  password: string;
+}
+
+interface Fixtures {
+  demo: Demo;
+  api: Api;
+  /** A project with one empty chapter, for this test alone. */
+  novel: { projectId: string; chapterId: string; path: string };
+}
+
+async function connect(request: APIRequestContext, { email, password }: Demo): Promise<Api> {
+  const post = async <T>(query: string, variables: object, token?: string): Promise<T> => {
+    const headers = token ? { authorization: `Bearer ${token}` } : {};
+    const response = await request.post('/graphql', { headers, data: { query, variables } });
+    const { data, errors } = (await response.json()) as { data: T; errors?: unknown };
+    expect(errors, `of ${query}`).toBeUndefined();
+    return data;
+  };
+  const login = `mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }`;
+  const answer = await post<{ login: { tokens: { accessToken: string } } }>(login, { input: { email, password } });
+  const token = answer.login.tokens.accessToken;
+  return { token, run: (query, variables = {}) => post(query, variables, token) };
+}
+
+export async function makeNovel(api: Api, title: string, language = 'en') {
+  const project = `mutation ($input: ProjectCreateInput!) { projectCreate(input: $input) { project { id } } }`;
+  const made = await api.run<{ projectCreate: { project: { id: string } } }>(project, { input: { title, language } });
+  const projectId = made.projectCreate.project.id;
+  const chapter = `mutation ($input: ChapterCreateInput!) { chapterCreate(input: $input) { chapter { id } } }`;
+  const input = { projectId, title: language === 'zh' ? '第一章' : 'Chapter One' };
+  const { chapterCreate } = await api.run<{ chapterCreate: { chapter: { id: string } } }>(chapter, { input });
+  const chapterId = chapterCreate.chapter.id;
+  const path = `/projects/${encodeURIComponent(projectId)}/chapters/${encodeURIComponent(chapterId)}`;
+  return { projectId, chapterId, path };
+}
+
+/** Errors of the page, violations of its content security policy and requests to other hosts fail the test. */
+export function watchForTrouble(context: BrowserContext, baseURL: string): string[] {
+  const trouble: string[] = [];
+  const own = new URL(baseURL).host;
+  context.on('weberror', (error) => trouble.push(`error: ${error.error().message}`));
+  context.on('console', (message) => {
+    if (/content security policy/i.test(message.text())) trouble.push(`policy: ${message.text()}`);
+  });
+  context.on('request', (request) => {
+    const { protocol, host } = new URL(request.url());
+    if (/^(http|ws)s?:$/.test(protocol) && host !== own) trouble.push(`foreign request: ${request.url()}`);
+  });
+  return trouble;
+}
+
+export const test = base.extend<Fixtures>({
+  context: async ({ context, baseURL }, use) => {
+    const trouble = watchForTrouble(context, baseURL!);
+    await use(context);
+    expect(trouble).toEqual([]);
+  },
+  demo: async ({ request }, use) => {
+    await use((await (await request.get('/demo.json')).json()) as Demo);
+  },
+  api: async ({ request, demo }, use) => {
+    await use(await connect(request, demo));
+  },
+  novel: async ({ api }, use, info) => {
+    await use(await makeNovel(api, info.title.slice(0, 80)));
+  },
+});
+
+export async function enterDemo(page: Page, path = '/'): Promise<void> {
+  await page.goto(path);
+  await page.getByRole('button', { name: /Enter the demo|进入演示/ }).click();
+  await expect(page.getByRole('link', { name: 'Fabula', exact: true })).toBeVisible();
+}
+
+/** The offline engine writes this many pieces, this far apart, when its instructions say so. */
+export const pace = (chunks: number, delayMs: number) => `[demo:chunks=${chunks} delay_ms=${delayMs}]`;
+
+export const draftOf = (page: Page) => page.getByRole('region', { name: /^(Draft|草稿)$/ });
+export const editorOf = (page: Page) => page.getByRole('textbox', { name: /^(Text of the chapter|本章正文)$/ });
+export const textOf = (page: Page) => draftOf(page).evaluate((element) => element.textContent ?? '');
+
+export async function startDraft(page: Page, instructions: string): Promise<void> {
+  await page.getByLabel(/^(Instructions for this draft|这一稿的要求)$/).fill(instructions);
+  await page.getByRole('button', { name: /^(Write this chapter|写这一章)$/ }).click();
+  await expect(draftOf(page)).toBeVisible();
+}
+
+export async function waitForLength(page: Page, length: number): Promise<string> {
+  await expect.poll(async () => (await textOf(page)).length, { intervals: [20] }).toBeGreaterThan(length);
+  return textOf(page);
+}
+
+export const waitForEnd = (page: Page) => expect(draftOf(page)).toHaveAttribute('aria-busy', 'false', { timeout: 45_000 });
+
+export interface StoredGeneration {
+  id: string;
+  state: string;
+  text: string;
+  version: { id: string; text: string; state: string } | null;
+}
+
+/** The newest generation of a chapter as the database has it. */
+export async function storedGeneration(api: Api, chapterId: string): Promise<StoredGeneration> {
+  const query = `query ($id: ID!) { node(id: $id) { ... on Chapter {
+    generations(first: 1) { edges { node { id state text version { id text state } } } } } } }`;
+  const { node } = await api.run<{ node: { generations: { edges: { node: StoredGeneration }[] } } }>(query, { id: chapterId });
+  return node.generations.edges[0]!.node;
+}
+
+interface StreamFrame {
+  __typename: string;
+  seq: number;
+  cursor: string;
+  text?: string;
+}
+
+/** What the socket brought, so that a test can put the text together itself instead of trusting the page. */
+export function recordFrames(page: Page) {
+  const events: StreamFrame[] = [];
+  const subscriptions: { id: string; after: string | null }[] = [];
+  page.on('websocket', (socket) => {
+    socket.on('framesent', ({ payload }) => {
+      const message = JSON.parse(String(payload)) as { type: string; payload?: { variables: { id: string; after: string | null } } };
+      if (message.type === 'subscribe') subscriptions.push(message.payload!.variables);
+    });
+    socket.on('framereceived', ({ payload }) => {
+      const message = JSON.parse(String(payload)) as { type: string; payload?: { data?: { generationEvents?: StreamFrame } } };
+      const event = message.payload?.data?.generationEvents;
+      if (message.type === 'next' && event) events.push(event);
+    });
+  });
+  const text = () =>
+    events.reduce((so_far, event) => {
+      if (event.__typename === 'StreamReset') return '';
+      if (event.__typename === 'StreamSnapshot') return event.text!;
+      return event.__typename === 'TextDelta' ? so_far + event.text! : so_far;
+    }, '');
+  return { events, subscriptions, text };
+}

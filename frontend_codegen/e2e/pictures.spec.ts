@@ -1,0 +1,57 @@
+/** Every page in both languages and themes, for people to look at; and what the switches promise. */
+import { draftOf, editorOf, enterDemo, expect, makeNovel, pace, startDraft, test, waitForEnd, waitForLength } from './fixtures';
+
+const LOOKS = [
+  { name: 'en-light', language: 'en', scheme: 'light', width: 1360 },
+  { name: 'zh-dark', language: 'zh', scheme: 'dark', width: 1360 },
+  { name: 'zh-light-narrow', language: 'zh', scheme: 'light', width: 420 },
+] as const;
+
+for (const { name, language, scheme, width } of LOOKS) {
+  test(`pictures of every page, ${name}`, async ({ page, api }) => {
+    const picture = (of: string) => page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
+    await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.setViewportSize({ width, height: 850 });
+    await page.goto('/login');
+    await expect(page.getByRole('button', { name: /Enter the demo|进入演示/ })).toBeVisible();
+    await picture('1-login');
+    await page.goto('/register');
+    await picture('2-register');
+    await enterDemo(page);
+    await expect(page.getByRole('main').getByRole('link').first()).toBeVisible();
+    await picture('3-shelf');
+    await page.getByRole('main').getByRole('link').first().click();
+    await expect(page.getByRole('region', { name: /^(Codex|设定集)$/ }).getByRole('listitem').first()).toBeVisible();
+    await picture('4-novel');
+    const { path } = await makeNovel(api, language === 'zh' ? '图画' : 'Pictures', language);
+    await page.goto(path);
+    await expect(editorOf(page)).toBeVisible();
+    await picture('5-chapter');
+    await startDraft(page, pace(80, 20));
+    await waitForLength(page, 200);
+    await picture('6-writing');
+    await waitForEnd(page);
+    await expect(page.getByRole('button', { name: /^(Accept|采用)$/ })).toBeVisible();
+    await picture('7-draft');
+    await page.getByRole('button', { name: /^(Accept|采用)$/ }).click();
+    await expect(editorOf(page)).not.toHaveValue('');
+    await page.getByRole('tab', { name: /^(Versions|版本)$/ }).click();
+    await picture('8-accepted');
+    await expect(draftOf(page)).toHaveCount(0);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(overflow).toBe(0);
+  });
+}
+
+test('language and theme are remembered', async ({ page }) => {
+  await enterDemo(page);
+  await page.getByRole('button', { name: 'Switch to Chinese' }).click();
+  await page.getByRole('button', { name: '主题：跟随系统' }).click();
+  await page.getByRole('button', { name: '主题：浅色' }).click();
+  await page.reload();
+  await expect(page.getByRole('heading', { name: '你的书架' })).toBeVisible();
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
+  await expect(page.locator('html')).toHaveAttribute('lang', 'zh-Hans');
+  expect(await page.evaluate(() => getComputedStyle(document.body).color)).toBe('rgb(221, 219, 212)');
+});

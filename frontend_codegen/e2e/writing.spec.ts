@@ -1,0 +1,142 @@
+/** The main job, as a reader of the page sees it. */
+import { draftOf, editorOf, enterDemo, expect, pace, recordFrames, startDraft, storedGeneration, test, textOf, waitForEnd, waitForLength } from './fixtures';
+
+test('a newcomer enters the demo, opens the novel, presses one button and reads a chapter as it is written', async ({ page }) => {
+  const frames = recordFrames(page);
+  await enterDemo(page);
+  await page.getByRole('main').getByRole('link').first().click();
+  await page.getByRole('navigation', { name: 'Outline' }).getByRole('link').last().click();
+  await page.getByRole('button', { name: 'Write this chapter' }).click();
+  const lengths = new Set<number>();
+  await expect
+    .poll(
+      async () => {
+        lengths.add((await textOf(page)).length);
+        return draftOf(page).getAttribute('aria-busy');
+      },
+      { intervals: [25], timeout: 45_000 },
+    )
+    .toBe('false');
+  expect(lengths.size).toBeGreaterThan(5);
+  expect(await textOf(page)).toBe(frames.text());
+  await expect(page.getByRole('status').filter({ hasText: 'The draft is ready' })).toBeVisible();
+});
+
+test('a draft goes on when its tab is closed, and another browser shows the same text without a gap', async ({ browser, page, api, novel, baseURL }) => {
+  await enterDemo(page, novel.path);
+  await startDraft(page, pace(160, 30));
+  const seen = await waitForLength(page, 120);
+  await page.context().close();
+
+  const elsewhere = await browser.newContext({ baseURL: baseURL!, locale: 'zh-CN' });
+  const other = await elsewhere.newPage();
+  const frames = recordFrames(other);
+  await enterDemo(other, novel.path);
+  const caughtUp = await waitForLength(other, seen.length);
+  expect(caughtUp.startsWith(seen)).toBe(true);
+  await expect(draftOf(other)).toHaveAttribute('aria-busy', 'true');
+  await waitForEnd(other);
+  const stored = await storedGeneration(api, novel.chapterId);
+  expect(stored.state).toBe('COMPLETED');
+  expect(frames.text()).toBe(stored.version!.text);
+  expect(await textOf(other)).toBe(stored.version!.text);
+  await elsewhere.close();
+});
+
+test('a reload in the middle finds the draft again', async ({ page, api, novel }) => {
+  await enterDemo(page, novel.path);
+  await startDraft(page, pace(120, 30));
+  const seen = await waitForLength(page, 120);
+  const frames = recordFrames(page);
+  await page.reload();
+  expect((await waitForLength(page, seen.length)).startsWith(seen)).toBe(true);
+  await waitForEnd(page);
+  const stored = await storedGeneration(api, novel.chapterId);
+  expect(frames.text()).toBe(stored.version!.text);
+  expect(await textOf(page)).toBe(stored.version!.text);
+});
+
+test('a dropped connection resumes behind the last event', async ({ page, api, novel }) => {
+  const subscriptions: { after: string | null }[] = [];
+  let lastCursor: string | null = null;
+  let drop = () => {};
+  await page.routeWebSocket('**/graphql', (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((message) => {
+      const { type, payload } = JSON.parse(String(message)) as { type: string; payload: { variables: { after: string | null } } };
+      if (type === 'subscribe') subscriptions.push(payload.variables);
+      server.send(message);
+    });
+    server.onMessage((message) => {
+      const { payload } = JSON.parse(String(message)) as { payload?: { data?: { generationEvents: { cursor: string } } } };
+      lastCursor = payload?.data?.generationEvents.cursor ?? lastCursor;
+      socket.send(message);
+    });
+    drop = () => {
+      void server.close();
+      void socket.close({ code: 1012, reason: 'restart' });
+    };
+  });
+  await enterDemo(page, novel.path);
+  await startDraft(page, pace(120, 30));
+  await waitForLength(page, 120);
+  drop();
+  const cursorAtDrop = lastCursor;
+  await waitForEnd(page);
+  expect(subscriptions.map(({ after }) => after)).toEqual([null, cursorAtDrop]);
+  expect(await textOf(page)).toBe((await storedGeneration(api, novel.chapterId)).version!.text);
+});
+
+test('stopping keeps what was written', async ({ page, api, novel }) => {
+  await enterDemo(page, novel.path);
+  await startDraft(page, pace(400, 30));
+  const seen = await waitForLength(page, 120);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await waitForEnd(page);
+  await expect(page.getByRole('status').filter({ hasText: 'Stopped. What was written so far is kept.' })).toBeVisible();
+  const stored = await storedGeneration(api, novel.chapterId);
+  expect(stored.state).toBe('CANCELLED');
+  expect(stored.version!.state).toBe('CANDIDATE');
+  expect(stored.version!.text.startsWith(seen)).toBe(true);
+  expect(await textOf(page)).toBe(stored.version!.text);
+});
+
+test('an accepted draft becomes the text of the chapter', async ({ page, api, novel }) => {
+  await enterDemo(page, novel.path);
+  await startDraft(page, pace(20, 5));
+  await waitForEnd(page);
+  const text = await textOf(page);
+  await page.getByRole('button', { name: 'Accept' }).click();
+  await expect(editorOf(page)).toHaveValue(text);
+  await expect(page.getByRole('tab', { name: 'Draft' })).toHaveCount(0);
+  await expect(page.getByRole('navigation', { name: 'Outline' }).getByText('(accepted)')).toBeAttached();
+  expect((await storedGeneration(api, novel.chapterId)).version!.state).toBe('CURRENT');
+});
+
+test('a draft that is set aside leaves the text alone and stays among the versions', async ({ page, api, novel }) => {
+  await enterDemo(page, novel.path);
+  await editorOf(page).fill('My own first line.');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await startDraft(page, pace(20, 5));
+  await waitForEnd(page);
+  await page.getByRole('button', { name: 'Set aside' }).click();
+  await expect(editorOf(page)).toHaveValue('My own first line.');
+  await page.getByRole('tab', { name: 'Versions' }).click();
+  await expect(page.getByRole('button', { name: /Version 2 set aside/ })).toBeVisible();
+  expect((await storedGeneration(api, novel.chapterId)).version!.state).toBe('REJECTED');
+});
+
+test('a draft can be written and accepted with the keyboard alone', async ({ page, novel }) => {
+  await enterDemo(page, novel.path);
+  const instructions = page.getByLabel('Instructions for this draft');
+  await instructions.focus();
+  await page.keyboard.type(pace(20, 5));
+  const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '');
+  for (let i = 0; i < 5 && !(await focused()).includes('Write this chapter'); i++) await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await waitForEnd(page);
+  await draftOf(page).focus();
+  for (let i = 0; i < 5 && !(await focused()).includes('Accept'); i++) await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(editorOf(page)).not.toHaveValue('');
+});

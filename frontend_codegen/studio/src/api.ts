@@ -1,0 +1,20 @@
+import { createFabulaClient, createSession } from '@fabula/client';
+
+const url = new URL('/graphql', location.href).href;
+
+export const session = createSession({ url });
+/** Another person must not see what the cache of the last one holds, so each login has a client of its own. */
+export const createClient = () => createFabulaClient({ url, getToken: session.getToken, onUnauthenticated: session.renew });
+
+/**
+ * Document caching asks again for answers that hold a type which a mutation answered with. Empty lists hold none, and a
+ * deletion or the start of a draft answers without what it changed: then the context says it.
+ */
+export const SHELF_CONTEXT = { additionalTypenames: ['Project'] };
+export const PROJECT_CONTEXT = { additionalTypenames: ['OutlineNode', 'Chapter'] };
+export const CODEX_CONTEXT = { additionalTypenames: ['CodexEntry'] };
+
+/** For idempotency keys. `crypto.randomUUID` exists only in secure contexts; a LAN address is not one. */
+export function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16).padStart(8, '0')).join('');
+}

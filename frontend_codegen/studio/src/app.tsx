@@ -1,0 +1,51 @@
+import { FabulaProvider } from '@fabula/client/urql';
+import { useMemo, useSyncExternalStore } from 'react';
+import { Redirect, Route, Switch } from 'wouter';
+
+import { createClient, session } from './api';
+import { ChapterPage } from './pages/chapter';
+import { LoginPage } from './pages/login';
+import { NotFound } from './pages/not-found';
+import { ProjectPage } from './pages/project';
+import { RegisterPage } from './pages/register';
+import { ShelfPage } from './pages/shelf';
+import { Shell } from './shell/shell';
+
+export function App() {
+  const signedIn = useSyncExternalStore(session.subscribe, () => session.signedIn);
+  const client = useMemo(createClient, [signedIn]);
+  return <FabulaProvider client={client}>{signedIn ? <Inside /> : <Outside />}</FabulaProvider>;
+}
+
+/** A deep link of someone who has to log in first stays in the address bar, and opens afterwards. */
+function Outside() {
+  return (
+    <Switch>
+      <Route path="/register" component={RegisterPage} />
+      <Route component={LoginPage} />
+    </Switch>
+  );
+}
+
+function Inside() {
+  return (
+    <Switch>
+      <Route path="/login">
+        <Redirect to="/" replace />
+      </Route>
+      <Route path="/register">
+        <Redirect to="/" replace />
+      </Route>
+      <Route path="/" component={ShelfPage} />
+      <Route path="/projects/:projectId">{(params) => <ProjectPage id={decodeURIComponent(params.projectId)} />}</Route>
+      <Route path="/projects/:projectId/chapters/:chapterId">
+        {(params) => <ChapterPage projectId={decodeURIComponent(params.projectId)} id={decodeURIComponent(params.chapterId)} />}
+      </Route>
+      <Route>
+        <Shell>
+          <NotFound />
+        </Shell>
+      </Route>
+    </Switch>
+  );
+}

@@ -1,0 +1,46 @@
+import type { MoneyPartsFragment } from '@fabula/client';
+
+import type { Language } from './i18n/context';
+import type { Strings } from './i18n/en';
+
+const locale = (language: Language) => (language === 'zh' ? 'zh-CN' : 'en-GB');
+
+export const formatCount = (n: number, language: Language) => new Intl.NumberFormat(locale(language)).format(n);
+
+/** Small sums keep the digits that make them more than nothing; an unknown currency code is shown as it is. */
+export function formatMoney(money: Pick<MoneyPartsFragment, 'amount' | 'currency'>, language: Language): string {
+  const amount = Number(money.amount);
+  const digits = amount !== 0 && Math.abs(amount) < 0.1 ? 4 : 2;
+  const options = { minimumFractionDigits: digits === 4 ? 3 : 2, maximumFractionDigits: digits };
+  try {
+    const style = { style: 'currency', currency: money.currency, currencyDisplay: 'narrowSymbol' } as const;
+    return new Intl.NumberFormat(locale(language), { ...style, ...options }).format(amount);
+  } catch {
+    return `${new Intl.NumberFormat(locale(language), options).format(amount)} ${money.currency}`;
+  }
+}
+
+export function formatSeconds(ms: number, language: Language): string {
+  const options = { style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumFractionDigits: ms < 10_000 ? 1 : 0 } as const;
+  return new Intl.NumberFormat(locale(language), options).format(ms / 1000);
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ['year', 31_536_000],
+  ['month', 2_592_000],
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+];
+
+export function formatAgo(iso: string, language: Language, t: Strings): string {
+  const seconds = (Date.now() - Date.parse(iso)) / 1000;
+  const step = STEPS.find(([, size]) => seconds >= size);
+  if (!step) return t.time.justNow;
+  return new Intl.RelativeTimeFormat(locale(language), { numeric: 'auto' }).format(-Math.floor(seconds / step[1]), step[0]);
+}
+
+/** The same rule as the server's: a CJK character is a word, and so is a run of other letters and digits. */
+export function countWords(text: string): number {
+  return text.match(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}])[\p{L}\p{N}’'-])+/gu)?.length ?? 0;
+}

@@ -1,0 +1,23 @@
+import './styles/fonts.css';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/controls.css';
+import './styles/pages.css';
+import './styles/desk.css';
+
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import { App } from './app';
+import { TranslationProvider } from './i18n/context';
+import { Boundary } from './ui/boundary';
+
+createRoot(document.getElementById('studio')!).render(
+  <StrictMode>
+    <TranslationProvider>
+      <Boundary>
+        <App />
+      </Boundary>
+    </TranslationProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,53 @@
+import { useMeQuery, useWalletQuery } from '@fabula/client/urql';
+import type { ReactNode } from 'react';
+import { Link } from 'wouter';
+
+import { session } from '../api';
+import { formatMoney } from '../format';
+import { useTranslation } from '../i18n/context';
+import { Menu } from '../ui/menu';
+import { Preferences } from './preferences';
+
+/** The bar above every page of a person who is logged in. `trail` says where in the shelf one is. */
+export function Shell({ trail, children }: { trail?: ReactNode; children: ReactNode }) {
+  const { t } = useTranslation();
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        {t.shell.skip}
+      </a>
+      <header className="topbar">
+        <Link className="wordmark" href="/">
+          {t.brand}
+        </Link>
+        <div className="trail">{trail}</div>
+        <Balance />
+        <Preferences />
+        <Account />
+      </header>
+      {children}
+    </div>
+  );
+}
+
+function Balance() {
+  const { t, language } = useTranslation();
+  const [{ data }] = useWalletQuery();
+  if (!data) return null;
+  const available = formatMoney(data.wallet.available, language);
+  const sentence = t.shell.wallet(available, formatMoney(data.wallet.held, language));
+  return (
+    <span className="balance" title={sentence}>
+      <span className="visually-hidden">{t.shell.balance}: </span>
+      {available}
+    </span>
+  );
+}
+
+function Account() {
+  const { t } = useTranslation();
+  const [{ data }] = useMeQuery();
+  const name = data?.me.user?.displayName ?? data?.me.tenant.name ?? t.shell.account;
+  const items = [{ label: t.shell.signOut, onSelect: () => void session.signOut() }];
+  return <Menu label={`${t.shell.account}: ${name}`} trigger={name} triggerClass="text-button account" items={items} />;
+}

@@ -1,0 +1,32 @@
+import { type ReactElement, cloneElement, useId } from 'react';
+
+import { useTranslation } from '../i18n/context';
+
+interface FieldProps {
+  label: string;
+  hint?: string;
+  optional?: boolean;
+  error?: string | null | undefined;
+  children: ReactElement<{ id?: string; 'aria-describedby'?: string | undefined; 'aria-invalid'?: boolean | undefined }>;
+}
+
+/** A label, one control, and what is said about it. */
+export function Field({ label, hint, optional, error, children }: FieldProps) {
+  const { t } = useTranslation();
+  const id = useId();
+  const note = error ?? hint;
+  return (
+    <div className="field">
+      <label className="field-label" htmlFor={id}>
+        {label}
+        {optional && <span className="field-optional"> {t.common.optional}</span>}
+      </label>
+      {cloneElement(children, { id, 'aria-describedby': note ? `${id}-note` : undefined, 'aria-invalid': error ? true : undefined })}
+      {note && (
+        <p id={`${id}-note`} className={error ? 'field-error' : 'field-hint'}>
+          {note}
+        </p>
+      )}
+    </div>
+  );
+}

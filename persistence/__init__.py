@@ -1,0 +1,1 @@
+"""Where things are kept: tables, mappings, stores, read queries, the tenant's session, streams."""

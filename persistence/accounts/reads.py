@@ -1,0 +1,68 @@
+"""Reads of the accounts room, and the wallet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, Update, func, select, update
+
+from persistence.accounts.tables import api_tokens, memberships, sessions, tenants, users
+from persistence.billing.tables import ledger_accounts
+from persistence.paging import Keyset, SortColumn
+
+API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
+
+
+def users_by_id(ids: Sequence[UUID]) -> Select[Any]:
+    shown = (users.c.id, users.c.email, users.c.display_name, users.c.locale)
+    return select(*shown).where(users.c.id.in_(ids))
+
+
+def tenants_by_id(ids: Sequence[UUID]) -> Select[Any]:
+    return select(tenants.c.tenant_id.label("id"), tenants.c.slug, tenants.c.name).where(tenants.c.tenant_id.in_(ids))
+
+
+def api_token_rows(tenant_id: UUID) -> Select[Any]:
+    shown = [column for column in api_tokens.columns if column.name not in {"tenant_id", "secret_hash"}]
+    return select(*shown).where(api_tokens.c.tenant_id == tenant_id)
+
+
+def api_tokens_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
+    return api_token_rows(tenant_id).where(api_tokens.c.id.in_(ids))
+
+
+def standing(tenant_id: UUID, user_id: UUID, *, session_id: UUID | None, token_id: UUID | None) -> Select[Any]:
+    """The one row (role, platform_admin) of a member; none when the membership, session or token is gone."""
+    statement = (
+        select(memberships.c.role, users.c.platform_admin)
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
+    )
+    for table, one in ((sessions, session_id), (api_tokens, token_id)):
+        if one is not None:
+            alive = select(table.c.id).where(
+                table.c.tenant_id == tenant_id, table.c.id == one, table.c.revoked_at.is_(None)
+            )
+            statement = statement.where(alive.exists())
+    return statement
+
+
+def api_token_by_hash(tenant_id: UUID, secret_hash: bytes) -> Select[Any]:
+    token = api_tokens.c
+    return select(token.id, token.user_id, token.scopes, token.expires_at, token.last_used_at).where(
+        token.tenant_id == tenant_id, token.secret_hash == secret_hash, token.revoked_at.is_(None)
+    )
+
+
+def touch_api_token(tenant_id: UUID, token_id: UUID) -> Update:
+    return (
+        update(api_tokens)
+        .where(api_tokens.c.tenant_id == tenant_id, api_tokens.c.id == token_id)
+        .values(last_used_at=func.now())
+    )
+
+
+def wallet(tenant_id: UUID) -> Select[Any]:
+    return select(ledger_accounts.c.kind, ledger_accounts.c.balance).where(ledger_accounts.c.tenant_id == tenant_id)

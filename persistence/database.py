@@ -1,0 +1,96 @@
+"""Connections: one engine a role, and the two scopes in which a tenant's rows can be seen.
+
+    read scope      one short read-only transaction with the tenant set; for queries
+    unit of work    one transaction that commits at its end; for use cases (persistence.unit_of_work)
+
+Both set `app.tenant_id` transaction-locally, so a pooled connection never carries a tenant into another request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Executable, Row, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from domain.ids import TenantId
+
+SET_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
+POOL_SIZE = 20
+POOL_WAIT_S = 10
+
+
+def create_engine(url: str, *, pool_size: int = POOL_SIZE, application: str = "fabula") -> AsyncEngine:
+    """An engine for `postgresql://role:password@host/database`; `pool_size` 0 opens a connection for each use."""
+    options: dict[str, Any] = (
+        {"poolclass": NullPool}
+        if pool_size == 0
+        else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": POOL_WAIT_S, "pool_pre_ping": False}
+    )
+    return create_async_engine(
+        url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        connect_args={"ssl": False, "server_settings": {"application_name": application, "jit": "off"}},
+        **options,
+    )
+
+
+OUTAGES = (DBAPIError, OSError, TimeoutError)
+"""What a statement raises while PostgreSQL is away. `is_outage` tells it from a statement that is wrong."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """A lost or refused connection, or a server that is starting or stopping."""
+    if not isinstance(error, DBAPIError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or not state or state.startswith(("08", "57P"))
+
+
+class Database:
+    """Reads as one role. `statements` counts what was sent, without transaction control and tenant scoping."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.statements = 0
+        event.listen(engine.sync_engine, "before_cursor_execute", self._count)
+
+    def _count(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "set_config('app.tenant_id'" not in statement:
+            self.statements += 1
+
+    @asynccontextmanager
+    async def read(self, tenant_id: TenantId) -> AsyncIterator[AsyncConnection]:
+        async with self.engine.connect() as connection:
+            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+            yield connection
+
+    async def rows(self, tenant_id: TenantId, statement: Executable) -> Sequence[Row[Any]]:
+        async with self.read(tenant_id) as connection:
+            return (await connection.execute(statement)).all()
+
+    async def change(self, tenant_id: TenantId, statement: Executable) -> None:
+        """One statement that belongs to no use case, such as noting that a token was used."""
+        async with self.read(tenant_id) as connection:
+            await connection.execute(statement)
+            await connection.commit()
+
+    async def platform_rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Rows of tables that belong to no tenant."""
+        async with self.engine.connect() as connection:
+            return (await connection.execute(statement)).all()
+
+    async def ping(self) -> None:
+        async with self.engine.connect() as connection:
+            await connection.execute(text("select 1"))
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def by_id(rows: Sequence[Row[Any]]) -> dict[UUID, Row[Any]]:
+    return {row.id: row for row in rows}

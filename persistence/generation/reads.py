@@ -1,0 +1,85 @@
+"""Reads of the generation room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from persistence.billing.tables import usage_records
+from persistence.generation.tables import attempts, channels, generations
+from persistence.paging import Keyset, SortColumn
+
+_generation = generations.c
+_attempt = attempts.c
+
+GENERATIONS = Keyset("generations", (SortColumn("id", _generation.id, UUID),), descending=True)
+_LIGHT = [column for column in generations.columns if column.name not in {"tenant_id", "prompt", "receipt"}]
+
+
+def generation_rows(tenant_id: UUID) -> Select[Any]:
+    """Without prompt and receipt: they are large, and read by those who ask for them."""
+    return select(*_LIGHT).where(_generation.tenant_id == tenant_id)
+
+
+def generations_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
+    return generation_rows(tenant_id).where(_generation.id.in_(ids))
+
+
+def generations_by_job(tenant_id: UUID, job_ids: Sequence[UUID]) -> Select[Any]:
+    return generation_rows(tenant_id).where(_generation.job_id.in_(job_ids))
+
+
+def receipts(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
+    return select(_generation.id, _generation.receipt).where(
+        _generation.tenant_id == tenant_id, _generation.id.in_(ids)
+    )
+
+
+def attempts_of(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Select[Any]:
+    return (
+        select(*(column for column in attempts.columns if column.name not in {"tenant_id", "text"}))
+        .where(_attempt.tenant_id == tenant_id, _attempt.generation_id.in_(generation_ids))
+        .order_by(_attempt.generation_id, _attempt.number)
+    )
+
+
+def texts_of(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Select[Any]:
+    """Rows (id, attempt, text): the newest attempt's checkpoint, or its whole text once it has ended."""
+    newest = (
+        select(
+            _attempt.generation_id.label("id"),
+            _attempt.number.label("attempt"),
+            _attempt.text,
+            func.row_number()
+            .over(partition_by=_attempt.generation_id, order_by=_attempt.number.desc())
+            .label("turn"),
+        )
+        .where(_attempt.tenant_id == tenant_id, _attempt.generation_id.in_(generation_ids))
+        .subquery()
+    )  # fmt: skip
+    return select(newest.c.id, newest.c.attempt, newest.c.text).where(newest.c.turn == 1)
+
+
+def usage_of(tenant_id: UUID, job_ids: Sequence[UUID]) -> Select[Any]:
+    """Rows (id, tokens, cost, source) summed over the billed records of each job."""
+    usage = usage_records.c
+    return (
+        select(
+            usage.job_id.label("id"),
+            func.sum(usage.input_tokens).label("input_tokens"),
+            func.sum(usage.cached_input_tokens).label("cached_input_tokens"),
+            func.sum(usage.output_tokens).label("output_tokens"),
+            func.sum(usage.cost_micros).label("cost_micros"),
+            func.max(usage.source).label("source"),
+        )
+        .where(usage.tenant_id == tenant_id, usage.job_id.in_(job_ids), usage.billed)
+        .group_by(usage.job_id)
+    )
+
+
+def enabled_channels() -> Select[Any]:
+    shown = (channels.c.id, channels.c.name, channels.c.provider, channels.c.model, channels.c.is_default)
+    return select(*shown).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)

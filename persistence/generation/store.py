@@ -1,0 +1,61 @@
+"""The generation room of a unit of work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.generation.entities import Attempt, Channel, Generation
+from domain.ids import ChannelId, GenerationId, JobId, TenantId
+from persistence.generation.tables import attempts, channels, generations
+
+
+class SqlGeneration:
+    """Implements `domain.generation.store.GenerationStore`."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def channel(self, channel_id: ChannelId | None) -> Channel | None:
+        wanted = channels.c.is_default if channel_id is None else channels.c.id == channel_id
+        return await self._session.scalar(select(Channel).where(wanted, channels.c.enabled))
+
+    async def add(self, row: Generation | Attempt) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def generation(self, generation_id: GenerationId) -> Generation | None:
+        return await self._session.get(Generation, (self._tenant_id, generation_id))
+
+    async def of_job(self, job_id: JobId) -> Generation | None:
+        return await self._session.scalar(
+            select(Generation).where(generations.c.tenant_id == self._tenant_id, generations.c.job_id == job_id)
+        )
+
+    async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None:
+        return await self._session.get(Attempt, (self._tenant_id, generation_id, number))
+
+    async def checkpoint(
+        self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None
+    ) -> None:
+        await self._session.execute(
+            update(attempts)
+            .where(
+                attempts.c.tenant_id == self._tenant_id,
+                attempts.c.generation_id == generation_id,
+                attempts.c.number == number,
+            )
+            .values(text=text, first_token_at=func.coalesce(attempts.c.first_token_at, first_token_at))
+        )
+        await self._session.execute(
+            update(generations)
+            .where(
+                generations.c.tenant_id == self._tenant_id,
+                generations.c.id == generation_id,
+                generations.c.state == "PREPARING",
+            )
+            .values(state="STREAMING")
+        )

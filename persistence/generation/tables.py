@@ -1,0 +1,86 @@
+"""Tables of the generation room."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, Uuid, false, true
+from sqlalchemy import text as sql
+from sqlalchemy.dialects.postgresql import JSONB
+
+from domain.generation import entities
+from persistence.metadata import PLATFORM, mapper_registry, metadata, one_of, references, tenant_table, text, timestamp
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    text("provider"),
+    text("model"),
+    text("base_url", nullable=True),
+    text("secret_ref", nullable=True),
+    Column("context_window", Integer, nullable=False),
+    Column("is_default", Boolean, nullable=False, server_default=false()),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    one_of("provider", entities.ProviderKind),
+    info=PLATFORM,
+)
+
+generations = tenant_table(
+    "generations",
+    Column("id", Uuid, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("project_id", Uuid, nullable=False),
+    Column("node_id", Uuid, nullable=False),
+    text("instructions"),
+    Column("channel_id", Uuid, nullable=False),
+    text("channel"),
+    text("model"),
+    Column("prompt", JSONB, nullable=False),
+    Column("receipt", JSONB, nullable=False),
+    Column("max_output_tokens", Integer, nullable=False),
+    Column("target_words", Integer, nullable=False),
+    text("state", "QUEUED"),
+    Column("version_id", Uuid),
+    text("truncation_reason", nullable=True),
+    text("error_code", nullable=True),
+    text("error_message", nullable=True),
+    timestamp("created_at", default=True),
+    timestamp("finished_at"),
+    one_of("state", entities.GenerationState),
+    one_of("truncation_reason", entities.TruncationReason),
+    references("job_id", "jobs"),
+    references("project_id", "projects"),
+    references("node_id", "outline_nodes"),
+    references("version_id", "text_versions"),
+)
+Index(None, generations.c.tenant_id, generations.c.job_id, unique=True)
+Index("generations_of_chapter_idx", generations.c.tenant_id, generations.c.node_id, generations.c.id)
+
+attempts = tenant_table(
+    "attempts",
+    Column("generation_id", Uuid, nullable=False),
+    Column("number", Integer, nullable=False),
+    text("channel"),
+    text("model"),
+    text("outcome", "RUNNING"),
+    text("text", ""),
+    Column("trace", JSONB, nullable=False, server_default=sql("'[]'")),
+    text("finish_reason", nullable=True),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("cached_input_tokens", Integer),
+    text("usage_source", nullable=True),
+    Column("cost_micros", BigInteger),
+    text("error_code", nullable=True),
+    text("error_message", nullable=True),
+    timestamp("started_at"),
+    timestamp("first_token_at"),
+    timestamp("ended_at"),
+    one_of("outcome", entities.AttemptOutcome),
+    references("generation_id", "generations"),
+    key=("generation_id", "number"),
+)
+
+mapper_registry.map_imperatively(entities.Channel, channels)
+mapper_registry.map_imperatively(entities.Generation, generations)
+mapper_registry.map_imperatively(entities.Attempt, attempts)

@@ -1,0 +1,62 @@
+"""Reads of the jobs room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from persistence.jobs.tables import jobs, queue_controls, workers
+from persistence.paging import Keyset, SortColumn
+
+_job = jobs.c
+_SHOWN = [
+    column
+    for column in jobs.columns
+    if column.name not in {"tenant_id", "lease_token", "lease_expires_at", "trace_parent", "principal"}
+]
+
+JOBS = Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True)
+
+
+def job_rows(tenant_id: UUID) -> Select[Any]:
+    return select(*_SHOWN).where(_job.tenant_id == tenant_id)
+
+
+def jobs_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
+    return job_rows(tenant_id).where(_job.id.in_(ids))
+
+
+def filtered_jobs(tenant_id: UUID, *, states: Sequence[str] | None, kind: str | None) -> Select[Any]:
+    statement = job_rows(tenant_id)
+    if states:
+        statement = statement.where(_job.state.in_(states))
+    if kind is not None:
+        statement = statement.where(_job.kind == kind)
+    return statement
+
+
+def queue_depths(tenant_id: UUID) -> Select[Any]:
+    """Rows (queue, queued, running, oldest_queued_s) of this tenant's jobs that have not ended."""
+    queued = _job.state == "QUEUED"
+    waiting_s = func.extract("epoch", func.clock_timestamp() - func.min(_job.created_at).filter(queued))
+    return (
+        select(
+            _job.queue,
+            func.count().filter(queued).label("queued"),
+            func.count().filter(_job.lease_token.is_not(None)).label("running"),
+            func.coalesce(waiting_s, 0).label("oldest_queued_s"),
+        )
+        .where(_job.tenant_id == tenant_id, _job.finished_at.is_(None))
+        .group_by(_job.queue)
+    )
+
+
+def paused_queues() -> Select[Any]:
+    return select(queue_controls.c.queue).where(queue_controls.c.paused)
+
+
+def live_workers() -> Select[Any]:
+    return select(workers).order_by(workers.c.started_at)

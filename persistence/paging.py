@@ -1,0 +1,104 @@
+"""Keyset pages: a cursor is the sort key of a row, and a page is what comes after it, by index.
+
+One statement serves a level of a query, whatever the number of parents: a lateral join takes the first rows of each.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import ColumnElement, Row, Select, Uuid, column, select, true, tuple_, values
+
+from domain.errors import ErrorCode, Rejected
+
+PAGE_DEFAULT = 20
+PAGE_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SortColumn:
+    """One part of a sort key; `label` is the row's attribute and `parse` reads it back from a cursor."""
+
+    label: str
+    column: ColumnElement[Any]
+    parse: Callable[[Any], Any] = str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of one parent. `has_next` is exact: one row more was asked for."""
+
+    rows: Sequence[Row[Any]]
+    has_next: bool
+    has_previous: bool
+    cursors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """An order that ends in a unique column. `name` goes into cursors, so that one of another list is refused."""
+
+    name: str
+    columns: tuple[SortColumn, ...]
+    descending: bool = False
+
+    def cursor(self, row: Row[Any], scope: str) -> str:
+        parts = [self.name, scope, *(getattr(row, part.label) for part in self.columns)]
+        return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
+
+    def read(self, cursor: str | None, scope: str) -> tuple[Any, ...] | None:
+        """The sort key of a cursor. Raises Rejected for garbage and for a cursor of another list."""
+        if cursor is None:
+            return None
+        try:
+            name, of, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+            key = tuple(part.parse(value) for part, value in zip(self.columns, parts, strict=True))
+        except (binascii.Error, ValueError, TypeError):
+            raise Rejected(ErrorCode.BAD_USER_INPUT, "This is not a cursor of this API.", "after") from None
+        if (name, of) != (self.name, scope):
+            raise Rejected(ErrorCode.BAD_USER_INPUT, "This cursor belongs to another list.", "after")
+        return key
+
+    def after(self, key: tuple[Any, ...]) -> ColumnElement[bool]:
+        left = tuple_(*(part.column for part in self.columns))
+        return left < tuple_(*key) if self.descending else left > tuple_(*key)
+
+    def order(self) -> list[ColumnElement[Any]]:
+        return [part.column.desc() if self.descending else part.column.asc() for part in self.columns]
+
+    def page(self, rows: Sequence[Row[Any]], first: int, scope: str, *, has_previous: bool) -> Page:
+        kept = rows[:first]
+        return Page(kept, len(rows) > first, has_previous, [self.cursor(row, scope) for row in kept])
+
+
+def check_first(first: int) -> int:
+    if not 1 <= first <= PAGE_MAX:
+        raise Rejected(ErrorCode.BAD_USER_INPUT, f"Between 1 and {PAGE_MAX} at a time.", "first")
+    return first
+
+
+def one_list(statement: Select[Any], keyset: Keyset, first: int, key: tuple[Any, ...] | None) -> Select[Any]:
+    """The statement for one page of one list, with the row that tells whether more follow."""
+    if key is not None:
+        statement = statement.where(keyset.after(key))
+    return statement.order_by(*keyset.order()).limit(first + 1)
+
+
+def of_parents(
+    statement: Select[Any],
+    parent: ColumnElement[Any],
+    parent_ids: Sequence[UUID],
+    keyset: Keyset,
+    first: int,
+    key: tuple[Any, ...] | None,
+) -> Select[Any]:
+    """One page for each of many parents in one statement; rows carry `parent_` and come in order within a parent."""
+    wanted = values(column("parent_", Uuid), name="wanted").data([(one,) for one in parent_ids])
+    part = one_list(statement.where(parent == wanted.c.parent_), keyset, first, key).lateral("part")
+    return select(wanted.c.parent_, *part.c).select_from(wanted.join(part, true()))

@@ -1,0 +1,178 @@
+"""One Redis Stream a job. Entry ids are `attempt-n`, so Redis itself refuses what a stale worker writes.
+
+A write names the entry that must be on top. When another one is there, the log has lost its end (a restart of
+Redis loses up to a second of it) or all of it, and the writer puts the whole text so far in as a snapshot: readers
+who had seen the lost part, and readers who had not, show the same text again.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, cast
+from zlib import crc32
+
+import orjson
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from domain.errors import DomainError
+from domain.events import N_MAX, Event, EventType, Position
+from domain.ids import JobId
+
+SHARDS = 64
+LIVE_TTL_S = 24 * 3600
+ENDED_TTL_S = 600
+
+_APPEND = """
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+top = top and top[1] or ''
+if ARGV[1] ~= '*' and top ~= ARGV[1] then return top end
+redis.call('XADD', KEYS[1], ARGV[2], 't', ARGV[3], 'd', ARGV[4], 'a', ARGV[5])
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+return ARGV[2]
+"""
+
+
+OUTAGES = (RedisError, OSError)
+"""What a call raises while Redis is away."""
+
+
+class Fenced(DomainError):
+    """A newer attempt writes this log now."""
+
+
+def shard_of(job_id: JobId) -> str:
+    """The hash tag that puts a job's keys on one node of a cluster."""
+    return f"{{s{crc32(job_id.bytes) % SHARDS:02d}}}"
+
+
+def log_key(job_id: JobId) -> str:
+    return f"{shard_of(job_id)}:events:{job_id}"
+
+
+def connect(url: str, *, blocking: bool = False) -> Any:
+    """An asyncio client (typed Any: its stubs fit no call) that reports a lost connection instead of retrying.
+
+    `blocking` clients wait in XREAD for as long as it takes; the others give up after 2 s.
+    """
+    return Redis.from_url(
+        url,
+        retry=Retry(NoBackoff(), 0),
+        socket_timeout=None if blocking else 2.0,
+        socket_connect_timeout=1.0,
+        decode_responses=False,
+    )
+
+
+def entry_id(position: Position) -> str:
+    return f"{position.attempt}-{position.n}"
+
+
+def position_of(raw: bytes | str) -> Position:
+    attempt, _, n = (raw.decode() if isinstance(raw, bytes) else raw).partition("-")
+    return Position(int(attempt), int(n))
+
+
+def event_of(job_id: JobId, raw_id: bytes, fields: dict[bytes, bytes]) -> Event:
+    at = datetime.fromtimestamp(int(fields[b"a"]) / 1000, UTC)
+    return Event(job_id, position_of(raw_id), EventType(fields[b"t"].decode()), orjson.loads(fields[b"d"]), at)
+
+
+class StreamLog:
+    """Reads of one log, and the append that everything is written through."""
+
+    def __init__(self, redis: Any) -> None:
+        self._redis = redis
+        self._append = redis.register_script(_APPEND)
+
+    async def append(
+        self, job_id: JobId, position: Position, type_: EventType, data: dict[str, Any], *, top: str, ttl_s: int
+    ) -> str:
+        """Put an event after the entry `top` ("" for an empty log, "*" for whatever is there).
+
+        Returns the id now on top: the event's own when it was written. Raises ResponseError when Redis has a newer id.
+        """
+        at_ms = int(datetime.now(UTC).timestamp() * 1000)
+        arguments = [top, entry_id(position), type_.value, orjson.dumps(data), at_ms, ttl_s]
+        answer = await self._append(keys=[log_key(job_id)], args=arguments)
+        return cast("bytes", answer).decode()
+
+    async def top(self, job_id: JobId) -> str:
+        entries = await self._redis.xrevrange(log_key(job_id), count=1)
+        return entries[0][0].decode() if entries else ""
+
+    async def read(self, job_id: JobId, after: Position, *, count: int | None = None) -> list[Event]:
+        """Events after a position, oldest first; empty also when the log is gone."""
+        entries = await self._redis.xrange(log_key(job_id), min=f"({entry_id(after)}", count=count)
+        return [event_of(job_id, raw, fields) for raw, fields in entries]
+
+    async def end(self, job_id: JobId, attempt: int, type_: EventType, data: dict[str, Any]) -> None:
+        """Write a terminal event for a worker that died. Best effort: readers ask PostgreSQL when it is missing."""
+        top = await self.top(job_id)
+        last = position_of(top) if top else Position(attempt, 0)
+        n = last.n + 1 if last.attempt == attempt else 0
+        try:
+            await self.append(job_id, Position(attempt, n), type_, data, top=top, ttl_s=ENDED_TTL_S)
+        except ResponseError:
+            return
+
+
+class StreamWriter:
+    """Writes one attempt's events. Not for two tasks at once.
+
+    `text` is the whole text of the attempt so far: what a snapshot says.
+    """
+
+    def __init__(self, log: StreamLog, job_id: JobId, attempt: int) -> None:
+        self._log = log
+        self._job_id = job_id
+        self._attempt = attempt
+        self._n = -1
+        self._top = "*"
+        self.text = ""
+        self.snapshots = 0
+
+    async def write(self, type_: EventType, data: dict[str, Any], *, text: str = "", ttl_s: int = LIVE_TTL_S) -> None:
+        """Append an event; `text` is what it adds to the whole.
+
+        Raises Fenced when a newer attempt writes, RedisError when Redis cannot be reached: the event is then not
+        counted as written, and the same call may be made again.
+        """
+        position = self._next()
+        top = await self._try(position, type_, data, self._top, ttl_s)
+        if top != entry_id(position):
+            # The log lost its end. The event below then follows a snapshot of all that came before it.
+            await self._snapshot(top)
+            position = self._next()
+            top = await self._try(position, type_, data, self._top, ttl_s)
+            if top != entry_id(position):
+                raise RedisError(f"the log of job {self._job_id} moves under its writer")
+        self._n, self._top = position.n, top
+        self.text += text
+
+    def _next(self) -> Position:
+        if self._n + 1 >= N_MAX - 1:
+            raise Fenced(f"job {self._job_id} has written {self._n} events")
+        return Position(self._attempt, self._n + 1)
+
+    async def _snapshot(self, top: str) -> None:
+        position = self._next()
+        data = {"attempt": self._attempt, "text": self.text}
+        written = await self._try(position, EventType.SNAPSHOT, data, top, LIVE_TTL_S)
+        if written != entry_id(position):
+            raise RedisError(f"the log of job {self._job_id} moves under its writer")
+        self._n, self._top = position.n, written
+        self.snapshots += 1
+
+    async def _try(self, position: Position, type_: EventType, data: dict[str, Any], top: str, ttl_s: int) -> str:
+        try:
+            found = await self._log.append(self._job_id, position, type_, data, top=top, ttl_s=ttl_s)
+        except ResponseError as error:
+            if "equal or smaller" not in str(error):
+                raise
+            found = await self._log.top(self._job_id)
+        if found and position_of(found).attempt > self._attempt:
+            raise Fenced(f"attempt {position_of(found).attempt} writes job {self._job_id}")
+        return found

@@ -1,0 +1,48 @@
+"""The unit of work over one AsyncSession. Nothing else commits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from domain.ids import TenantId
+from persistence.accounts.store import SqlAccounts
+from persistence.billing.store import SqlBilling
+from persistence.generation.store import SqlGeneration
+from persistence.jobs.store import SqlJobs
+from persistence.projects.store import SqlProjects
+from persistence.story.store import SqlStory
+
+_BEGIN = text("select set_config('app.tenant_id', :tenant, true), now()")
+
+
+class SqlUnitOfWork:
+    """Implements `domain.unit_of_work.UnitOfWork`."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId, now: datetime) -> None:
+        self.tenant_id = tenant_id
+        self.now = now
+        self.accounts = SqlAccounts(session, tenant_id)
+        self.projects = SqlProjects(session, tenant_id)
+        self.story = SqlStory(session, tenant_id)
+        self.jobs = SqlJobs(session, tenant_id)
+        self.generation = SqlGeneration(session, tenant_id)
+        self.billing = SqlBilling(session, tenant_id)
+
+
+class Units:
+    """Opens units of work on the application role's engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    @asynccontextmanager
+    async def __call__(self, tenant_id: TenantId) -> AsyncIterator[SqlUnitOfWork]:
+        async with AsyncSession(self._engine, expire_on_commit=False, autoflush=True) as session:
+            now = (await session.execute(_BEGIN, {"tenant": str(tenant_id)})).one()[1]
+            yield SqlUnitOfWork(session, tenant_id, now)
+            await session.commit()

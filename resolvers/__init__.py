@@ -1,0 +1,1 @@
+"""How a request is answered: root fields and dataloaders."""

@@ -1,0 +1,145 @@
+"""Where a stream's events come from: the live log while there is one, PostgreSQL when there is not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from domain.accounts import Actor
+from domain.errors import ErrorCode
+from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position
+from domain.generation.entities import GenerationState
+from domain.ids import JobId, TenantId
+from domain.jobs import JobState
+from persistence.database import OUTAGES as DATABASE_OUTAGES
+from persistence.database import Database
+from persistence.generation import reads as generations
+from persistence.jobs import reads as jobs
+from persistence.streams import OUTAGES, Hub
+
+SILENCE_S = 2.0
+"""After this much silence PostgreSQL is asked whether the job has ended."""
+REVALIDATE_S = 4.0
+"""How long a revoked right may still see events."""
+
+logger = logging.getLogger(__name__)
+
+StillValid = Callable[[Actor], Awaitable[bool]]
+"""Whether an actor's session or token, and membership, still stand."""
+
+
+class EventSource:
+    def __init__(self, database: Database, hub: Hub, still_valid: StillValid) -> None:
+        self._database = database
+        self._hub = hub
+        self._still_valid = still_valid
+
+    async def follow(self, actor: Actor, job_id: JobId, after: Position) -> AsyncIterator[list[Event]]:
+        """Batches of events until the terminal one.
+
+        Reconnecting readers get what they missed from the log, or from PostgreSQL when the log is gone: a snapshot
+        of the text and the end. The stream also ends when the actor's right to watch does.
+        """
+        watch = await self._hub.watch(job_id, after)
+        loop = asyncio.get_running_loop()
+        validated = loop.time()
+        silent_since = float("-inf")  # the first look at PostgreSQL comes at once: the job may have ended long ago
+        try:
+            while True:
+                if loop.time() - validated > REVALIDATE_S:
+                    if not await self._still_valid(actor):
+                        yield [self._revoked(job_id, watch.position)]
+                        return
+                    validated = loop.time()
+                if loop.time() - silent_since > SILENCE_S:
+                    ended = await self._ended(actor.tenant_id, job_id, watch.position)
+                    if ended is not None:
+                        yield ended
+                        return
+                    silent_since = loop.time()
+                try:
+                    batch = await watch.take(SILENCE_S)
+                except OUTAGES:
+                    await asyncio.sleep(0.2)
+                    continue
+                if batch:
+                    silent_since = loop.time()
+                    yield batch
+                    if batch[-1].terminal:
+                        return
+        finally:
+            watch.close()
+
+    async def page(self, tenant_id: TenantId, job_id: JobId, after: Position, first: int) -> tuple[list[Event], bool]:
+        """At most `first` events after a position, and whether more can be read now."""
+        ended = await self._ended(tenant_id, job_id, after)
+        events = ended if ended is not None else await self._logged(job_id, after, first + 1)
+        return events[:first], len(events) > first
+
+    async def _logged(self, job_id: JobId, after: Position, count: int | None = None) -> list[Event]:
+        try:
+            return await self._hub.log.read(job_id, after, count=count)
+        except OUTAGES:
+            return []
+
+    async def _ended(self, tenant_id: TenantId, job_id: JobId, after: Position) -> list[Event] | None:
+        """All that is left of an ended job's stream; None while it goes on, or PostgreSQL cannot say."""
+        try:
+            job = await self._row(tenant_id, jobs.jobs_by_id(tenant_id, [job_id]))
+            if job is None or not JobState(job.state).terminal:
+                return None
+            logged = await self._logged(job_id, after)
+            if logged and logged[-1].terminal:
+                return logged
+            return await self._rebuilt(tenant_id, job, after)
+        except DATABASE_OUTAGES as error:
+            logger.warning("the end of job %s cannot be looked up: %s", job_id, error)
+            return None
+
+    async def _rebuilt(self, tenant_id: TenantId, job: Any, after: Position) -> list[Event]:
+        """Snapshot and end as PostgreSQL knows them; only what a reader at `after` has not seen."""
+        job_id, attempt = JobId(job.id), max(job.attempt, 1)
+        if after.n >= TERMINAL_N and after.attempt >= attempt:
+            return []
+        generation = await self._row(tenant_id, generations.generations_by_job(tenant_id, [job_id]))
+        if generation is None:
+            return []
+        text = await self._row(tenant_id, generations.texts_of(tenant_id, [generation.id]))
+        events = []
+        if text is not None and text.text:
+            place = Position(attempt, SNAPSHOT_N)
+            snapshot = {"attempt": attempt, "text": text.text}
+            events.append(Event(job_id, place, EventType.SNAPSHOT, snapshot, job.finished_at))
+        end = EventType(GenerationState(generation.state))
+        data = await self._end_data(tenant_id, generation)
+        events.append(Event(job_id, Position(attempt, TERMINAL_N), end, data, job.finished_at))
+        return events
+
+    async def _end_data(self, tenant_id: TenantId, generation: Any) -> dict[str, Any]:
+        usage = await self._row(tenant_id, generations.usage_of(tenant_id, [generation.job_id]))
+        data = {
+            "version": str(generation.version_id) if generation.version_id else None,
+            "code": generation.error_code,
+            "message": generation.error_message,
+            "reason": generation.truncation_reason,
+        }
+        if usage is not None:
+            data |= {
+                "inputTokens": int(usage.input_tokens),
+                "cachedInputTokens": int(usage.cached_input_tokens),
+                "outputTokens": int(usage.output_tokens),
+                "source": usage.source,
+                "cost": int(usage.cost_micros),
+            }
+        return data
+
+    async def _row(self, tenant_id: TenantId, statement: Any) -> Any | None:
+        rows = await self._database.rows(tenant_id, statement)
+        return rows[0] if rows else None
+
+    @staticmethod
+    def _revoked(job_id: JobId, at: Position) -> Event:
+        data = {"code": ErrorCode.UNAUTHENTICATED.value, "message": "Your right to watch this has ended."}
+        return Event(job_id, Position(at.attempt, at.n), EventType.REVOKED, data)

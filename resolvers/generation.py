@@ -1,0 +1,159 @@
+"""Root fields of the generation room: start, cancel, watch."""
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import strawberry
+
+from domain.accounts import Permission
+from domain.billing import QuotaExhausted
+from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
+from domain.events import decode_cursor
+from domain.generation import service
+from domain.generation.context import ContextTooSmall
+from domain.ids import ChannelId, JobId, NodeId, TenantId
+from domain.jobs import QUEUES, JobKind
+from persistence.accounts.reads import wallet
+from persistence.generation.reads import enabled_channels
+from resolvers.mutations import refusals_as
+from resolvers.projects import fresh
+from resolvers.services import Services
+from schema import generation as types
+from schema.base import After, money, mutation_error
+from schema.billing import Wallet
+from schema.context import Context, Info
+from schema.events import GenerationEvent, JobEvent, to_graphql
+from schema.ids import decode_id, decode_optional
+from schema.tracing import trace_parent
+
+logger = logging.getLogger(__name__)
+
+
+@strawberry.type
+class GenerationQueries:
+    @strawberry.field(description="The model channels that can be used, the default first.")
+    async def channels(self, info: Info) -> list[types.Channel]:
+        info.context.reader()
+        return await info.context.services.database.platform_rows(enabled_channels())  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The tenant's credit.")
+    async def wallet(self, info: Info) -> Wallet:
+        reads: Any = info.context.reader()
+        balance = {row.kind: row.balance for row in await reads.rows(wallet(info.context.actor.tenant_id))}
+        return Wallet(
+            available=money(balance.get("AVAILABLE", 0)),
+            held=money(balance.get("HELD", 0)),
+            spent=money(balance.get("SPENT", 0)),
+        )
+
+
+@strawberry.type
+class GenerationMutations:
+    @strawberry.mutation(description="Have a chapter written. Watch it with `generationEvents`.")
+    async def chapter_generate(self, info: Info, input: types.ChapterGenerateInput) -> types.ChapterGenerateResult:
+        context, actor = info.context, info.context.actor
+        try:
+            channel_id = decode_optional("Channel", input.channel_id, "channelId")
+            command = service.StartChapter(
+                NodeId(decode_id("Chapter", input.chapter_id, "chapterId")), input.instructions, input.idempotency_key,
+                input.target_words, ChannelId(channel_id) if channel_id else None, input.model, trace_parent(),
+            )  # fmt: skip
+            services: Services = context.services
+            async with services.units(actor.tenant_id) as uow:
+                started = await service.start_chapter(uow, actor, command, concurrency_max=services.tenant_concurrency)
+        except (Rejected, ContextTooSmall, QuotaExhausted) as refusal:
+            return _refused(refusal)
+        if started.ring and started.job_id is not None:
+            await ring(services, actor.tenant_id, started.job_id)
+        generation = await fresh(info, "Generation", started.generation_id)
+        return types.GenerationStarted(generation=generation, replayed=started.replayed)
+
+    @strawberry.mutation(description="Stop a generation. The text so far is kept; the stream's last event confirms.")
+    @refusals_as(types.GenerationCancelPayload)
+    async def generation_cancel(self, info: Info, input: types.GenerationCancelInput) -> types.GenerationCancelPayload:
+        generation_id = decode_id("Generation", input.id)
+        row = await info.context.reads.one("Generation", generation_id)
+        if row is None:
+            raise NotFound("The generation", "input", "id")
+        await cancel_job(info.context, JobId(row.job_id))
+        return types.GenerationCancelPayload(generation=await fresh(info, "Generation", generation_id))
+
+
+def _refused(refusal: Rejected | ContextTooSmall | QuotaExhausted) -> Any:
+    if isinstance(refusal, Forbidden):
+        raise refusal
+    if isinstance(refusal, QuotaExhausted):
+        return types.QuotaExhausted(
+            message=str(refusal), field=None, code=ErrorCode.QUOTA_EXHAUSTED,
+            needed=money(refusal.needed.micros), available=money(refusal.available.micros),
+        )  # fmt: skip
+    if isinstance(refusal, ContextTooSmall):
+        return types.ContextTooSmall(
+            message=str(refusal), field=None, code=ErrorCode.CONTEXT_TOO_SMALL,
+            required_tokens=refusal.required_tokens, budget_tokens=refusal.budget_tokens,
+        )  # fmt: skip
+    field = list(refusal.field) or None
+    if refusal.code is ErrorCode.NO_CHANNEL:
+        return types.NoChannel(message=refusal.message, field=field, code=refusal.code)
+    if refusal.code is ErrorCode.IDEMPOTENCY_CONFLICT:
+        return types.IdempotencyConflict(message=refusal.message, field=field, code=refusal.code)
+    return mutation_error(refusal)
+
+
+async def ring(services: Services, tenant_id: TenantId, job_id: JobId) -> None:
+    """The short way to a worker. When it fails, the relay rings: the job is safe in its row."""
+    try:
+        await services.doorbell.ring(QUEUES[JobKind.CHAPTER_GENERATE], tenant_id, job_id)
+    except Exception:
+        logger.warning("the doorbell of job %s did not ring; the relay will", job_id, exc_info=True)
+
+
+async def cancel_job(context: Context, job_id: JobId) -> None:
+    services: Services = context.services
+    async with services.units(context.actor.tenant_id) as uow:
+        _, tell_worker = await service.cancel(uow, context.actor, job_id)
+    if tell_worker:
+        try:
+            await services.cancels.raise_for(job_id)
+        except Exception:
+            logger.warning("the cancel of job %s takes the slow way, by its heartbeat", job_id, exc_info=True)
+
+
+@strawberry.type
+class GenerationSubscriptions:
+    @strawberry.subscription(description="A generation's events: text, receipts, and exactly one end.")
+    async def generation_events(
+        self, info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The generation.")],
+        after: After = None,
+    ) -> AsyncIterator[GenerationEvent]:  # fmt: skip
+        generation_id = decode_id("Generation", id)
+        row = await _authorized(info, "Generation", generation_id)
+        async for event in _follow(info, JobId(row.job_id), after):
+            yield event
+
+    @strawberry.subscription(description="A job's events, until its end.")
+    async def job_events(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")], after: After = None
+    ) -> AsyncIterator[JobEvent]:
+        job_id = JobId(decode_id("Job", id))
+        await _authorized(info, "Job", job_id)
+        async for event in _follow(info, job_id, after):
+            yield event
+
+
+async def _authorized(info: Info, type_name: str, value: Any) -> Any:
+    info.context.actor.require(Permission.READ)
+    row = await info.context.reads.one(type_name, value)
+    if row is None:
+        raise NotFound(f"The {type_name.lower()}", "id")
+    return row
+
+
+async def _follow(info: Info, job_id: JobId, after: str | None) -> AsyncIterator[Any]:
+    position = decode_cursor(after, job_id)
+    async for batch in info.context.services.events.follow(info.context.actor, job_id, position):
+        info.context.reads.forget()  # type: ignore[attr-defined]
+        for event in batch:
+            yield to_graphql(event)

@@ -1,0 +1,63 @@
+"""The schema's roots, put together from the rooms."""
+
+from typing import Annotated, Any
+
+import strawberry
+from strawberry.tools import merge_types
+
+from domain.errors import ErrorCode, Rejected
+from persistence.paging import PAGE_MAX
+from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
+from resolvers.jobs import JobMutations, JobQueries
+from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
+from resolvers.story import StoryMutations
+from schema.base import CONFIG, Node
+from schema.context import Info
+from schema.events import EVENT_TYPES
+from schema.ids import split_id
+
+
+@strawberry.type
+class NodeQueries:
+    @strawberry.field(description="Anything by its global id; null when it is missing or not yours.")
+    async def node(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
+    ) -> Node | None:
+        return await _node(info, id)
+
+    @strawberry.field(description="Many things by their global ids, in the order asked; at most 100.")
+    async def nodes(
+        self, info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="Global ids, at most 100.")],
+    ) -> list[Node | None]:  # fmt: skip
+        if len(ids) > PAGE_MAX:
+            raise Rejected(ErrorCode.BAD_USER_INPUT, f"At most {PAGE_MAX} ids at a time.", "ids")
+        return [await _node(info, id) for id in ids]
+
+
+async def _node(info: Info, id: strawberry.ID) -> Any:
+    type_name, value = split_id(id)
+    return await info.context.reader().one(type_name, value)
+
+
+Query = merge_types("Query", (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries))
+Mutation = merge_types(
+    "Mutation",
+    (
+        AccountMutations,
+        ProjectMutations,
+        OutlineMutations,
+        TextMutations,
+        StoryMutations,
+        GenerationMutations,
+        JobMutations,
+    ),
+)
+Subscription = merge_types("Subscription", (GenerationSubscriptions,))
+
+
+def build_schema() -> strawberry.Schema:
+    return strawberry.Schema(
+        query=Query, mutation=Mutation, subscription=Subscription, types=EVENT_TYPES, config=CONFIG
+    )

@@ -1,0 +1,59 @@
+"""What resolvers share within a process. `app` builds it; a context carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from domain.accounts import PasswordHasher, Session, User
+from domain.ids import TenantId
+from domain.jobs import Doorbell
+from domain.unit_of_work import OpenUnitOfWork
+from persistence.database import Database
+from persistence.streams import CancelFlags
+from resolvers.event_source import EventSource
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedTokens:
+    access_token: str
+    access_expires_at: datetime
+    refresh_token: str
+    refresh_expires_at: datetime
+
+
+class Credentials(Protocol):
+    """Makes and reads tokens; knows the signing key."""
+
+    def new_session(self, user: User, tenant_id: TenantId, now: datetime) -> tuple[Session, IssuedTokens]: ...
+    def renew(self, session: Session, now: datetime) -> tuple[bytes, IssuedTokens]:
+        """The next refresh token's hash, and the tokens."""
+        ...
+
+    def read_refresh(self, token: str) -> tuple[TenantId, object, bytes]:
+        """Tenant, session id and hash of a refresh token. Raises Unauthenticated for garbage."""
+        ...
+
+    def new_api_token(self, tenant_id: TenantId) -> tuple[str, str, bytes]:
+        """The token, what of it may be shown, and its hash."""
+        ...
+
+
+Attempts = Callable[[str], Awaitable[bool]]
+"""Whether another sign-in may be tried under this name; False when there were too many."""
+
+
+@dataclass(frozen=True)
+class Services:
+    database: Database
+    units: OpenUnitOfWork
+    cancels: CancelFlags
+    doorbell: Doorbell
+    credentials: Credentials
+    passwords: PasswordHasher
+    may_sign_in: Attempts
+    events: EventSource
+    tenant_concurrency: int
+    starting_credit_micros: int

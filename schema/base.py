@@ -1,0 +1,237 @@
+"""What every type is made with: mapped columns, described enums, scalars, money, errors, connections."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Generic, NewType, TypeVar
+
+import strawberry
+from sqlalchemy import DateTime, Row, Text, Uuid, inspect
+from sqlalchemy.dialects.postgresql import JSONB
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.enum import StrawberryEnumDefinition
+from strawberry_sqlalchemy_mapper import StrawberrySQLAlchemyMapper
+
+from domain import billing, errors
+from persistence import tables  # noqa: F401 - completes the mappings that `mapped` reads
+from persistence.paging import PAGE_DEFAULT, PAGE_MAX
+from schema.ids import encode_id
+
+T = TypeVar("T")
+
+TYPENAME = "typename_"
+"""A row that stands for a Node says of which type it is in this column."""
+
+
+def _to_rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _from_rfc3339(value: str) -> datetime:
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo is None:
+        raise ValueError("a DateTime needs an offset, such as 2026-01-31T12:00:00Z")
+    return parsed
+
+
+TokenCount = NewType("TokenCount", int)
+TOKENS_MAX = 2**53 - 1
+
+
+def _token_count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= TOKENS_MAX:
+        raise ValueError("a TokenCount is an integer from 0 to 2^53-1")
+    return value
+
+
+SCALARS: dict[object, Any] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A moment, in RFC 3339 with an offset: `2026-01-31T12:00:00.000Z`.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc3339",
+        serialize=_to_rfc3339,
+        parse_value=_from_rfc3339,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="An exact decimal number as a string: `12.340000`.",
+        specified_by_url="https://en.wikipedia.org/wiki/Decimal",
+        serialize=str,
+        parse_value=Decimal,
+    ),
+    TokenCount: strawberry.scalar(
+        name="TokenCount",
+        description="A number of tokens: an integer from 0 to 2^53-1, which JavaScript can hold.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259#section-6",
+        serialize=_token_count,
+        parse_value=_token_count,
+    ),
+}
+CONFIG = StrawberryConfig(scalar_map=SCALARS)
+
+_mapper: StrawberrySQLAlchemyMapper[Any] = StrawberrySQLAlchemyMapper(
+    extra_sqlalchemy_type_to_strawberry_type_map={
+        Uuid: strawberry.ID,
+        Text: str,
+        DateTime: datetime,
+        JSONB: strawberry.scalars.JSON,
+    }
+)
+
+
+def mapped(model: type[Any], /, **columns: str) -> Callable[[type[T]], type[T]]:
+    """A GraphQL type of a mapped entity: the named columns with their descriptions, and what the class adds.
+
+    Only what is named becomes public. Values may be entities or rows of the same columns.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        every = {column.key for column in inspect(model).column_attrs}
+        unknown = columns.keys() - every
+        if unknown:
+            raise TypeError(f"{model.__name__} has no columns {sorted(unknown)}")
+        cls.__exclude__ = sorted(every - columns.keys() - vars(cls).get("__annotations__", {}).keys())  # type: ignore[attr-defined]
+        description = cls.__doc__
+        converted = _mapper.type(model)(cls)
+        definition = converted.__strawberry_definition__
+        definition.description = description
+        definition.is_type_of = _accepts(model, definition.name)
+        for field in definition.fields:
+            if field.python_name in columns:
+                field.description = columns[field.python_name]
+        return converted  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _accepts(model: type, name: str) -> Callable[[Any, Any], bool]:
+    def is_type_of(value: Any, _info: Any) -> bool:
+        if isinstance(value, Row):
+            return getattr(value, TYPENAME, name) == name
+        return isinstance(value, model)
+
+    return is_type_of
+
+
+def described_enum(source: type[Enum], **descriptions: str) -> None:
+    """Make a domain enum a GraphQL enum, every value described. Annotations then use the domain's own class."""
+    made = strawberry.enum(source, description=_first_paragraph(source))
+    definition: StrawberryEnumDefinition = made.__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = descriptions[value.name]
+
+
+def _first_paragraph(source: type) -> str:
+    return (source.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
+
+
+First = Annotated[int, strawberry.argument(description=f"How many, 1 to {PAGE_MAX} ({PAGE_DEFAULT} by default).")]
+After = Annotated[
+    str | None, strawberry.argument(description="The cursor to continue after, from this list's edges or pageInfo.")
+]
+Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
+
+
+@strawberry.interface(description="Anything that has a global id and can be fetched again with `node`.")
+class Node:
+    @strawberry.field(description="The global id: opaque, and the same for ever.")
+    def id(self, info: strawberry.Info[Any, None]) -> strawberry.ID:
+        return strawberry.ID(encode_id(info._raw_info.parent_type.name, self.id))  # type: ignore[arg-type]
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    has_next_page: bool = strawberry.field(description="Whether more follow.")
+    has_previous_page: bool = strawberry.field(description="Whether the page was asked for with `after`.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first edge; null on an empty page.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last edge: the next `after`.")
+
+
+NodeT = TypeVar("NodeT")
+
+
+@strawberry.type(description="One entry of a list, with its cursor.")
+class Edge(Generic[NodeT]):
+    node: NodeT = strawberry.field(description="The entry.")
+    cursor: str = strawberry.field(description="Where this entry stands in the list.")
+
+
+@strawberry.type(description="A page of a list, in keyset order.")
+class Connection(Generic[NodeT]):
+    edges: list[Edge[NodeT]] = strawberry.field(description="The entries with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where this page lies.")
+
+
+def connection(page: Any) -> Any:
+    """A `persistence.paging.Page` as a Connection."""
+    cursors = page.cursors
+    return Connection(
+        edges=[Edge(node=row, cursor=cursor) for row, cursor in zip(page.rows, cursors, strict=True)],
+        page_info=PageInfo(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
+        ),
+    )
+
+
+@strawberry.type(description="An exact sum of money.")
+class Money:
+    amount: Decimal = strawberry.field(description="In whole units, with up to six decimals.")
+    currency: str = strawberry.field(description="ISO 4217 code.")
+
+
+def money(micros: int) -> Money:
+    value = billing.Money(micros)
+    return Money(amount=value.amount, currency=value.currency)
+
+
+described_enum(
+    errors.ErrorCode,
+    BAD_USER_INPUT="The input cannot be used as it is.",
+    NOT_FOUND="No such thing, or not yours.",
+    FORBIDDEN="Your role or token does not allow this.",
+    UNAUTHENTICATED="Sign in first.",
+    CONFLICT="The thing has changed since you read it.",
+    INVALID_STATE="The thing is in a state that does not allow this.",
+    ALREADY_EXISTS="There is one already.",
+    TOO_LONG="The text is longer than its limit.",
+    EMPTY="The text must not be empty.",
+    INVALID_CHARACTERS="The text has characters that are not allowed.",
+    LIMIT_REACHED="A limit on the number of things is reached.",
+    IDEMPOTENCY_CONFLICT="The idempotency key was used for another request.",
+    QUOTA_EXHAUSTED="The wallet's credit does not cover this.",
+    CONTEXT_TOO_SMALL="What must be in the prompt does not fit the model's window.",
+    NO_CHANNEL="No model channel is available.",
+    INVALID_CREDENTIALS="E-mail address or password is wrong.",
+    TOKEN_EXPIRED="The token has expired.",
+    TOKEN_REUSED="A refresh token was used twice: the session has ended for safety.",
+    RATE_LIMITED="Too many requests: wait a little.",
+)
+
+
+@strawberry.interface(description="A mistake that a person can mend.")
+class UserError:
+    message: str = strawberry.field(description="A sentence for the person.")
+    field: list[str] | None = strawberry.field(
+        description="The path of the input at fault; null when no single one is."
+    )
+    code: errors.ErrorCode = strawberry.field(description="What kind of mistake it is.")
+
+
+@strawberry.type(description="Why a mutation did nothing.")
+class MutationError(UserError):
+    pass
+
+
+@strawberry.interface(description="What every mutation answers: the thing it changed, or why it did nothing.")
+class Payload:
+    user_errors: list[MutationError] = strawberry.field(
+        description="Empty when the mutation did its work.", default_factory=list
+    )
+
+
+def mutation_error(error: errors.Rejected) -> MutationError:
+    return MutationError(message=error.message, field=list(error.field) or None, code=error.code)

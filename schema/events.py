@@ -1,0 +1,207 @@
+"""Events of the streams. Every type below is an event of a generation and of its job alike."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from uuid import UUID
+
+import strawberry
+
+from domain.errors import ErrorCode
+from domain.events import Event, EventType
+from domain.generation.entities import TruncationReason
+from schema.base import Money, TokenCount, described_enum, money
+from schema.context import Info
+
+if TYPE_CHECKING:
+    from schema.generation import GenerationUsage
+    from schema.projects import TextVersion
+
+described_enum(
+    TruncationReason,
+    LENGTH="The model reached its length limit.",
+    BUDGET="The credit held for it was used up.",
+    CONTENT_FILTER="A content filter stopped it.",
+    CUT="The connection to the model broke, and no further attempt was allowed.",
+)
+
+LazyVersion = Annotated["TextVersion", strawberry.lazy("schema.projects")]
+LazyUsage = Annotated["GenerationUsage", strawberry.lazy("schema.generation")]
+
+
+@strawberry.interface(description="An event of any stream.")
+class StreamEvent:
+    seq: int = strawberry.field(
+        description="Grows strictly within a stream. Compare it to drop repetitions; do not count gaps."
+    )
+    cursor: str = strawberry.field(description="Where the event stands: the `after` to go on from.")
+    at: datetime = strawberry.field(description="When it happened.")
+
+
+@strawberry.interface(description="An event of a generation.")
+class GenerationEvent(StreamEvent):
+    pass
+
+
+@strawberry.interface(description="An event of a job.")
+class JobEvent(StreamEvent):
+    pass
+
+
+@strawberry.type(description="An attempt has begun.")
+class GenerationStartedEvent(GenerationEvent, JobEvent):
+    attempt: int = strawberry.field(description="Its number.")
+    model: str = strawberry.field(description="The model asked.")
+    channel: str = strawberry.field(description="The channel it goes through.")
+
+
+@strawberry.type(description="The prompt is compiled; read `Generation.receipt` for what went into it.")
+class ContextReceiptReady(GenerationEvent, JobEvent):
+    prompt_tokens: int = strawberry.field(description="Estimated tokens of the prompt.")
+
+
+@strawberry.type(description="More text: append it.")
+class TextDelta(GenerationEvent, JobEvent):
+    text: str = strawberry.field(description="What to append.")
+
+
+@strawberry.type(description="The model's reasoning; only where a recipe shows it.")
+class ReasoningDelta(GenerationEvent, JobEvent):
+    text: str = strawberry.field(description="What to append to the reasoning.")
+
+
+@strawberry.type(description="How far the job is.")
+class JobProgress(GenerationEvent, JobEvent):
+    progress: int = strawberry.field(description="Percent.")
+    note: str = strawberry.field(description="What it does.")
+
+
+@strawberry.type(description="The text goes on in another attempt.")
+class AttemptSwitched(GenerationEvent, JobEvent):
+    attempt: int = strawberry.field(description="The new attempt.")
+    channel: str = strawberry.field(description="The channel it goes through.")
+    reason: str = strawberry.field(description="Why.")
+
+
+@strawberry.type(description="The text starts again: clear what you show.")
+class StreamReset(GenerationEvent, JobEvent):
+    attempt: int = strawberry.field(description="The attempt that begins.")
+    reason: str = strawberry.field(description="Why.")
+
+
+@strawberry.type(description="The whole text so far: replace what you show by it.")
+class StreamSnapshot(GenerationEvent, JobEvent):
+    attempt: int = strawberry.field(description="The attempt it belongs to.")
+    text: str = strawberry.field(description="The text.")
+
+
+@strawberry.type(description="What the generation has cost so far.")
+class MeterTick(GenerationEvent, JobEvent):
+    held: Money = strawberry.field(description="What is reserved for it.")
+    accrued: Money = strawberry.field(description="What it has used.")
+
+
+async def _version(info: Info, version_id: str | None) -> Any | None:
+    return await info.context.reads.one("TextVersion", UUID(version_id)) if version_id else None
+
+
+@strawberry.type(description="The model finished. The stream ends.")
+class GenerationCompleted(GenerationEvent, JobEvent):
+    data: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field(description="The text, as a candidate version; null once its chapter is deleted.")
+    async def version(self, info: Info) -> LazyVersion | None:
+        return await _version(info, self.data.get("version"))
+
+    @strawberry.field(description="What it used and cost.")
+    def usage(self) -> LazyUsage | None:
+        from schema.generation import GenerationUsage
+
+        if "inputTokens" not in self.data:
+            return None
+        return GenerationUsage(
+            input_tokens=TokenCount(self.data["inputTokens"]),
+            output_tokens=TokenCount(self.data["outputTokens"]),
+            cached_input_tokens=TokenCount(self.data.get("cachedInputTokens", 0)),
+            source=self.data.get("source", "UNKNOWN"),
+            cost=money(self.data.get("cost", 0)),
+        )
+
+
+@strawberry.type(description="The generation ended without a text. The stream ends.")
+class GenerationFailed(GenerationEvent, JobEvent):
+    code: str = strawberry.field(description="What went wrong, as a code.")
+    message: str = strawberry.field(description="What went wrong, as a sentence for the writer.")
+
+
+@strawberry.type(description="The generation was stopped on request. The stream ends.")
+class GenerationCancelled(GenerationEvent, JobEvent):
+    data: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field(description="The text so far; null when there was none.")
+    async def version(self, info: Info) -> LazyVersion | None:
+        return await _version(info, self.data.get("version"))
+
+
+@strawberry.type(description="The generation ended before the model was done. The stream ends.")
+class GenerationTruncated(GenerationEvent, JobEvent):
+    reason: TruncationReason = strawberry.field(description="Why.")
+    message: str | None = strawberry.field(description="More about it, as a sentence for the writer.")
+    data: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field(description="The text so far; null when there was none.")
+    async def version(self, info: Info) -> LazyVersion | None:
+        return await _version(info, self.data.get("version"))
+
+
+@strawberry.type(description="Your right to watch has ended. The stream ends; the work goes on.")
+class StreamRevoked(GenerationEvent, JobEvent):
+    code: ErrorCode = strawberry.field(description="UNAUTHENTICATED or FORBIDDEN.")
+    message: str = strawberry.field(description="Why.")
+
+
+EVENT_TYPES = [
+    GenerationStartedEvent, ContextReceiptReady, TextDelta, ReasoningDelta, JobProgress, AttemptSwitched, StreamReset,
+    StreamSnapshot, MeterTick, GenerationCompleted, GenerationFailed, GenerationCancelled, GenerationTruncated,
+    StreamRevoked,
+]  # fmt: skip
+
+_MAKE: dict[EventType, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
+    EventType.STARTED: lambda place, d: GenerationStartedEvent(
+        **place, attempt=d["attempt"], model=d["model"], channel=d["channel"]
+    ),
+    EventType.CONTEXT: lambda place, d: ContextReceiptReady(**place, prompt_tokens=d["promptTokens"]),
+    EventType.DELTA: lambda place, d: TextDelta(**place, text=d["text"]),
+    EventType.REASONING: lambda place, d: ReasoningDelta(**place, text=d["text"]),
+    EventType.PROGRESS: lambda place, d: JobProgress(**place, progress=d["progress"], note=d["note"]),
+    EventType.SWITCHED: lambda place, d: AttemptSwitched(
+        **place, attempt=d["attempt"], channel=d["channel"], reason=d["reason"]
+    ),
+    EventType.RESET: lambda place, d: StreamReset(**place, attempt=d["attempt"], reason=d["reason"]),
+    EventType.SNAPSHOT: lambda place, d: StreamSnapshot(**place, attempt=d["attempt"], text=d["text"]),
+    EventType.METER: lambda place, d: MeterTick(**place, held=money(d["held"]), accrued=money(d["accrued"])),
+    EventType.COMPLETED: lambda place, d: GenerationCompleted(**place, data=d),
+    EventType.FAILED: lambda place, d: GenerationFailed(**place, code=d["code"], message=d["message"]),
+    EventType.CANCELLED: lambda place, d: GenerationCancelled(**place, data=d),
+    EventType.TRUNCATED: lambda place, d: GenerationTruncated(
+        **place, reason=TruncationReason(d["reason"]), message=d.get("message"), data=d
+    ),
+    EventType.REVOKED: lambda place, d: StreamRevoked(**place, code=ErrorCode(d["code"]), message=d["message"]),
+}
+
+
+def to_graphql(event: Event) -> Any:
+    """A domain event as its GraphQL type."""
+    return _MAKE[event.type]({"seq": event.seq, "cursor": event.cursor, "at": event.at}, event.data)
+
+
+PageT = TypeVar("PageT")
+
+
+def event_page(kind: Callable[..., PageT], page: tuple[list[Event], bool]) -> PageT:
+    events, has_more = page
+    return kind(
+        events=[to_graphql(event) for event in events],
+        end_cursor=events[-1].cursor if events else None,
+        has_more=has_more,
+    )

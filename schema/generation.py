@@ -1,0 +1,246 @@
+"""Types of the generation room: generations, attempts, receipts, channels."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import strawberry
+
+from domain.generation import entities
+from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
+from schema.base import After, Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
+from schema.context import Info
+from schema.events import GenerationEvent, event_page
+from schema.jobs import Job
+from schema.projects import Chapter, TextVersion
+
+described_enum(
+    GenerationState,
+    QUEUED="Waits for a worker.",
+    PREPARING="A worker has it; no token yet.",
+    STREAMING="Text arrives.",
+    CANCELLING="Asked to stop; the worker will confirm.",
+    COMPLETED="The model finished.",
+    CANCELLED="Stopped on request; the text so far is kept.",
+    TRUNCATED="Ended before the model was done; the text so far is kept.",
+    FAILED="Ended without a text.",
+)
+described_enum(
+    AttemptOutcome,
+    RUNNING="Still writing.",
+    COMPLETED="The model finished.",
+    TRUNCATED="Ended at a limit.",
+    CANCELLED="Stopped on request.",
+    CUT="Broken off in the middle of the text.",
+    FAILED="Failed before the first token.",
+    CRASHED="Its worker died or was restarted.",
+)
+described_enum(
+    ProviderKind,
+    OPENAI_COMPATIBLE="Any server that speaks OpenAI's protocol.",
+    DASHSCOPE="Alibaba Bailian in its own protocol.",
+    DEMO="The built-in offline engine: deterministic, and no language model.",
+)
+
+
+@mapped(entities.Channel, name="As the operator calls it.", model="Its model, unless another is asked for.")
+class Channel(Node):
+    """A way to a model."""
+
+    provider: ProviderKind = strawberry.field(description="The protocol it speaks.")
+    is_default: bool = strawberry.field(description="Whether it is used when none is chosen.")
+
+
+@strawberry.type(description="One try at a generation.")
+class Attempt:
+    number: int = strawberry.field(description="Counts up from 1; a higher one replaces the text of the lower.")
+    channel: str = strawberry.field(description="The channel it went through.")
+    model: str = strawberry.field(description="The model it asked.")
+    outcome: AttemptOutcome = strawberry.field(description="What became of it.")
+    started_at: datetime = strawberry.field(description="When a worker began it.")
+    first_token_at: datetime | None = strawberry.field(description="When its first token arrived.")
+    ended_at: datetime | None = strawberry.field(description="When it ended.")
+    error_code: str | None = strawberry.field(description="What went wrong, as a code.")
+    error_message: str | None = strawberry.field(description="What went wrong, as a sentence.")
+    trace: list[str] = strawberry.field(description="What happened, in order, with milliseconds from its start.")
+
+    @strawberry.field(description="Milliseconds from its start to its first token.")
+    def time_to_first_token_ms(self) -> int | None:
+        return _ms(self.started_at, self.first_token_at)
+
+    @strawberry.field(description="Milliseconds from its start to its end.")
+    def total_ms(self) -> int | None:
+        return _ms(self.started_at, self.ended_at)
+
+    @strawberry.field(description="Tokens of the prompt.")
+    def input_tokens(self) -> TokenCount | None:
+        return self.input_tokens
+
+    @strawberry.field(description="Tokens of the text.")
+    def output_tokens(self) -> TokenCount | None:
+        return self.output_tokens
+
+
+def _ms(start: datetime, end: datetime | None) -> int | None:
+    return int((end - start).total_seconds() * 1000) if end is not None else None
+
+
+@strawberry.type(description="What a generation used and cost its author.")
+class GenerationUsage:
+    input_tokens: TokenCount = strawberry.field(description="Tokens of the prompt, cached ones included.")
+    output_tokens: TokenCount = strawberry.field(description="Tokens of the text.")
+    cached_input_tokens: TokenCount = strawberry.field(description="Prompt tokens that the provider had cached.")
+    source: str = strawberry.field(description="Where the counts come from, e.g. PROVIDER_FINAL or ESTIMATE.")
+    cost: Money = strawberry.field(description="What was taken from the wallet.")
+
+
+@strawberry.type(description="One thing that went into the prompt, or did not.")
+class ReceiptItem:
+    slot: str = strawberry.field(description="The part of the prompt, such as STYLE or CODEX.")
+    title: str = strawberry.field(description="What it is.")
+    tokens: int = strawberry.field(description="Estimated tokens it took.")
+    decision: str = strawberry.field(description="INCLUDED, SHORTENED, or why it was left out.")
+    reason: str = strawberry.field(description="More about the decision.")
+
+
+@strawberry.type(description="What the prompt was made of: the context compiler's receipt.")
+class ContextReceipt:
+    prompt_tokens: int = strawberry.field(description="Estimated tokens of the whole prompt.")
+    budget_tokens: int = strawberry.field(description="Tokens that the prompt could have had.")
+    prefix_hash: str = strawberry.field(description="Equal hashes can share a provider's prompt cache.")
+    items: list[ReceiptItem] = strawberry.field(description="Everything considered, in prompt order.")
+
+
+@strawberry.type(description="A stretch of a stream, for polling.")
+class GenerationEventPage:
+    events: list[GenerationEvent] = strawberry.field(description="Oldest first.")
+    end_cursor: str | None = strawberry.field(description="The cursor to continue after.")
+    has_more: bool = strawberry.field(description="Whether more can be read now.")
+
+
+@mapped(
+    entities.Generation,
+    instructions="What the author asked for.",
+    model="The model asked.",
+    channel="The channel it goes through.",
+    created_at="When it was asked for.",
+    finished_at="When it ended.",
+    error_code="What went wrong, as a code.",
+    error_message="What went wrong, as a sentence.",
+)
+class Generation(Node):
+    """The writing of one text by a model: asked for by a mutation, watched by a subscription."""
+
+    state: GenerationState = strawberry.field(description="How far it is.")
+    truncation_reason: TruncationReason | None = strawberry.field(description="Why it ended early.")
+
+    @strawberry.field(description="The text so far, at most a second old while it is written.")
+    async def text(self, info: Info) -> str:
+        return await info.context.reads.generation_text(self.id)
+
+    @strawberry.field(description="The job that does the work.")
+    async def job(self, info: Info) -> Job:
+        return await info.context.reads.one("Job", self.job_id)
+
+    @strawberry.field(description="The chapter it writes; null once that is deleted.")
+    async def chapter(self, info: Info) -> Chapter | None:
+        return await info.context.reads.one("Chapter", self.node_id)
+
+    @strawberry.field(description="The version it became.")
+    async def version(self, info: Info) -> TextVersion | None:
+        if self.version_id is None:
+            return None
+        return await info.context.reads.one("TextVersion", self.version_id)
+
+    @strawberry.field(description="Every try, oldest first.")
+    async def attempts(self, info: Info) -> list[Attempt]:
+        return await info.context.reads.attempts(self.id)
+
+    @strawberry.field(description="What went into the prompt.")
+    async def receipt(self, info: Info) -> ContextReceipt | None:
+        said = await info.context.reads.receipt(self.id)
+        if said is None:
+            return None
+        items = [ReceiptItem(**item) for item in said["items"]]
+        return ContextReceipt(**{**said, "items": items})
+
+    @strawberry.field(description="What it used and cost; null until it has ended with a text.")
+    async def usage(self, info: Info) -> GenerationUsage | None:
+        return generation_usage(await info.context.reads.usage(self.job_id))
+
+    @strawberry.field(description="The stream's events, for clients that poll.")
+    async def events(
+        self, info: Info, after: After = None,
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,
+    ) -> GenerationEventPage:  # fmt: skip
+        page = await info.context.reads.events(self.job_id, after, first)
+        return event_page(GenerationEventPage, page)
+
+
+def generation_usage(row: Any | None) -> GenerationUsage | None:
+    if row is None:
+        return None
+    return GenerationUsage(
+        input_tokens=TokenCount(row.input_tokens),
+        output_tokens=TokenCount(row.output_tokens),
+        cached_input_tokens=TokenCount(row.cached_input_tokens),
+        source=row.source,
+        cost=money(int(row.cost_micros)),
+    )
+
+
+@strawberry.input(description="A chapter to have written.")
+class ChapterGenerateInput:
+    chapter_id: strawberry.ID = strawberry.field(description="The chapter.")
+    instructions: str = strawberry.field(default="", description="What the author wants; reaches the model verbatim.")
+    target_words: int | None = strawberry.field(default=None, description="How long; 800 words by default.")
+    channel_id: strawberry.ID | None = strawberry.field(default=None, description="The channel; the default if null.")
+    model: str | None = strawberry.field(default=None, description="Another model of the channel.")
+    idempotency_key: str = strawberry.field(
+        description="The same key and input give the same generation for 24 hours; another input is refused."
+    )
+
+
+@strawberry.input(description="A generation to stop.")
+class GenerationCancelInput:
+    id: strawberry.ID = strawberry.field(description="The generation.")
+
+
+@strawberry.type(description="The generation that is being stopped.")
+class GenerationCancelPayload(Payload):
+    generation: Generation | None = strawberry.field(default=None, description="The generation.")
+
+
+@strawberry.type(description="The generation has started: subscribe to its events.")
+class GenerationStarted:
+    generation: Generation = strawberry.field(description="The generation.")
+    replayed: bool = strawberry.field(description="Whether the key had started it before.")
+
+
+@strawberry.type(description="The wallet's credit does not cover the generation.")
+class QuotaExhausted(UserError):
+    needed: Money = strawberry.field(description="What would have been held.")
+    available: Money = strawberry.field(description="What the wallet has.")
+
+
+@strawberry.type(description="What must be in the prompt does not fit the model's window.")
+class ContextTooSmall(UserError):
+    required_tokens: int = strawberry.field(description="Estimated tokens that are needed.")
+    budget_tokens: int = strawberry.field(description="Tokens that there are.")
+
+
+@strawberry.type(description="No model channel is set up.")
+class NoChannel(UserError):
+    pass
+
+
+@strawberry.type(description="The idempotency key was used for another request.")
+class IdempotencyConflict(UserError):
+    pass
+
+
+ChapterGenerateResult = Annotated[
+    GenerationStarted | QuotaExhausted | ContextTooSmall | NoChannel | IdempotencyConflict | MutationError,
+    strawberry.union(
+        "ChapterGenerateResult", description="A started generation, or the reason for which it was not started."
+    ),
+]

@@ -1,0 +1,100 @@
+"""What only OpenAI's protocol has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from adapters.frames import Frame
+from adapters.http_errors import ErrorFrame
+from adapters.openai import OpenAIProvider, _frame
+from domain.generation.provider import ProviderErrorCode, ProviderLimits, UsageReport
+from tests.adapters.calls import completion, read
+from tests.fakes.openai_server import FakeOpenAI
+
+
+def _event(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": None}], **more}
+
+
+async def test_counts_are_asked_for() -> None:
+    async with FakeOpenAI() as fake:
+        await read(OpenAIProvider(base_url=fake.base_url, api_key=None, limits=ProviderLimits()).stream(completion()))
+        assert fake.exchanges[0].body["stream_options"] == {"include_usage": True}
+
+
+async def test_an_address_with_a_slash_at_its_end_is_the_same_address() -> None:
+    async with FakeOpenAI() as fake:
+        provider = OpenAIProvider(base_url=f"{fake.base_url}/", api_key=None, limits=ProviderLimits())
+        assert (await read(provider.stream(completion()))).error is None
+        assert fake.exchanges[0].path == "/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "name"),
+    [
+        (None, "max_completion_tokens"),
+        ("https://firm.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("https://api.deepseek.com", "max_tokens"),
+        ("http://127.0.0.1:11434/v1", "max_tokens"),
+    ],
+)
+def test_the_length_limit_goes_by_the_name_that_the_host_knows(base_url: str | None, name: str) -> None:
+    provider = OpenAIProvider(base_url=base_url, api_key=None, limits=ProviderLimits())
+    assert provider._body(completion(max_output_tokens=9))[name] == 9
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_goes_by_two_names(name: str) -> None:
+    assert _frame(_event({"content": None, name: "Hm."})) == Frame(reasoning="Hm.")
+
+
+def test_deepseek_counts_its_cache_under_a_name_of_its_own() -> None:
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 5,
+        "prompt_cache_hit_tokens": 7,
+        "completion_tokens_details": None,
+    }
+    assert _frame({"choices": [], "usage": usage}).usage == UsageReport(9, 5, cached_input_tokens=7)
+
+
+def test_only_the_first_choice_is_read() -> None:
+    assert _frame({"choices": [{"index": 1, "delta": {"content": "no"}}]}) == Frame()
+
+
+def test_a_refusal_is_no_text() -> None:
+    with pytest.raises(ErrorFrame):
+        _frame(_event({"refusal": "I would rather not."}))
+
+
+def test_an_error_object_without_a_wrapper_is_an_error() -> None:
+    with pytest.raises(ErrorFrame):
+        _frame({"object": "error", "message": "no", "code": 400})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        [],
+        "text",
+        7,
+        {"choices": "text"},
+        {"choices": ["text"]},
+        {"choices": [{"delta": "text"}]},
+        {"choices": [{"delta": {"content": ["text"]}}]},
+        {"choices": [{"delta": {}, "finish_reason": 1}]},
+        {"choices": [], "usage": [1]},
+    ],
+)
+def test_a_foreign_shape_is_refused(event: object) -> None:
+    with pytest.raises(TypeError):
+        _frame(event)
+
+
+async def test_a_model_that_refuses_is_content_blocked() -> None:
+    async with FakeOpenAI() as fake:
+        provider = OpenAIProvider(base_url=fake.base_url, api_key=None, limits=ProviderLimits())
+        reading = await read(provider.stream(completion("error_frame:after=0,code=content_policy_violation")))
+        assert reading.failure.code is ProviderErrorCode.CONTENT_BLOCKED

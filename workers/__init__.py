@@ -1,0 +1,1 @@
+"""What runs later: Dramatiq actors, the outbox relay, the sweeper."""

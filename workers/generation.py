@@ -1,0 +1,407 @@
+"""Writing a chapter under a lease.
+
+    claim     take the job, open the attempt, announce it on the stream
+    call      ask the provider; text goes to the flusher, which alone writes the stream
+    beat      once a second: extend the lease, checkpoint the text, hear of a cancel
+    end       PostgreSQL first, the terminal event second
+
+Whatever stops a run (cancel, lost lease, shutdown) cancels the provider call, and with it its socket, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from enum import Enum, auto
+from typing import TypeVar
+
+from domain.billing import Usage, cost
+from domain.errors import LeaseLost
+from domain.events import EventType
+from domain.generation import service
+from domain.generation.endings import Ending, NewAttempt, after_error, after_finish, cancelled, truncated
+from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
+from domain.generation.provider import (
+    ChatMessage,
+    CompletionRequest,
+    Finished,
+    ProviderError,
+    ReasoningChunk,
+    TextChunk,
+    UsageReport,
+    UsageSource,
+)
+from domain.ids import JobId, TenantId
+from domain.jobs import Lease
+from domain.text import estimated_tokens, word_count
+from persistence import database, streams
+from persistence.streams import ENDED_TTL_S, Fenced, StreamWriter
+from workers.runtime import Runtime
+from workers.telemetry import attempt_span, count_ending, observe_first_token
+
+FLUSH_S = 0.04
+FLUSH_BYTES = 256
+BEAT_S = 1.0
+CHECKPOINT_BYTES = 2_048
+REDIS_RETRY_S = 0.2
+TERMINAL_PATIENCE_S = 5.0
+DATABASE_PATIENCE_S = 60.0
+OVERLENGTH = 1.5
+"""A provider that ignores the length limit is stopped at this share of it."""
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Stop(Enum):
+    CANCEL = auto()
+    LEASE_LOST = auto()
+    SHUTDOWN = auto()
+    OVERLENGTH = auto()
+
+
+async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
+    """Claim and run one generation; returns at once when there is nothing to claim."""
+    if runtime.stopping.is_set():
+        return
+    async with runtime.units(tenant_id) as uow:
+        lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
+        work = await service.begin(uow, lease) if lease is not None else None
+    if lease is None or work is None:
+        return
+    cancel = runtime.cancels.add(job_id)
+    try:
+        with attempt_span(work, lease):
+            await GenerationRun(runtime, lease, work, cancel).run()
+    finally:
+        runtime.cancels.remove(job_id)
+
+
+class GenerationRun:
+    """One claimed generation, from the announcement to its end."""
+
+    def __init__(self, runtime: Runtime, lease: Lease, work: service.Work, cancel: asyncio.Event) -> None:
+        self._runtime = runtime
+        self._lease = lease
+        self._work = work
+        self._cancel = cancel
+        self._failures = work.failures
+        self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._reset()
+
+    def _reset(self) -> None:
+        """A fresh attempt: no text, no usage, a new writer."""
+        self._writer = StreamWriter(self._runtime.log, self._lease.job_id, self._lease.attempt)
+        self._text = ""
+        self._unwritten = ""
+        self._usage: UsageReport | None = None
+        self._first_token_at: datetime | None = None
+        self._finish_reason: str | None = None
+        self._trace: list[str] = []
+        self._began = time.monotonic()
+        self._checkpointed = 0
+        self._announced = False
+        self._news = asyncio.Event()
+        self._much = asyncio.Event()
+        self._note(f"attempt {self._lease.attempt} on {self._work.generation.channel}")
+
+    def _note(self, what: str) -> None:
+        self._trace.append(f"{int((time.monotonic() - self._began) * 1000)} ms: {what}")
+
+    async def run(self) -> None:
+        helpers = [
+            asyncio.create_task(self._flush_forever()),
+            asyncio.create_task(self._beat_forever()),
+            asyncio.create_task(self._stop_when(self._cancel, Stop.CANCEL)),
+            asyncio.create_task(self._stop_when(self._runtime.stopping, Stop.SHUTDOWN)),
+        ]
+        try:
+            ending = await self._write_chapter()
+            if ending is not None:
+                await self._end(ending, helpers[0])
+        except (LeaseLost, Fenced):
+            logger.info("job %s belongs to another worker now", self._lease.job_id)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    # -- the provider ---------------------------------------------------------------------------------------------
+
+    async def _write_chapter(self) -> Ending | None:
+        """The ending, or None when this worker has nothing more to say about the job."""
+        tries = 0
+        while True:
+            tries += 1
+            step = await self._until_stopped(self._call())
+            if isinstance(step, Stop):
+                return await self._stopped(step)
+            if isinstance(step, Ending):
+                return step
+            following = after_error(
+                step, text=self._text, tries=tries, failures=self._failures, chance=random.random()
+            )  # not cryptographic: it only spreads retries
+            if isinstance(following, Ending):
+                return following
+            if isinstance(following, NewAttempt):
+                await self._switch(step)
+                tries = 0
+            self._note(f"next try in {following.delay_s:.1f} s")
+            stop = await self._until_stopped(asyncio.sleep(following.delay_s))
+            if isinstance(stop, Stop):
+                return await self._stopped(stop)
+
+    async def _until_stopped(self, work: Coroutine[None, None, T]) -> T | Stop:
+        """What the work comes to, or the reason why it was cancelled before."""
+        task = asyncio.create_task(work)
+        waiting: set[asyncio.Future[T] | asyncio.Future[Stop]] = {task, self._stop}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        return self._stop.result()
+
+    async def _call(self) -> Ending | ProviderError:
+        work = self._work
+        request = CompletionRequest(
+            work.generation.model,
+            tuple(ChatMessage(m["role"], m["content"]) for m in work.generation.prompt),  # type: ignore[arg-type]
+            work.generation.max_output_tokens,
+        )
+        provider = None
+        try:
+            provider = self._runtime.provider_for(work.channel)
+            async for event in provider.stream(request):
+                match event:
+                    case TextChunk(text):
+                        self._take(text)
+                    case UsageReport():
+                        self._usage = event
+                    case Finished(reason, _):
+                        self._finish_reason = reason
+                        self._note(f"the model finished: {reason}")
+                        return after_finish(reason, self._text)
+                    case ReasoningChunk():
+                        pass  # kept from readers: reasoning may quote what the story must not give away yet
+            raise AssertionError("an adapter ends with Finished or raises")
+        except ProviderError as error:
+            self._note(f"{error.code}: {error.detail or error.message}")
+            return error
+        finally:
+            if provider is not None:
+                await provider.aclose()
+
+    def _take(self, text: str) -> None:
+        if self._first_token_at is None:
+            self._first_token_at = datetime.now(UTC)
+            self._note("first token")
+            observe_first_token(self._work.generation.channel, time.monotonic() - self._began)
+        self._text += text
+        self._unwritten += text
+        self._news.set()
+        if len(self._unwritten) >= FLUSH_BYTES:
+            self._much.set()
+
+    async def _switch(self, error: ProviderError) -> None:
+        """Give up the text that readers have seen and start again under the next number."""
+        ending = Ending(
+            GenerationState.STREAMING, AttemptOutcome.CUT, keeps_text=False, code=error.code, message=error.message
+        )
+
+        async def switch() -> Lease:
+            async with self._runtime.units(self._lease.tenant_id) as uow:
+                return await service.switch_attempt(uow, self._lease, self._result(ending))
+
+        self._lease = await through_restarts(switch)
+        self._failures += 1
+        self._reset()
+
+    # -- stopping -------------------------------------------------------------------------------------------------
+
+    async def _stop_when(self, event: asyncio.Event, why: Stop) -> None:
+        await event.wait()
+        self._ask_stop(why)
+
+    def _ask_stop(self, why: Stop) -> None:
+        if not self._stop.done():
+            self._stop.set_result(why)
+
+    async def _stopped(self, why: Stop) -> Ending | None:
+        self._note(f"stopped: {why.name.lower()}")
+        match why:
+            case Stop.CANCEL:
+                return cancelled(self._text)
+            case Stop.OVERLENGTH:
+                return truncated(TruncationReason.BUDGET)
+            case Stop.SHUTDOWN:
+                await self._hand_back()
+        return None
+
+    async def _hand_back(self) -> None:
+        """A worker that is told to stop gives its job to the next one without waiting for the lease to expire."""
+        with contextlib.suppress(LeaseLost, *database.OUTAGES):
+            async with self._runtime.units(self._lease.tenant_id) as uow:
+                await service.hand_back(uow, self._lease, self._result(service.CRASHED))
+
+    # -- the stream -----------------------------------------------------------------------------------------------
+
+    async def _flush_forever(self) -> None:
+        """The only writer of the stream. Text is joined for a moment, except the first."""
+        while True:
+            try:
+                await self._flush()
+            except streams.OUTAGES as error:
+                logger.warning("job %s: the stream cannot be written: %s", self._lease.job_id, error)
+                await asyncio.sleep(REDIS_RETRY_S)
+                continue
+            except Fenced:
+                self._ask_stop(Stop.LEASE_LOST)
+                return
+            self._much.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._much.wait(), FLUSH_S)
+            await self._news.wait()
+
+    async def _flush(self) -> None:
+        if not self._announced:
+            await self._announce()
+        self._news.clear()
+        writer, text = self._writer, self._unwritten
+        if text:
+            await writer.write(EventType.DELTA, {"text": text}, text=text)
+            if writer is self._writer:
+                self._unwritten = self._unwritten[len(text) :]
+
+    async def _announce(self) -> None:
+        generation, attempt, writer = self._work.generation, self._lease.attempt, self._writer
+        if attempt > 1:
+            await writer.write(EventType.RESET, {"attempt": attempt, "reason": "the attempt before was interrupted"})
+        else:
+            await writer.write(EventType.CONTEXT, {"promptTokens": generation.receipt["prompt_tokens"]})
+        data = {"attempt": attempt, "model": generation.model, "channel": generation.channel}
+        await writer.write(EventType.STARTED, data)
+        if writer is self._writer:
+            self._announced = True
+
+    # -- the lease ------------------------------------------------------------------------------------------------
+
+    async def _beat_forever(self) -> None:
+        while True:
+            await self._until_checkpoint_is_due()
+            try:
+                if await self._beat():
+                    self._ask_stop(Stop.CANCEL)
+            except LeaseLost:
+                self._ask_stop(Stop.LEASE_LOST)
+                return
+            except database.OUTAGES as error:
+                logger.warning("job %s: no heartbeat: %s", self._lease.job_id, error)
+            if estimated_tokens(self._text) > OVERLENGTH * self._work.generation.max_output_tokens:
+                self._ask_stop(Stop.OVERLENGTH)
+
+    async def _until_checkpoint_is_due(self) -> None:
+        interval_s = min(BEAT_S, self._runtime.lease_s / 4)
+        due = time.monotonic() + interval_s
+        while time.monotonic() < due and len(self._text) - self._checkpointed < CHECKPOINT_BYTES:
+            await asyncio.sleep(interval_s / 4)
+
+    async def _beat(self) -> bool:
+        lease, text, generation = self._lease, self._text, self._work.generation
+        percent = min(99, word_count(text) * 100 // generation.target_words)
+        async with self._runtime.units(lease.tenant_id) as uow:
+            cancel_asked = await uow.jobs.beat(lease, self._runtime.lease_s, percent)
+            if text:
+                await uow.generation.checkpoint(generation.id, lease.attempt, text, self._first_token_at)
+        self._checkpointed = len(text)
+        return cancel_asked
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def _result(self, ending: Ending) -> service.Result:
+        return service.Result(
+            self._text, ending, self._counted(), self._first_token_at, self._trace, self._finish_reason
+        )
+
+    def _counted(self) -> Usage:
+        """The provider's own count, else an estimate; nothing when not even a call was answered."""
+        if (said := self._usage) is not None:
+            return Usage(
+                said.input_tokens, said.output_tokens, said.cached_input_tokens, said.reasoning_tokens, said.source
+            )
+        if not self._text:
+            return Usage(0, 0, source=UsageSource.UNKNOWN)
+        prompt_tokens = int(self._work.generation.receipt["prompt_tokens"])
+        return Usage(prompt_tokens, estimated_tokens(self._text), source=UsageSource.ESTIMATE)
+
+    async def _end(self, ending: Ending, flusher: asyncio.Task[None]) -> None:
+        result = self._result(ending)
+
+        async def finish() -> object:
+            async with self._runtime.units(self._lease.tenant_id) as uow:
+                return await service.finish(uow, self._lease, result)
+
+        version_id = await through_restarts(finish, already=self._already_ended)
+        flusher.cancel()
+        await asyncio.gather(flusher, return_exceptions=True)
+        usage = result.usage
+        data = {
+            "version": str(version_id) if version_id else None,
+            "code": ending.code,
+            "message": ending.message,
+            "reason": ending.truncation,
+            "inputTokens": usage.input_tokens,
+            "cachedInputTokens": usage.cached_input_tokens,
+            "outputTokens": usage.output_tokens,
+            "source": usage.source,
+            "cost": cost(self._work.price, usage) if ending.billed else 0,
+        }
+        count_ending(ending.outcome)
+        await self._write_terminal(EventType(ending.state), data)
+
+    async def _already_ended(self) -> object:
+        """After an interrupted commit: whether it was ours that went through. Raises LeaseLost when it was not."""
+        async with self._runtime.units(self._lease.tenant_id) as uow:
+            return await service.ended_version(uow, self._lease)
+
+    async def _write_terminal(self, type_: EventType, data: Mapping[str, object]) -> None:
+        """Best effort: whoever misses it asks PostgreSQL."""
+        patience = time.monotonic() + TERMINAL_PATIENCE_S
+        while time.monotonic() < patience:
+            try:
+                await self._flush()
+                await self._writer.write(type_, dict(data), ttl_s=ENDED_TTL_S)
+            except streams.OUTAGES:
+                await asyncio.sleep(REDIS_RETRY_S)
+            else:
+                return
+
+
+async def through_restarts(
+    action: Callable[[], Awaitable[T]], *, already: Callable[[], Awaitable[T]] | None = None
+) -> T:
+    """Repeat a unit of work while PostgreSQL is away, for as long as a restart may take.
+
+    A connection that breaks during a commit leaves its outcome open. When the repetition then finds the lease gone,
+    `already` says whether the first try had gone through after all.
+    """
+    patience = time.monotonic() + DATABASE_PATIENCE_S
+    interrupted = False
+    while True:
+        try:
+            return await action()
+        except LeaseLost:
+            if not interrupted or already is None:
+                raise
+            return await already()
+        except database.OUTAGES as error:
+            if time.monotonic() > patience or not database.is_outage(error):
+                raise
+            interrupted = True
+            await asyncio.sleep(0.25)

@@ -1,0 +1,97 @@
+"""The relay rings for jobs that the direct ring missed; the sweeper takes expired leases back.
+
+The relay's role finds ids and nothing more. What happens to a job is decided and written as the application, inside
+the job's own tenant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from domain.events import EventType
+from domain.generation import service
+from domain.jobs import Doorbell, JobState
+from domain.unit_of_work import OpenUnitOfWork
+from persistence import database, streams
+from persistence.jobs.relay import Due, RelayView
+from persistence.streams import StreamLog
+
+POLL_S = 0.15
+SWEEP_S = 0.5
+BATCH = 200
+OUTAGES = (*database.OUTAGES, *streams.OUTAGES)
+OUTAGE_S = 0.5
+
+logger = logging.getLogger(__name__)
+
+
+class Relay:
+    def __init__(
+        self, view: RelayView, units: OpenUnitOfWork, doorbell: Doorbell, log: StreamLog, *, tenant_concurrency: int
+    ) -> None:
+        self._view = view
+        self._units = units
+        self._doorbell = doorbell
+        self._log = log
+        self._cap = tenant_concurrency
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until told to stop. An outage of PostgreSQL or Redis is waited out."""
+        swept = 0.0
+        reconciled = False
+        while not stopping.is_set():
+            try:
+                if not reconciled:
+                    await self.reconcile()
+                    reconciled = True
+                if time.monotonic() - swept >= SWEEP_S:
+                    await self.sweep()
+                    swept = time.monotonic()
+                await self.ring_due()
+            except OUTAGES as error:
+                logger.warning("relay waits: %s", error)
+                await asyncio.sleep(OUTAGE_S)
+            else:
+                await asyncio.sleep(POLL_S)
+
+    async def ring_due(self) -> int:
+        due = await self._view.take_due(cap=self._cap, batch=BATCH)
+        for one in due:
+            await self._doorbell.ring(one.queue, one.tenant_id, one.job_id)
+        return len(due)
+
+    async def sweep(self) -> int:
+        """Take back the jobs of workers that died. One that fails does not keep the others waiting."""
+        expired = await self._view.expired(batch=BATCH)
+        for one in expired:
+            try:
+                await self._recover(one)
+            except OUTAGES:
+                logger.exception("job %s could not be taken back", one.job_id)
+        return len(expired)
+
+    async def reconcile(self) -> None:
+        """At start-up: give a doorbell to queued jobs that have none."""
+        for one in await self._view.silent(batch=BATCH):
+            async with self._units(one.tenant_id) as uow:
+                await uow.jobs.restore_doorbell(one.job_id)
+
+    async def _recover(self, one: Due) -> None:
+        async with self._units(one.tenant_id) as uow:
+            state = await service.recover(uow, one.job_id)
+            generation = await uow.generation.of_job(one.job_id)
+            job = await uow.jobs.lock(one.job_id)
+        if state is None or job is None:
+            return
+        logger.info("job %s taken back: %s", one.job_id, state)
+        if state is JobState.QUEUED:
+            await self.ring_due()
+        elif generation is not None:
+            data = {
+                "version": str(generation.version_id) if generation.version_id else None,
+                "code": generation.error_code,
+                "message": generation.error_message,
+            }
+            await self._log.end(one.job_id, job.attempt, EventType(generation.state), data)

@@ -1,0 +1,59 @@
+"""What every actor needs, built once a process by `app`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from domain.generation.entities import Channel
+from domain.generation.provider import TextProvider
+from domain.ids import JobId
+from domain.unit_of_work import OpenUnitOfWork
+from persistence.streams import OUTAGES, CancelFlags, StreamLog
+
+CANCEL_POLL_S = 0.1
+
+logger = logging.getLogger(__name__)
+
+ProviderFor = Callable[[Channel], TextProvider]
+"""Raises ProviderError when the channel cannot be used, e.g. because its secret is missing."""
+
+
+class CancelWatch:
+    """Asks once a tick, for all running jobs of the process, which of them are to stop."""
+
+    def __init__(self, flags: CancelFlags) -> None:
+        self._flags = flags
+        self._running: dict[JobId, asyncio.Event] = {}
+
+    def add(self, job_id: JobId) -> asyncio.Event:
+        return self._running.setdefault(job_id, asyncio.Event())
+
+    def remove(self, job_id: JobId) -> None:
+        self._running.pop(job_id, None)
+
+    @property
+    def busy(self) -> int:
+        return len(self._running)
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(CANCEL_POLL_S)
+            with contextlib.suppress(*OUTAGES):  # the heartbeat brings the same news, later
+                for job_id in await self._flags.raised(list(self._running)):
+                    if (event := self._running.get(job_id)) is not None:
+                        event.set()
+
+
+@dataclass
+class Runtime:
+    worker_id: str
+    lease_s: float
+    units: OpenUnitOfWork
+    log: StreamLog
+    cancels: CancelWatch
+    provider_for: ProviderFor
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)

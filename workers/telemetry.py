@@ -1,0 +1,46 @@
+"""What the workers tell OpenTelemetry. The spans continue the trace of the mutation that asked for the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from domain.generation.service import Work
+from domain.jobs import Lease
+
+_tracer = trace.get_tracer("fabula.workers")
+_meter = metrics.get_meter("fabula.workers")
+_first_token = _meter.create_histogram(
+    "fabula.generation.time_to_first_token", unit="s", description="From the start of an attempt to its first token."
+)
+_endings = _meter.create_counter("fabula.generation.endings", description="Ended attempts by outcome.")
+_propagator = TraceContextTextMapPropagator()
+
+
+@contextmanager
+def attempt_span(work: Work, lease: Lease) -> Iterator[None]:
+    carrier = {"traceparent": work.trace_parent} if work.trace_parent else {}
+    token = context.attach(_propagator.extract(carrier))
+    attributes: dict[str, str | int] = {
+        "fabula.tenant": str(lease.tenant_id),
+        "fabula.job": str(lease.job_id),
+        "fabula.attempt": lease.attempt,
+        "gen_ai.request.model": work.generation.model,
+        "fabula.channel": work.generation.channel,
+    }
+    try:
+        with _tracer.start_as_current_span("generation.attempt", attributes=attributes):
+            yield
+    finally:
+        context.detach(token)
+
+
+def observe_first_token(channel: str, seconds: float) -> None:
+    _first_token.record(seconds, {"channel": channel})
+
+
+def count_ending(outcome: str) -> None:
+    _endings.add(1, {"outcome": outcome})
