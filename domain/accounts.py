@@ -59,6 +59,10 @@ class Tenant:
     name: str
     created_at: datetime | None = None
 
+    @property
+    def id(self) -> TenantId:
+        return self.tenant_id
+
 
 @dataclass(eq=False)
 class User:

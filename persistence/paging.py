@@ -50,7 +50,7 @@ class Keyset:
 
     def cursor(self, row: Row[Any], scope: str) -> str:
         parts = [self.name, scope, *(getattr(row, part.label) for part in self.columns)]
-        return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
+        return base64.urlsafe_b64encode(orjson.dumps(parts, default=str)).decode().rstrip("=")
 
     def read(self, cursor: str | None, scope: str) -> tuple[Any, ...] | None:
         """The sort key of a cursor. Raises Rejected for garbage and for a cursor of another list."""

@@ -224,5 +224,5 @@ class _Size:
         self._aliases += isinstance(node, FieldNode) and node.alias is not None
         if self._aliases > self._limits.query_aliases_max:
             self.excess = f"The operation has more than {self._limits.query_aliases_max} aliases."
-        if len(node.directives) > self._limits.query_directives_max:
+        if len(node.directives or ()) > self._limits.query_directives_max:
             self.excess = f"A field has more than {self._limits.query_directives_max} directives."

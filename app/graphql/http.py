@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.graphql.engine import Engine, Prepared, read_request
-from app.graphql.errors import RequestRefused
+from app.graphql.errors import MASKED, RequestRefused, present
 from app.graphql.ws import Authenticate, NewContext
 from app.settings import Limits
 from domain.errors import Forbidden, Unauthenticated
@@ -43,6 +43,9 @@ class HttpEndpoint:
             if media_type == EVENT_STREAM:
                 media_type = JSON
             return reply(refusal.body(request_id), refusal.status, media_type, request_id, refusal.headers)
+        except Exception as error:  # noqa: BLE001 - masked for the client and logged
+            masked = {"errors": [present(GraphQLError(MASKED, original_error=error), request_id)]}
+            return reply(masked, 500, JSON, request_id)
 
     async def _answer(self, request: Request, request_id: str, media_type: str) -> Response:
         asked = read_request(await self._body(request))

@@ -1,5 +1,5 @@
 /** The author's own work: text and its conflicts, outline, codex, shelf, account. */
-import { editorOf, enterDemo, expect, makeNovel, test } from './fixtures';
+import { dropNovel, editorOf, enterDemo, expect, makeNovel, test } from './fixtures';
 
 test('two windows that edit one chapter are shown both texts, and nothing is lost', async ({ page, context, novel, api }) => {
   await enterDemo(page, novel.path);
@@ -71,9 +71,10 @@ test('the outline grows, is renamed, reordered and cut', async ({ page, novel })
   const titles = () => outline.locator('.row-name').allTextContents();
   const add = async (kind: string, title: string) => {
     await outline.getByRole('button', { name: 'Add to the outline' }).click();
-    await page.getByLabel('What').selectOption({ label: kind });
-    await page.getByRole('textbox', { name: 'Title' }).last().fill(title);
-    await page.getByRole('button', { name: 'Create' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Add to the outline' });
+    await dialog.getByLabel('What').selectOption({ label: kind });
+    await dialog.getByRole('textbox', { name: 'Title' }).fill(title);
+    await dialog.getByRole('button', { name: 'Create' }).click();
     await expect(page.getByRole('dialog')).toHaveCount(0);
   };
   const act = async (title: string, action: string) => {
@@ -141,7 +142,7 @@ test('a novel is begun, found by its text, deleted and restored', async ({ page,
   await page.getByRole('button', { name: 'Restore “The Salt Road”' }).click();
   await page.getByRole('tab', { name: 'Novels' }).click();
   await expect(book).toBeVisible();
-  await api.run(`mutation ($input: ProjectDeleteInput!) { projectDelete(input: $input) { userErrors { code } } }`, { input: { id: projectId } });
+  await dropNovel(api, projectId);
 });
 
 test('a person registers, signs out and logs in again', async ({ page }) => {

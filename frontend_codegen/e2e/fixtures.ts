@@ -17,6 +17,8 @@ interface Demo {
 interface Fixtures {
   demo: Demo;
   api: Api;
+  /** The oldest project: the sample novel that the demo comes with. */
+  sample: { id: string; title: string };
   /** A project with one empty chapter, for this test alone. */
   novel: { projectId: string; chapterId: string; path: string };
 }
@@ -47,6 +49,10 @@ export async function makeNovel(api: Api, title: string, language = 'en') {
   return { projectId, chapterId, path };
 }
 
+export async function dropNovel(api: Api, id: string): Promise<void> {
+  await api.run(`mutation ($input: ProjectDeleteInput!) { projectDelete(input: $input) { userErrors { code } } }`, { input: { id } });
+}
+
 /** Errors of the page, violations of its content security policy and requests to other hosts fail the test. */
 export function watchForTrouble(context: BrowserContext, baseURL: string): string[] {
   const trouble: string[] = [];
@@ -74,8 +80,15 @@ export const test = base.extend<Fixtures>({
   api: async ({ request, demo }, use) => {
     await use(await connect(request, demo));
   },
+  sample: async ({ api }, use) => {
+    const query = `{ projects(first: 1, orderBy: {field: CREATED_AT, direction: ASC}) { edges { node { id title } } } }`;
+    const { projects } = await api.run<{ projects: { edges: { node: { id: string; title: string } }[] } }>(query);
+    await use(projects.edges[0]!.node);
+  },
   novel: async ({ api }, use, info) => {
-    await use(await makeNovel(api, info.title.slice(0, 80)));
+    const novel = await makeNovel(api, info.title.slice(0, 80));
+    await use(novel);
+    await dropNovel(api, novel.projectId);
   },
 });
 

@@ -4,7 +4,7 @@ import type { Page } from '@playwright/test';
 import { expect, test } from './fixtures';
 
 const setEditor = async (page: Page, selector: string, text: string) => {
-  await page.locator(`${selector} .monaco-editor`).first().click();
+  await page.locator(`${selector} .monaco-editor:visible`).first().click();
   await page.keyboard.press('Control+a');
   await page.evaluate((value) => navigator.clipboard.writeText(value), text);
   await page.keyboard.press('Control+v');

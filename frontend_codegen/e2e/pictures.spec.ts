@@ -1,5 +1,5 @@
 /** Every page in both languages and themes, for people to look at; and what the switches promise. */
-import { draftOf, editorOf, enterDemo, expect, makeNovel, pace, startDraft, test, waitForEnd, waitForLength } from './fixtures';
+import { draftOf, dropNovel, editorOf, enterDemo, expect, makeNovel, pace, startDraft, test, waitForEnd, waitForLength } from './fixtures';
 
 const LOOKS = [
   { name: 'en-light', language: 'en', scheme: 'light', width: 1360 },
@@ -8,7 +8,7 @@ const LOOKS = [
 ] as const;
 
 for (const { name, language, scheme, width } of LOOKS) {
-  test(`pictures of every page, ${name}`, async ({ page, api }) => {
+  test(`pictures of every page, ${name}`, async ({ page, api, sample }) => {
     const picture = (of: string) => page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
     await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
     await page.emulateMedia({ colorScheme: scheme });
@@ -19,12 +19,12 @@ for (const { name, language, scheme, width } of LOOKS) {
     await page.goto('/register');
     await picture('2-register');
     await enterDemo(page);
-    await expect(page.getByRole('main').getByRole('link').first()).toBeVisible();
+    await expect(page.getByRole('link', { name: sample.title })).toBeVisible();
     await picture('3-shelf');
-    await page.getByRole('main').getByRole('link').first().click();
+    await page.getByRole('link', { name: sample.title }).click();
     await expect(page.getByRole('region', { name: /^(Codex|设定集)$/ }).getByRole('listitem').first()).toBeVisible();
     await picture('4-novel');
-    const { path } = await makeNovel(api, language === 'zh' ? '图画' : 'Pictures', language);
+    const { path, projectId } = await makeNovel(api, language === 'zh' ? '图画' : 'Pictures', language);
     await page.goto(path);
     await expect(editorOf(page)).toBeVisible();
     await picture('5-chapter');
@@ -41,6 +41,7 @@ for (const { name, language, scheme, width } of LOOKS) {
     await expect(draftOf(page)).toHaveCount(0);
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(overflow).toBe(0);
+    await dropNovel(api, projectId);
   });
 }
 

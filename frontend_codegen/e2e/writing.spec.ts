@@ -1,10 +1,10 @@
 /** The main job, as a reader of the page sees it. */
 import { draftOf, editorOf, enterDemo, expect, pace, recordFrames, startDraft, storedGeneration, test, textOf, waitForEnd, waitForLength } from './fixtures';
 
-test('a newcomer enters the demo, opens the novel, presses one button and reads a chapter as it is written', async ({ page }) => {
+test('a newcomer enters the demo, opens the novel, presses one button and reads a chapter as it is written', async ({ page, sample }) => {
   const frames = recordFrames(page);
   await enterDemo(page);
-  await page.getByRole('main').getByRole('link').first().click();
+  await page.getByRole('link', { name: sample.title }).click();
   await page.getByRole('navigation', { name: 'Outline' }).getByRole('link').last().click();
   await page.getByRole('button', { name: 'Write this chapter' }).click();
   const lengths = new Set<number>();

@@ -18,6 +18,7 @@ from domain.generation.provider import (
     ProviderLimits,
     ReasoningChunk,
     TextChunk,
+    TextProvider,
     UsageReport,
 )
 from tests.fakes.dashscope_server import FakeDashScope
@@ -80,6 +81,14 @@ async def _fill(reading: Reading, stream: AsyncIterator[ProviderEvent]) -> None:
                     reading.finished = event
     except ProviderError as error:
         reading.error = error
+
+
+async def ask(provider: TextProvider, request: CompletionRequest) -> Reading:
+    """One call of a provider that nobody needs afterwards."""
+    try:
+        return await read(provider.stream(request))
+    finally:
+        await provider.aclose()
 
 
 class Wire:

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.dashscope import DashScopeProvider
 from domain.generation.provider import ProviderErrorCode, ProviderLimits, UsageReport, UsageSource
-from tests.adapters.calls import completion, read
+from tests.adapters.calls import ask, completion
 from tests.fakes.dashscope_server import FakeDashScope
 
 
@@ -25,7 +25,7 @@ def _provider(fake: FakeDashScope, api_key: str | None = "sk-1") -> DashScopePro
 
 
 async def test_text_is_asked_for_piece_by_piece(fake: FakeDashScope) -> None:
-    await read(_provider(fake).stream(completion()))
+    await ask(_provider(fake), completion())
     exchange = fake.exchanges[0]
     assert exchange.path == "/api/v1/services/aigc/text-generation/generation"
     assert exchange.headers["X-DashScope-SSE"] == "enable"
@@ -34,20 +34,20 @@ async def test_text_is_asked_for_piece_by_piece(fake: FakeDashScope) -> None:
 
 @pytest.mark.parametrize("mode", ["cut", "eof", "garbage"])
 async def test_what_was_counted_before_a_break_is_told_as_partial(fake: FakeDashScope, mode: str) -> None:
-    reading = await read(_provider(fake).stream(completion(mode)))
+    reading = await ask(_provider(fake), completion(mode))
     counted = UsageReport(12, 5, cached_input_tokens=4, reasoning_tokens=3, source=UsageSource.PROVIDER_PARTIAL)
     assert (reading.usage, reading.error is not None) == ([counted], True)
 
 
 async def test_a_throttled_call_is_rate_limited_by_its_code(fake: FakeDashScope) -> None:
-    reading = await read(_provider(fake).stream(completion("status:status=400,code=Throttling.RateQuota")))
+    reading = await ask(_provider(fake), completion("status:status=400,code=Throttling.RateQuota"))
     assert reading.failure.code is ProviderErrorCode.RATE_LIMITED
 
 
 async def test_too_long_a_prompt_is_told_from_other_bad_parameters(fake: FakeDashScope) -> None:
     too_long = "status:status=400,code=InvalidParameter,message=Range of input length should be [1 to 30720]"
     other = "status:status=400,code=InvalidParameter,message=temperature must be below 2"
-    codes = [(await read(_provider(fake).stream(completion(model)))).failure.code for model in (too_long, other)]
+    codes = [(await ask(_provider(fake), completion(model))).failure.code for model in (too_long, other)]
     assert codes == [ProviderErrorCode.CONTEXT_TOO_LONG, ProviderErrorCode.BAD_REQUEST]
 
 
@@ -59,7 +59,7 @@ async def test_a_key_kept_at_home_is_not_taken(
     (home / "api_key").write_text("sk-foreign")
     (home / "config.toml").write_text('api_key = "sk-foreign"\nworkspace = "foreign"\nbase_url = "http://127.0.0.1:9"')
     monkeypatch.setenv("HOME", str(tmp_path))
-    reading = await read(_provider(fake, api_key=None).stream(completion()))
+    reading = await ask(_provider(fake, api_key=None), completion())
     assert (reading.error, "foreign" in str(fake.exchanges[0].headers)) == (None, False)
 
 
@@ -69,7 +69,7 @@ async def test_a_broken_settings_file_at_home_does_no_harm(
     (tmp_path / ".dashscope").mkdir()
     (tmp_path / ".dashscope" / "config.toml").write_text("no [ toml")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert (await read(_provider(fake).stream(completion()))).error is None
+    assert (await ask(_provider(fake), completion())).error is None
 
 
 async def test_the_sdk_has_nothing_to_warn_of() -> None:

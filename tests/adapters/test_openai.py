@@ -10,7 +10,7 @@ from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame
 from adapters.openai import OpenAIProvider, _frame
 from domain.generation.provider import ProviderErrorCode, ProviderLimits, UsageReport
-from tests.adapters.calls import completion, read
+from tests.adapters.calls import ask, completion
 from tests.fakes.openai_server import FakeOpenAI
 
 
@@ -20,14 +20,14 @@ def _event(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 async def test_counts_are_asked_for() -> None:
     async with FakeOpenAI() as fake:
-        await read(OpenAIProvider(base_url=fake.base_url, api_key=None, limits=ProviderLimits()).stream(completion()))
+        await ask(OpenAIProvider(base_url=fake.base_url, api_key=None, limits=ProviderLimits()), completion())
         assert fake.exchanges[0].body["stream_options"] == {"include_usage": True}
 
 
 async def test_an_address_with_a_slash_at_its_end_is_the_same_address() -> None:
     async with FakeOpenAI() as fake:
         provider = OpenAIProvider(base_url=f"{fake.base_url}/", api_key=None, limits=ProviderLimits())
-        assert (await read(provider.stream(completion()))).error is None
+        assert (await ask(provider, completion())).error is None
         assert fake.exchanges[0].path == "/v1/chat/completions"
 
 
@@ -96,5 +96,5 @@ def test_a_foreign_shape_is_refused(event: object) -> None:
 async def test_a_model_that_refuses_is_content_blocked() -> None:
     async with FakeOpenAI() as fake:
         provider = OpenAIProvider(base_url=fake.base_url, api_key=None, limits=ProviderLimits())
-        reading = await read(provider.stream(completion("error_frame:after=0,code=content_policy_violation")))
+        reading = await ask(provider, completion("error_frame:after=0,code=content_policy_violation"))
         assert reading.failure.code is ProviderErrorCode.CONTENT_BLOCKED

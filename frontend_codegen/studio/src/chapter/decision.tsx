@@ -31,7 +31,7 @@ export function Decision({ version, editor, onDecided }: { version: Version; edi
     if (data?.chapterVersionReject.version) onDecided();
   };
   return (
-    <>
+    <div className="decision">
       <ProblemNotice problem={problem} />
       <Button busy={rejecting.fetching} onClick={() => void onReject()}>
         {t.generate.reject}
@@ -56,6 +56,6 @@ export function Decision({ version, editor, onDecided }: { version: Version; edi
           <p>{t.generate.acceptText}</p>
         </Dialog>
       )}
-    </>
+    </div>
   );
 }
