@@ -16,7 +16,7 @@ from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import IssuedTokens, Services
 from schema import accounts as types
-from schema.base import After, Connection, First, connection
+from schema.base import After, Connection, First
 from schema.context import Info
 from schema.ids import decode_id, decode_optional
 
@@ -65,7 +65,7 @@ class AccountQueries:
         actor = info.context.actor
         actor.require(Permission.ADMIN)
         rows = reads.api_token_rows(actor.tenant_id)
-        return connection(await info.context.reads.page(rows, reads.API_TOKENS, first, after))  # type: ignore[attr-defined,no-any-return]
+        return await info.context.reads.page(rows, reads.API_TOKENS, first, after)  # type: ignore[attr-defined,no-any-return]
 
 
 @strawberry.type

@@ -14,7 +14,7 @@ from resolvers.generation import cancel_job, ring
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from schema import jobs as types
-from schema.base import After, Connection, First, connection
+from schema.base import After, Connection, First
 from schema.context import Context, Info
 from schema.ids import decode_id
 
@@ -28,7 +28,7 @@ class JobQueries:
     ) -> Connection[types.Job]:  # fmt: skip
         wanted = filter or types.JobFilter()
         rows = reads.filtered_jobs(info.context.actor.tenant_id, states=wanted.states, kind=wanted.kind)
-        return connection(await info.context.reader().page(rows, reads.JOBS, first, after))  # type: ignore[attr-defined,no-any-return]
+        return await info.context.reader().page(rows, reads.JOBS, first, after)  # type: ignore[attr-defined,no-any-return]
 
     @strawberry.field(description="The worker processes, as they last reported. For platform administrators.")
     async def workers(self, info: Info) -> list[types.Worker]:

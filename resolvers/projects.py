@@ -14,7 +14,7 @@ from domain.text import clean_line
 from persistence.projects import reads
 from resolvers.mutations import refusals_as
 from schema import projects as types
-from schema.base import After, Connection, First, connection, mutation_error
+from schema.base import After, Connection, First, mutation_error
 from schema.context import Context, Info
 from schema.ids import decode_id, decode_optional, split_id
 from schema.projects import SearchHit
@@ -64,7 +64,7 @@ class ProjectQueries:
             title_contains=wanted.title_contains,
             language=wanted.language,
         )
-        return connection(await context.reader().page(rows, keyset, first, after))  # type: ignore[attr-defined,no-any-return]
+        return await context.reader().page(rows, keyset, first, after)  # type: ignore[attr-defined,no-any-return]
 
     @strawberry.field(description="Titles and texts that match, best first. Chinese and English.")
     async def search(
@@ -76,8 +76,7 @@ class ProjectQueries:
         sought = clean_line(query, "query", chars_max=reads.SEARCH_CHARS_MAX)
         within = decode_optional("Project", project_id, "projectId")
         statement, keyset = reads.search(info.context.actor.tenant_id, sought, within)
-        page = await info.context.reader().page(statement, keyset, first, after)  # type: ignore[attr-defined]
-        found = connection(page)
+        found = await info.context.reader().page(statement, keyset, first, after)  # type: ignore[attr-defined]
         for edge in found.edges:
             row = edge.node
             edge.node = SearchHit(

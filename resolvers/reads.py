@@ -28,7 +28,7 @@ from persistence.projects.tables import outline_nodes, text_versions
 from persistence.story import reads as story
 from persistence.story.tables import codex_entries, codex_relations
 from resolvers.event_source import EventSource
-from schema.base import TYPENAME
+from schema.base import TYPENAME, Connection, connection
 
 EVENTS_MAX = 1_000
 
@@ -90,29 +90,29 @@ class TenantReads:
 
     # -- lists under a parent -------------------------------------------------------------------------------------
 
-    async def chapters(self, project_id: UUID, first: int, after: str | None) -> Page:
+    async def chapters(self, project_id: UUID, first: int, after: str | None) -> Connection[Any]:
         rows = projects.chapter_rows(self._tenant)
         return await self._children(
             "chapters", rows, outline_nodes.c.project_id, projects.CHAPTERS, project_id, first, after
         )
 
-    async def versions(self, node_id: UUID, first: int, after: str | None) -> Page:
+    async def versions(self, node_id: UUID, first: int, after: str | None) -> Connection[Any]:
         rows = projects.version_rows(self._tenant)
         return await self._children("versions", rows, text_versions.c.node_id, projects.VERSIONS, node_id, first, after)
 
-    async def generations(self, node_id: UUID, first: int, after: str | None) -> Page:
+    async def generations(self, node_id: UUID, first: int, after: str | None) -> Connection[Any]:
         rows = generation.generation_rows(self._tenant)
         return await self._children(
             "generations", rows, generations.c.node_id, generation.GENERATIONS, node_id, first, after
         )
 
-    async def codex_entries(self, project_id: UUID, first: int, after: str | None, filter_: Any) -> Page:
+    async def codex_entries(self, project_id: UUID, first: int, after: str | None, filter_: Any) -> Connection[Any]:
         kind, contains = (filter_.kind, filter_.name_contains) if filter_ else (None, None)
         rows = story.filtered_entries(self._tenant, kind=kind, name_contains=contains)
         name = ("codex", kind, contains)
         return await self._children(name, rows, codex_entries.c.project_id, story.ENTRIES, project_id, first, after)
 
-    async def codex_relations(self, entry_id: UUID, first: int, after: str | None) -> Page:
+    async def codex_relations(self, entry_id: UUID, first: int, after: str | None) -> Connection[Any]:
         rows = story.relation_rows(self._tenant)
         return await self._children(
             "relations", rows, codex_relations.c.from_id, story.RELATIONS, entry_id, first, after
@@ -121,7 +121,7 @@ class TenantReads:
     async def _children(
         self, name: Hashable, rows: Select[Any], parent: Any, keyset: Keyset, parent_id: UUID, first: int,
         after: str | None,
-    ) -> Page:  # fmt: skip
+    ) -> Connection[Any]:  # fmt: skip
         check_first(first)
         key = keyset.read(after, str(parent_id))
 
@@ -131,7 +131,7 @@ class TenantReads:
                 by_parent[row.parent_].append(row)
             return [keyset.page(by_parent[one], first, str(one), has_previous=key is not None) for one in parent_ids]
 
-        return await self._load((name, first, key), parent_id, load)
+        return connection(await self._load((name, first, key), parent_id, load))
 
     async def outline(self, project_id: UUID) -> list[Any]:
         async def load(ids: list[UUID]) -> list[list[Any]]:
@@ -174,12 +174,12 @@ class TenantReads:
 
     # -- root lists and streams -----------------------------------------------------------------------------------
 
-    async def page(self, statement: Select[Any], keyset: Keyset, first: int, after: str | None) -> Page:
+    async def page(self, statement: Select[Any], keyset: Keyset, first: int, after: str | None) -> Connection[Any]:
         """One page of a list of the whole tenant."""
         check_first(first)
         key = keyset.read(after, "")
         rows = await self._rows(one_list(statement, keyset, first, key))
-        return keyset.page(rows, first, "", has_previous=key is not None)
+        return connection(keyset.page(rows, first, "", has_previous=key is not None))
 
     async def rows(self, statement: Select[Any]) -> Sequence[Any]:
         return await self._rows(statement)

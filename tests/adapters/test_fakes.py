@@ -15,6 +15,7 @@ from adapters.factory import ChannelKind, provider_for
 from domain.generation.provider import ProviderErrorCode, ProviderLimits
 from tests.adapters.calls import completion, read
 from tests.fakes.behaviour import MODES, Behaviour, expected_text, token
+from tests.fakes.openai_server import FakeOpenAI
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,8 +51,8 @@ async def test_a_fake_runs_as_a_program_and_is_steered_from_outside(name: str, k
 
 
 async def test_a_setting_that_does_not_exist_is_refused() -> None:
-    async with _program("openai_server") as base_url, httpx.AsyncClient() as control:
-        page = base_url.replace("/v1", "/control")
+    async with FakeOpenAI() as fake, httpx.AsyncClient() as control:
+        page = fake.base_url.replace("/v1", "/control")
         assert (await control.post(page, json={"mood": "bad"})).status_code == 400
         assert (await control.post(page, json={"mode": "bad"})).status_code == 400
 

@@ -259,11 +259,11 @@ async def test_a_provider_that_goes_on_for_ever_is_stopped_by_the_length(wire: W
 
 async def test_a_slow_reader_is_not_mistaken_for_a_silent_provider(wire: Wire) -> None:
     text = ""
-    async for event in wire.provider(limits=HASTY).stream(completion("ok:tokens=3,delay_ms=20")):
+    async for event in wire.provider(limits=HASTY).stream(completion("ok:tokens=2,delay_ms=20")):
         if isinstance(event, TextChunk):
             text += event.text
             await asyncio.sleep(0.25)
-    assert text == expected_text(3)
+    assert text == expected_text(2)
 
 
 # Stopping.
