@@ -33,3 +33,16 @@ def provider_for(
             return DemoProvider(chunk_delay_s=demo_delay_s, limits=limits)
         case _:
             assert_never(kind)
+
+
+def preload(kind: ChannelKind) -> None:
+    """Import what the first call would import: seconds of CPU that its author need not wait for."""
+    match kind:
+        case "OPENAI_COMPATIBLE":
+            import openai  # noqa: F401
+        case "DASHSCOPE":
+            import dashscope  # noqa: F401
+        case "DEMO":
+            import adapters.demo  # noqa: F401
+        case _:
+            assert_never(kind)

@@ -21,12 +21,11 @@ from uuid import UUID
 import argon2
 import jwt
 
-from domain.accounts import Actor, Role, Session, User, permissions_of
+from domain.accounts import REFRESH_TTL, Actor, Role, Session, User, permissions_of
 from domain.errors import Forbidden, Rejected, Unauthenticated
 from domain.ids import ApiTokenId, SessionId, TenantId, UserId, new_id
 from persistence.accounts import reads
 from persistence.database import Database
-from resolvers.accounts import REFRESH_TTL
 from resolvers.services import IssuedTokens
 from schema.ids import decode_id
 
@@ -135,6 +134,10 @@ class Authenticator:
             raise Unauthenticated("Send `Authorization: Bearer <token>`.")
         token = token.strip()
         return await (self._by_api_token(token) if token.startswith(_API) else self._by_access_token(token, tenant))
+
+    def forget(self) -> None:
+        """A session or token has just ended: believe nothing from before."""
+        self._standing.clear()
 
     async def still_valid(self, actor: Actor) -> bool:
         """Whether membership, and session or API token, still stand. Believes PostgreSQL's silence for a while."""

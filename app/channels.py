@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
-from adapters.factory import provider_for
+from adapters.factory import preload, provider_for
 from adapters.local_servers import find_local_servers
 from app.settings import Settings
 from domain.generation.entities import Channel, ProviderKind
@@ -70,3 +70,12 @@ def provider_factory(settings: Settings) -> Callable[[Channel], TextProvider]:
         )
 
     return make
+
+
+def preload_providers(settings: Settings) -> None:
+    """For a worker's start: the SDKs of the channels that the environment sets up."""
+    preload("DEMO")
+    if settings.provider_base_url or settings.openai_api_key:
+        preload("OPENAI_COMPATIBLE")
+    if settings.dashscope_api_key:
+        preload("DASHSCOPE")

@@ -61,7 +61,7 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
             sockets.discard(socket)
 
     app.state.sockets = sockets
-    app.add_route("/graphql", graphql, methods=["POST"])
+    app.add_route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     app.add_api_websocket_route("/graphql", graphql_ws)
     operations.add_routes(app, settings, api)
     ui.add_routes(app, settings)

@@ -5,27 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql import OperationDefinitionNode
-from opentelemetry import metrics, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from schema.context import Context
-
-_tracer = trace.get_tracer("fabula.graphql")
-_meter = metrics.get_meter("fabula.graphql")
-_operations = _meter.create_histogram("fabula.graphql.operation", unit="s", description="Queries and mutations.")
-
-_LOGGED = ("request_id", "tenant", "user", "job", "operation")
+LOG_CONTEXT = "fabula.log"
+"""The key in OpenTelemetry's context of what every line logged below it says: request, tenant, user, job."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -41,7 +32,9 @@ class JsonFormatter(logging.Formatter):
         span = trace.get_current_span().get_span_context()
         if span.is_valid:
             line["trace"] = f"{span.trace_id:032x}"
-        line |= {name: getattr(record, name) for name in _LOGGED if hasattr(record, name)}
+        said = context.get_value(LOG_CONTEXT)
+        if isinstance(said, dict):
+            line |= said
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -62,17 +55,3 @@ def configure(service: str, *, log_level: str, otlp: bool) -> None:
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-
-
-@contextmanager
-def operation_span(operation: OperationDefinitionNode, context: Context) -> Iterator[None]:
-    """A span and a measurement for one query or mutation: never one a field."""
-    name = operation.name.value if operation.name else "anonymous"
-    kind = operation.operation.value
-    began = time.perf_counter()
-    attributes = {"graphql.operation.type": kind, "graphql.operation.name": name, "fabula.request": context.request_id}
-    if context.caller is not None:
-        attributes["fabula.tenant"] = str(context.caller.tenant_id)
-    with _tracer.start_as_current_span(f"graphql.{kind}", attributes=attributes):
-        yield
-    _operations.record(time.perf_counter() - began, {"type": kind})

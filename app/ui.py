@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import mimetypes
 from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -66,7 +67,10 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
         login = settings.data_dir / "demo.json"
 
         async def demo_login(_request: Request) -> Response:
-            return FileResponse(login, headers=_HEADERS) if login.exists() else Response(status_code=404)
+            if not login.exists():
+                return Response(status_code=404)
+            kept = json.loads(login.read_text(encoding="utf-8"))
+            return JSONResponse({"email": kept["email"], "password": kept["password"]}, headers=_HEADERS)
 
         app.add_route("/demo.json", demo_login, methods=["GET"])
         _add_pages(app, "/graphiql", _FRONTEND / "graphiql" / "dist")

@@ -1,24 +1,18 @@
-"""Ports meet their implementations here, once a process."""
+"""The API process's parts: ports meet their implementations here."""
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
 from typing import Any
 
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
-from app.channels import provider_factory
 from app.settings import Settings
 from persistence.database import Database, create_engine
-from persistence.jobs.relay import RelayView
-from persistence.streams import OUTAGES, CancelFlags, Hub, StreamLog, connect
+from persistence.streams import OUTAGES, CancelFlags, Hub, connect
 from persistence.unit_of_work import Units
 from resolvers.event_source import EventSource
 from resolvers.services import Services
 from workers.doorbell import DramatiqDoorbell, redis_broker
-from workers.relay import Relay
-from workers.runtime import CancelWatch, Runtime
 
 SIGN_INS_MAX = 60
 SIGN_IN_WINDOW_S = 300
@@ -72,35 +66,8 @@ def build_api(settings: Settings) -> Api:
         credentials=credentials,
         passwords=Argon2Passwords(),
         may_sign_in=SignInLimit(redis),
+        forget_standing=authenticator.forget,
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
     )
     return Api(services, authenticator, hub, redis, database)
-
-
-def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
-    database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-worker"))
-    redis = connect(settings.redis_url.get_secret_value())
-    runtime = Runtime(
-        worker_id=f"{socket.gethostname()}:{os.getpid()}",
-        lease_s=settings.lease_s,
-        units=Units(database.engine),
-        log=StreamLog(redis),
-        cancels=CancelWatch(CancelFlags(redis)),
-        provider_for=provider_factory(settings),
-    )
-    return runtime, database
-
-
-def build_relay(settings: Settings) -> Relay:
-    app_engine = create_engine(settings.database_app_url.get_secret_value(), pool_size=4, application="fabula-relay")
-    relay_engine = create_engine(
-        settings.database_relay_url.get_secret_value(), pool_size=2, application="fabula-relay"
-    )
-    return Relay(
-        RelayView(relay_engine),
-        Units(app_engine),
-        DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
-        StreamLog(connect(settings.redis_url.get_secret_value())),
-        tenant_concurrency=settings.tenant_concurrency,
-    )

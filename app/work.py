@@ -6,21 +6,25 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
+import socket
 import threading
 
 import dramatiq
 from dramatiq.asyncio import get_event_loop_thread
 
 from app import telemetry
+from app.channels import preload_providers, provider_factory
 from app.settings import Settings
-from app.wiring import build_runtime
 from domain.ids import JobId, TenantId
-from persistence.database import OUTAGES, Database
+from persistence.database import OUTAGES, Database, create_engine
 from persistence.jobs.workers import forget_worker, report_worker
+from persistence.streams import CancelFlags, StreamLog, connect
+from persistence.unit_of_work import Units
 from workers.doorbell import declare_actors, redis_broker
 from workers.generation import run_job
-from workers.runtime import Runtime
+from workers.runtime import CancelWatch, Runtime
 
 POLL_MS = 50
 """How often an idle worker looks for a message: half of it is added to the time to the first token."""
@@ -83,6 +87,7 @@ class WorkerProcess:
     async def _start(self) -> None:
         runtime = await self._ready()
         self._tasks = [asyncio.create_task(runtime.cancels.run()), asyncio.create_task(self._report_forever())]
+        await asyncio.to_thread(preload_providers, self._settings)
 
     async def _stop(self) -> None:
         """Ask the running jobs to hand themselves back, and wait until they have."""
@@ -107,3 +112,17 @@ class WorkerProcess:
                     self._database.engine, runtime.worker_id, self._settings.worker_threads, runtime.cancels.busy
                 )
             await asyncio.sleep(REPORT_S)
+
+
+def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
+    database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-worker"))
+    redis = connect(settings.redis_url.get_secret_value())
+    runtime = Runtime(
+        worker_id=f"{socket.gethostname()}:{os.getpid()}",
+        lease_s=settings.lease_s,
+        units=Units(database.engine),
+        log=StreamLog(redis),
+        cancels=CancelWatch(CancelFlags(redis)),
+        provider_for=provider_factory(settings),
+    )
+    return runtime, database

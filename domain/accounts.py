@@ -19,6 +19,7 @@ from domain.text import clean_line
 PASSWORD_CHARS_MIN = 10
 PASSWORD_CHARS_MAX = 1_000
 API_TOKENS_MAX = 100
+REFRESH_TTL = timedelta(days=30)
 
 
 class Role(StrEnum):

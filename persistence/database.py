@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from opentelemetry import metrics
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -25,6 +26,11 @@ POOL_SIZE = 20
 POOL_WAIT_S = 10
 
 
+_statements = metrics.get_meter("fabula.persistence").create_counter(
+    "fabula.sql.statements", description="Statements sent to PostgreSQL, by the part of the product that sends them."
+)
+
+
 def create_engine(url: str, *, pool_size: int = POOL_SIZE, application: str = "fabula") -> AsyncEngine:
     """An engine for `postgresql://role:password@host/database`; `pool_size` 0 opens a connection for each use."""
     options: dict[str, Any] = (
@@ -32,11 +38,14 @@ def create_engine(url: str, *, pool_size: int = POOL_SIZE, application: str = "f
         if pool_size == 0
         else {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": POOL_WAIT_S, "pool_pre_ping": False}
     )
-    return create_async_engine(
+    engine = create_async_engine(
         url.replace("postgresql://", "postgresql+asyncpg://", 1),
         connect_args={"ssl": False, "server_settings": {"application_name": application, "jit": "off"}},
         **options,
     )
+    attributes = {"application": application}
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *_: _statements.add(1, attributes))
+    return engine
 
 
 OUTAGES = (DBAPIError, OSError, TimeoutError)
@@ -65,9 +74,23 @@ class Database:
 
     @asynccontextmanager
     async def read(self, tenant_id: TenantId) -> AsyncIterator[AsyncConnection]:
-        async with self.engine.connect() as connection:
-            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+        connection = await self._scoped(tenant_id)
+        try:
             yield connection
+        finally:
+            await connection.close()
+
+    async def _scoped(self, tenant_id: TenantId, *, again: bool = True) -> AsyncConnection:
+        """A connection inside the tenant. One that broke while it lay in the pool is replaced, once."""
+        connection = await self.engine.connect()
+        try:
+            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+        except DBAPIError as error:
+            await connection.close()
+            if not again or not is_outage(error):
+                raise
+            return await self._scoped(tenant_id, again=False)
+        return connection
 
     async def rows(self, tenant_id: TenantId, statement: Executable) -> Sequence[Row[Any]]:
         async with self.read(tenant_id) as connection:

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.ids import TenantId
 from persistence.accounts.store import SqlAccounts
 from persistence.billing.store import SqlBilling
+from persistence.database import is_outage
 from persistence.generation.store import SqlGeneration
 from persistence.jobs.store import SqlJobs
 from persistence.projects.store import SqlProjects
@@ -42,7 +44,19 @@ class Units:
 
     @asynccontextmanager
     async def __call__(self, tenant_id: TenantId) -> AsyncIterator[SqlUnitOfWork]:
-        async with AsyncSession(self._engine, expire_on_commit=False, autoflush=True) as session:
-            now = (await session.execute(_BEGIN, {"tenant": str(tenant_id)})).one()[1]
+        session, now = await self._begin(tenant_id)
+        async with session:
             yield SqlUnitOfWork(session, tenant_id, now)
             await session.commit()
+
+    async def _begin(self, tenant_id: TenantId, *, again: bool = True) -> tuple[AsyncSession, datetime]:
+        """A transaction inside the tenant. A connection that broke while it lay in the pool is replaced, once."""
+        session = AsyncSession(self._engine, expire_on_commit=False, autoflush=True)
+        try:
+            now = (await session.execute(_BEGIN, {"tenant": str(tenant_id)})).one()[1]
+        except DBAPIError as error:
+            await session.close()
+            if not again or not is_outage(error):
+                raise
+            return await self._begin(tenant_id, again=False)
+        return session, now

@@ -1,7 +1,6 @@
 """Root fields of the accounts room: registering, signing in, sessions, API tokens."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import strawberry
@@ -20,7 +19,6 @@ from schema.base import After, Connection, First
 from schema.context import Info
 from schema.ids import decode_id, decode_optional
 
-REFRESH_TTL = timedelta(days=30)
 WRONG = "E-mail address or password is wrong."
 NOBODY = TenantId(new_id())
 """A tenant that does not exist: the scope of look-ups that need none."""
@@ -125,11 +123,12 @@ class AccountMutations:
                 if session is None:
                     raise Unauthenticated("This session has ended. Sign in again.")
                 next_hash, issued = services.credentials.renew(session, uow.now)
-                good = domain.rotate(session, presented, next_hash, uow.now, REFRESH_TTL)
+                good = domain.rotate(session, presented, next_hash, uow.now, domain.REFRESH_TTL)
         except Unauthenticated as error:
             code = ErrorCode.TOKEN_EXPIRED if error.expired else ErrorCode.INVALID_CREDENTIALS
             raise Rejected(code, error.message, "input", "refreshToken") from None
         if not good:
+            services.forget_standing()
             message = "This token was used before. The session has ended; sign in again."
             raise Rejected(ErrorCode.TOKEN_REUSED, message, "input", "refreshToken")
         return types.RefreshPayload(tokens=_tokens(issued))
@@ -146,6 +145,7 @@ class AccountMutations:
             session = await uow.accounts.lock_session(SessionId(session_id))  # type: ignore[arg-type]
             if session is not None and session.refresh_hash == presented:
                 session.revoked_at = session.revoked_at or uow.now
+        services.forget_standing()
         return types.LogoutPayload(ok=True)
 
     @strawberry.mutation(description="Make an API token. It is shown once.")
@@ -167,6 +167,7 @@ class AccountMutations:
         token_id = ApiTokenId(decode_id("ApiToken", input.id))
         async with info.context.services.units(actor.tenant_id) as uow:
             await domain.revoke_api_token(uow.accounts, actor, token_id, uow.now)
+        info.context.services.forget_standing()
         return types.ApiTokenRevokePayload(api_token=await fresh(info, "ApiToken", token_id))
 
 

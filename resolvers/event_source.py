@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
+
+from opentelemetry import metrics
 
 from domain.accounts import Actor
 from domain.errors import ErrorCode
@@ -23,6 +26,10 @@ SILENCE_S = 2.0
 """After this much silence PostgreSQL is asked whether the job has ended."""
 REVALIDATE_S = 4.0
 """How long a revoked right may still see events."""
+
+_lag = metrics.get_meter("fabula.resolvers").create_histogram(
+    "fabula.stream.lag", unit="s", description="From the writing of an event by a worker to its delivery."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +72,7 @@ class EventSource:
                     await asyncio.sleep(0.2)
                     continue
                 if batch:
+                    _lag.record((datetime.now(UTC) - batch[-1].at).total_seconds())
                     silent_since = loop.time()
                     yield batch
                     if batch[-1].terminal:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
 from uuid import UUID
 
+from opentelemetry import metrics
 from sqlalchemy import Select, literal
 from strawberry.dataloader import DataLoader
 
@@ -31,6 +32,12 @@ from resolvers.event_source import EventSource
 from schema.base import TYPENAME, Connection, connection
 
 EVENTS_MAX = 1_000
+
+BATCH_MAX = 1_000
+
+_batches = metrics.get_meter("fabula.resolvers").create_histogram(
+    "fabula.resolver.batch", unit="{keys}", description="Keys that one statement answered, by what was loaded."
+)
 
 _ByIds = Callable[[UUID, Sequence[UUID]], Select[Any]]
 
@@ -196,5 +203,15 @@ class TenantReads:
     async def _load(self, name: Hashable, key: UUID, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> Any:
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = DataLoader(load_fn=load, max_batch_size=1_000)
+            loader = self._loaders[name] = DataLoader(load_fn=_counted(name, load), max_batch_size=BATCH_MAX)
         return await loader.load(key)
+
+
+def _counted(name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Callable[[list[Any]], Any]:
+    kind = name if isinstance(name, str) else str(name[-1] if name[0] == "node" else name[0])  # type: ignore[index]
+
+    async def counted(keys: list[Any]) -> list[Any]:
+        _batches.record(len(keys), {"loads": kind})
+        return await load(keys)
+
+    return counted

@@ -54,6 +54,7 @@ class Services:
     credentials: Credentials
     passwords: PasswordHasher
     may_sign_in: Attempts
+    forget_standing: Callable[[], None]
     events: EventSource
     tenant_concurrency: int
     starting_credit_micros: int

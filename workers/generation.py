@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import TypeVar
@@ -41,16 +41,16 @@ from domain.jobs import Lease
 from domain.text import estimated_tokens, word_count
 from persistence import database, streams
 from persistence.streams import ENDED_TTL_S, Fenced, StreamWriter
+from workers.restarts import through_restarts
 from workers.runtime import Runtime
 from workers.telemetry import attempt_span, count_ending, observe_first_token
 
 FLUSH_S = 0.04
-FLUSH_BYTES = 256
+FLUSH_CHARS = 256
 BEAT_S = 1.0
-CHECKPOINT_BYTES = 2_048
+CHECKPOINT_CHARS = 2_048
 REDIS_RETRY_S = 0.2
 TERMINAL_PATIENCE_S = 5.0
-DATABASE_PATIENCE_S = 60.0
 OVERLENGTH = 1.5
 """A provider that ignores the length limit is stopped at this share of it."""
 
@@ -106,9 +106,10 @@ class GenerationRun:
         self._trace: list[str] = []
         self._began = time.monotonic()
         self._checkpointed = 0
-        self._announced = False
+        self._announcements = self._announcements_of(self._lease.attempt)
         self._news = asyncio.Event()
         self._much = asyncio.Event()
+        self._bulk = asyncio.Event()
         self._note(f"attempt {self._lease.attempt} on {self._work.generation.channel}")
 
     def _note(self, what: str) -> None:
@@ -175,28 +176,25 @@ class GenerationRun:
             tuple(ChatMessage(m["role"], m["content"]) for m in work.generation.prompt),  # type: ignore[arg-type]
             work.generation.max_output_tokens,
         )
-        provider = None
         try:
             provider = self._runtime.provider_for(work.channel)
-            async for event in provider.stream(request):
-                match event:
-                    case TextChunk(text):
-                        self._take(text)
-                    case UsageReport():
-                        self._usage = event
-                    case Finished(reason, _):
-                        self._finish_reason = reason
-                        self._note(f"the model finished: {reason}")
-                        return after_finish(reason, self._text)
-                    case ReasoningChunk():
-                        pass  # kept from readers: reasoning may quote what the story must not give away yet
+            async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as events:
+                async for event in events:
+                    match event:
+                        case TextChunk(text):
+                            self._take(text)
+                        case UsageReport():
+                            self._usage = event
+                        case Finished(reason, _):
+                            self._finish_reason = reason
+                            self._note(f"the model finished: {reason}")
+                            return after_finish(reason, self._text)
+                        case ReasoningChunk():
+                            pass  # kept from readers: it may quote what the story must not give away yet
             raise AssertionError("an adapter ends with Finished or raises")
         except ProviderError as error:
             self._note(f"{error.code}: {error.detail or error.message}")
             return error
-        finally:
-            if provider is not None:
-                await provider.aclose()
 
     def _take(self, text: str) -> None:
         if self._first_token_at is None:
@@ -206,8 +204,10 @@ class GenerationRun:
         self._text += text
         self._unwritten += text
         self._news.set()
-        if len(self._unwritten) >= FLUSH_BYTES:
+        if len(self._unwritten) >= FLUSH_CHARS:
             self._much.set()
+        if len(self._text) - self._checkpointed >= CHECKPOINT_CHARS:
+            self._bulk.set()
 
     async def _switch(self, error: ProviderError) -> None:
         """Give up the text that readers have seen and start again under the next number."""
@@ -270,8 +270,10 @@ class GenerationRun:
             await self._news.wait()
 
     async def _flush(self) -> None:
-        if not self._announced:
-            await self._announce()
+        writer, announcements = self._writer, self._announcements
+        while announcements:
+            await writer.write(*announcements[0])
+            announcements.pop(0)
         self._news.clear()
         writer, text = self._writer, self._unwritten
         if text:
@@ -279,16 +281,15 @@ class GenerationRun:
             if writer is self._writer:
                 self._unwritten = self._unwritten[len(text) :]
 
-    async def _announce(self) -> None:
-        generation, attempt, writer = self._work.generation, self._lease.attempt, self._writer
+    def _announcements_of(self, attempt: int) -> list[tuple[EventType, dict[str, object]]]:
+        """What readers hear before the first token, written one by one so that a retry repeats none."""
+        generation = self._work.generation
+        started = {"attempt": attempt, "model": generation.model, "channel": generation.channel}
         if attempt > 1:
-            await writer.write(EventType.RESET, {"attempt": attempt, "reason": "the attempt before was interrupted"})
-        else:
-            await writer.write(EventType.CONTEXT, {"promptTokens": generation.receipt["prompt_tokens"]})
-        data = {"attempt": attempt, "model": generation.model, "channel": generation.channel}
-        await writer.write(EventType.STARTED, data)
-        if writer is self._writer:
-            self._announced = True
+            reset = {"attempt": attempt, "reason": "The attempt before was interrupted."}
+            return [(EventType.RESET, reset), (EventType.STARTED, started)]
+        context = {"promptTokens": generation.receipt["prompt_tokens"]}
+        return [(EventType.CONTEXT, context), (EventType.STARTED, started)]
 
     # -- the lease ------------------------------------------------------------------------------------------------
 
@@ -307,10 +308,9 @@ class GenerationRun:
                 self._ask_stop(Stop.OVERLENGTH)
 
     async def _until_checkpoint_is_due(self) -> None:
-        interval_s = min(BEAT_S, self._runtime.lease_s / 4)
-        due = time.monotonic() + interval_s
-        while time.monotonic() < due and len(self._text) - self._checkpointed < CHECKPOINT_BYTES:
-            await asyncio.sleep(interval_s / 4)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._bulk.wait(), min(BEAT_S, self._runtime.lease_s / 4))
+        self._bulk.clear()
 
     async def _beat(self) -> bool:
         lease, text, generation = self._lease, self._text, self._work.generation
@@ -381,27 +381,3 @@ class GenerationRun:
                 await asyncio.sleep(REDIS_RETRY_S)
             else:
                 return
-
-
-async def through_restarts(
-    action: Callable[[], Awaitable[T]], *, already: Callable[[], Awaitable[T]] | None = None
-) -> T:
-    """Repeat a unit of work while PostgreSQL is away, for as long as a restart may take.
-
-    A connection that breaks during a commit leaves its outcome open. When the repetition then finds the lease gone,
-    `already` says whether the first try had gone through after all.
-    """
-    patience = time.monotonic() + DATABASE_PATIENCE_S
-    interrupted = False
-    while True:
-        try:
-            return await action()
-        except LeaseLost:
-            if not interrupted or already is None:
-                raise
-            return await already()
-        except database.OUTAGES as error:
-            if time.monotonic() > patience or not database.is_outage(error):
-                raise
-            interrupted = True
-            await asyncio.sleep(0.25)

@@ -23,7 +23,8 @@ _propagator = TraceContextTextMapPropagator()
 @contextmanager
 def attempt_span(work: Work, lease: Lease) -> Iterator[None]:
     carrier = {"traceparent": work.trace_parent} if work.trace_parent else {}
-    token = context.attach(_propagator.extract(carrier))
+    said = {"tenant": str(lease.tenant_id), "job": str(lease.job_id)}
+    token = context.attach(context.set_value("fabula.log", said, _propagator.extract(carrier)))
     attributes: dict[str, str | int] = {
         "fabula.tenant": str(lease.tenant_id),
         "fabula.job": str(lease.job_id),

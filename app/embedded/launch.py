@@ -13,11 +13,10 @@ import os
 import sys
 
 _PR_SET_PDEATHSIG = 1
-_EXIT_NOT_STARTED = 127
 
 
-def main(arguments: list[str]) -> int:
-    """Replaces this process; returns only when the program cannot be run."""
+def become(arguments: list[str]) -> None:
+    """Replace this process. Raises OSError when the program cannot be run."""
     parent, death_signal, uid, gid = (int(number) for number in arguments[:4])
     program = arguments[4:]
     if uid >= 0:
@@ -25,17 +24,14 @@ def main(arguments: list[str]) -> int:
         os.setgid(gid)
         os.setuid(uid)
     if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
-        print("the kernel refused PR_SET_PDEATHSIG", file=sys.stderr)
-        return _EXIT_NOT_STARTED
-    if os.getppid() != parent:  # it ended before the signal was set
-        return _EXIT_NOT_STARTED
+        raise OSError("the kernel refused PR_SET_PDEATHSIG")
+    if os.getppid() != parent:
+        raise OSError("the process that started it ended before the death signal was set")
     os.execv(program[0], program)
 
 
 if __name__ == "__main__":
     try:
-        code = main(sys.argv[1:])
+        become(sys.argv[1:])
     except OSError as error:
-        print(f"cannot start {sys.argv[5]}: {error}", file=sys.stderr)
-        code = _EXIT_NOT_STARTED
-    sys.exit(code)
+        sys.exit(f"cannot start {sys.argv[5]}: {error}")

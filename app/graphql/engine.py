@@ -31,8 +31,8 @@ from graphql import (
 )
 
 from app.graphql.errors import RequestRefused, formatted, present
+from app.graphql.tracing import operation_span
 from app.settings import Limits
-from app.telemetry import operation_span
 from domain.errors import Rejected, Unauthenticated
 from schema.context import Context
 

@@ -48,6 +48,8 @@ class HttpEndpoint:
             return reply(masked, 500, JSON, request_id)
 
     async def _answer(self, request: Request, request_id: str, media_type: str) -> Response:
+        if request.method != "POST":
+            raise RequestRefused("METHOD_NOT_ALLOWED", "Send operations with POST.", 405, {"allow": "POST"})
         asked = read_request(await self._body(request))
         context = await self._context(request, request_id)
         prepared = self._engine.prepare(asked, request_id)

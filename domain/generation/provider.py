@@ -10,7 +10,7 @@ closes the connection without a finish reason has been cut, and the adapter rais
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -150,6 +150,6 @@ class ProviderError(DomainError):
 class TextProvider(Protocol):
     """A model provider. Cancelling the task that iterates closes the provider's socket at once."""
 
-    def stream(self, request: CompletionRequest) -> AsyncIterator[ProviderEvent]: ...
+    def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]: ...
 
     async def aclose(self) -> None: ...

@@ -70,7 +70,7 @@ async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *,
     key = _key(actor, "chapterGenerate", command.idempotency_key, command.body())
     if (replay := await _replay(uow, key)) is not None:
         return replay
-    chapter = await get_node(uow.projects, command.chapter_id, kind=OutlineKind.CHAPTER, field="chapterId")
+    chapter = await get_node(uow.projects, command.chapter_id, lock=True, kind=OutlineKind.CHAPTER, field="chapterId")
     channel = await _channel(uow, command.channel_id)
     compiled = await _compile(uow, chapter, command, channel)
     job = _new_job(uow, actor, command.trace_parent)
@@ -175,7 +175,7 @@ async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: s
         raise Rejected(ErrorCode.INVALID_STATE, "Only a job that ended without success can be retried.", "input", "id")
     job = _new_job(uow, actor, None, retry_of=old.id)
     generation = _again(before, job.id)
-    chapter = await get_node(uow.projects, before.node_id)
+    chapter = await get_node(uow.projects, before.node_id, lock=True)
     chapter.status = NodeStatus.GENERATING
     ring = await _enqueue(uow, job, generation, int(before.receipt["prompt_tokens"]), concurrency_max)
     await uow.jobs.complete_key(key, generation.id)
@@ -317,7 +317,8 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
 
 
 async def _keep_text(uow: UnitOfWork, generation: Generation, result: Result) -> None:
-    chapter = await uow.projects.node(generation.node_id)
+    # A chapter that was deleted meanwhile gets its text all the same: it can be restored.
+    chapter = await uow.projects.node(generation.node_id, lock=True, deleted=True)
     if chapter is None:
         return
     if result.ending.keeps_text and result.text:
@@ -332,7 +333,7 @@ async def _keep_text(uow: UnitOfWork, generation: Generation, result: Result) ->
 
 
 async def _settle_chapter(uow: UnitOfWork, generation: Generation) -> None:
-    chapter = await uow.projects.node(generation.node_id)
+    chapter = await uow.projects.node(generation.node_id, lock=True, deleted=True)
     if chapter is not None:
         _release_chapter(chapter)
 

@@ -74,7 +74,7 @@ async def update_project(
     projects: ProjectStore, actor: Actor, project_id: ProjectId, draft: ProjectDraft, now: datetime
 ) -> Project:
     actor.require(Permission.WRITE)
-    project = await get_project(projects, project_id)
+    project = await get_project(projects, project_id, lock=True)
     _apply(project, draft)
     project.updated_at = now
     return project
@@ -83,31 +83,31 @@ async def update_project(
 async def delete_project(projects: ProjectStore, actor: Actor, project_id: ProjectId, now: datetime) -> Project:
     """Soft: the project and all in it can be restored. A second call keeps the first time."""
     actor.require(Permission.WRITE)
-    project = await get_project(projects, project_id, deleted=True)
+    project = await get_project(projects, project_id, lock=True, deleted=True)
     project.deleted_at = project.deleted_at or now
     return project
 
 
 async def restore_project(projects: ProjectStore, actor: Actor, project_id: ProjectId) -> Project:
     actor.require(Permission.WRITE)
-    project = await get_project(projects, project_id, deleted=True)
+    project = await get_project(projects, project_id, lock=True, deleted=True)
     project.deleted_at = None
     return project
 
 
 async def get_project(
-    projects: ProjectStore, project_id: ProjectId, *, deleted: bool = False, field: str = "id"
+    projects: ProjectStore, project_id: ProjectId, *, lock: bool = False, deleted: bool = False, field: str = "id"
 ) -> Project:
-    project = await projects.project(project_id, deleted=deleted)
+    project = await projects.project(project_id, lock=lock, deleted=deleted)
     if project is None:
         raise NotFound("The project", "input", field)
     return project
 
 
 async def get_node(
-    projects: ProjectStore, node_id: NodeId, *, kind: OutlineKind | None = None, field: str = "id"
+    projects: ProjectStore, node_id: NodeId, *, lock: bool = False, kind: OutlineKind | None = None, field: str = "id"
 ) -> OutlineNode:
-    node = await projects.node(node_id)
+    node = await projects.node(node_id, lock=lock)
     if node is None or (kind is not None and node.kind != kind):
         raise NotFound("The chapter" if kind is OutlineKind.CHAPTER else "The outline node", "input", field)
     return node
@@ -128,7 +128,7 @@ class NodeDraft:
 
 async def create_node(projects: ProjectStore, actor: Actor, draft: NodeDraft) -> OutlineNode:
     actor.require(Permission.WRITE)
-    await get_project(projects, draft.project_id, field="projectId")
+    await get_project(projects, draft.project_id, lock=True, field="projectId")
     if await projects.count_nodes(draft.project_id) >= NODES_MAX:
         raise Rejected(ErrorCode.LIMIT_REACHED, f"A project has at most {NODES_MAX:,} outline nodes.")
     parent = await _parent(projects, draft.project_id, draft.kind, draft.parent_id)
@@ -156,7 +156,7 @@ async def update_node(
     title: str | None = None, summary: str | None = None, plan: str | None = None,
 ) -> OutlineNode:  # fmt: skip
     actor.require(Permission.WRITE)
-    node = await get_node(projects, node_id, kind=kind)
+    node = await get_node(projects, node_id, lock=True, kind=kind)
     if title is not None:
         node.title = clean_line(title, "title")
     if summary is not None:
@@ -175,8 +175,7 @@ async def move_node(
     The project's row is locked first, so that two moves at once cannot make a cycle.
     """
     actor.require(Permission.WRITE)
-    node = await get_node(projects, node_id)
-    await get_project(projects, node.project_id)
+    node = await _under_lock(projects, node_id)
     parent = await _parent(projects, node.project_id, OutlineKind(node.kind), parent_id)
     if parent is not None and (parent.path == node.path or parent.path.startswith(f"{node.path}/")):
         raise Rejected(ErrorCode.BAD_USER_INPUT, "A node cannot move into itself.", "input", "parentId")
@@ -192,10 +191,17 @@ async def move_node(
 async def delete_node(projects: ProjectStore, actor: Actor, node_id: NodeId, now: datetime) -> OutlineNode:
     """Soft, with everything below it."""
     actor.require(Permission.WRITE)
-    node = await get_node(projects, node_id)
+    node = await _under_lock(projects, node_id)
     for part in await projects.subtree(node):
         part.deleted_at = now
     return node
+
+
+async def _under_lock(projects: ProjectStore, node_id: NodeId) -> OutlineNode:
+    """The node, with its project locked: nobody else changes the shape of the outline now."""
+    node = await get_node(projects, node_id)
+    await get_project(projects, node.project_id, lock=True)
+    return await get_node(projects, node_id)
 
 
 async def _parent(
@@ -232,7 +238,7 @@ async def update_text(
 ) -> TextVersion:  # fmt: skip
     """The author's own edit becomes the current version, if it was made on the version that is current now."""
     actor.require(Permission.WRITE)
-    chapter = await get_node(projects, chapter_id, kind=OutlineKind.CHAPTER, field="chapterId")
+    chapter = await get_node(projects, chapter_id, lock=True, kind=OutlineKind.CHAPTER, field="chapterId")
     _check_base(chapter, base_version_id)
     version = new_version(chapter, clean_text(text, "text"), VersionOrigin.HUMAN)
     version.author_id = actor.user_id
@@ -257,7 +263,7 @@ async def accept_version(
     """A candidate, or an older version, becomes the current one. Accepting the current version changes nothing."""
     actor.require(Permission.WRITE)
     version = await _version(projects, version_id)
-    chapter = await get_node(projects, version.node_id, kind=OutlineKind.CHAPTER)
+    chapter = await get_node(projects, version.node_id, lock=True, kind=OutlineKind.CHAPTER)
     if chapter.current_version_id == version.id:
         return version
     if not isinstance(base, AnyBase):
@@ -270,6 +276,7 @@ async def reject_version(projects: ProjectStore, actor: Actor, version_id: Versi
     """A candidate that the author does not want. It is kept, and can still be accepted later."""
     actor.require(Permission.WRITE)
     version = await _version(projects, version_id)
+    await get_node(projects, version.node_id, lock=True)
     if version.state not in {VersionState.CANDIDATE, VersionState.REJECTED}:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a candidate can be rejected.", "input", "versionId")
     version.state = VersionState.REJECTED

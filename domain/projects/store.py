@@ -9,11 +9,18 @@ from domain.projects.entities import OutlineNode, Project, TextVersion
 
 
 class ProjectStore(Protocol):
-    """Getters lock the row they return until the unit of work ends, and do not see what was deleted."""
+    """Getters do not see what was deleted, unless asked to.
+
+    Whoever changes the shape of an outline locks its project; whoever changes a node's text or status locks the
+    node. Nobody takes both, so nobody waits in a circle.
+    """
 
     async def add(self, row: Project | OutlineNode | TextVersion) -> None: ...
-    async def project(self, project_id: ProjectId, *, deleted: bool = False) -> Project | None: ...
-    async def node(self, node_id: NodeId) -> OutlineNode | None: ...
+    async def project(self, project_id: ProjectId, *, lock: bool = False, deleted: bool = False) -> Project | None: ...
+    async def node(self, node_id: NodeId, *, lock: bool = False, deleted: bool = False) -> OutlineNode | None:
+        """The node as it is now, even when this unit of work has read it before."""
+        ...
+
     async def siblings(self, project_id: ProjectId, parent_id: NodeId | None) -> list[OutlineNode]:
         """Live children of one parent in order."""
         ...

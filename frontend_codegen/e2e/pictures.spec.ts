@@ -28,7 +28,7 @@ for (const { name, language, scheme, width } of LOOKS) {
     await page.goto(path);
     await expect(editorOf(page)).toBeVisible();
     await picture('5-chapter');
-    await startDraft(page, pace(80, 20));
+    await startDraft(page, pace(260, 10));
     await waitForLength(page, 200);
     await picture('6-writing');
     await waitForEnd(page);

@@ -24,23 +24,25 @@ class SqlProjects:
         self._session.add(row)
         await self._session.flush()
 
-    async def project(self, project_id: ProjectId, *, deleted: bool = False) -> Project | None:
-        found = await self._session.get(Project, (self._tenant_id, project_id), with_for_update=True)
+    async def project(self, project_id: ProjectId, *, lock: bool = False, deleted: bool = False) -> Project | None:
+        key = (self._tenant_id, project_id)
+        found = await self._session.get(Project, key, with_for_update=lock, populate_existing=lock)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
-    async def node(self, node_id: NodeId) -> OutlineNode | None:
+    async def node(self, node_id: NodeId, *, lock: bool = False, deleted: bool = False) -> OutlineNode | None:
+        same_project = (projects.c.tenant_id == outline_nodes.c.tenant_id) & (
+            projects.c.id == outline_nodes.c.project_id
+        )
         statement = (
             select(OutlineNode)
-            .join(projects, (projects.c.tenant_id == outline_nodes.c.tenant_id)
-                  & (projects.c.id == outline_nodes.c.project_id))
-            .where(
-                outline_nodes.c.tenant_id == self._tenant_id,
-                outline_nodes.c.id == node_id,
-                outline_nodes.c.deleted_at.is_(None),
-                projects.c.deleted_at.is_(None),
-            )
-            .with_for_update(of=outline_nodes)
-        )  # fmt: skip
+            .join(projects, same_project)
+            .where(outline_nodes.c.tenant_id == self._tenant_id, outline_nodes.c.id == node_id)
+            .execution_options(populate_existing=True)
+        )
+        if not deleted:
+            statement = statement.where(outline_nodes.c.deleted_at.is_(None), projects.c.deleted_at.is_(None))
+        if lock:
+            statement = statement.with_for_update(of=outline_nodes)
         return await self._session.scalar(statement)
 
     async def siblings(self, project_id: ProjectId, parent_id: NodeId | None) -> list[OutlineNode]:
@@ -58,7 +60,7 @@ class SqlProjects:
         return await self._nodes(self._live(node.project_id).where(below))
 
     async def version(self, version_id: VersionId) -> TextVersion | None:
-        return await self._session.get(TextVersion, (self._tenant_id, version_id), with_for_update=True)
+        return await self._session.get(TextVersion, (self._tenant_id, version_id))
 
     async def index_text(self, node: OutlineNode, version: TextVersion) -> None:
         await self._session.flush()

@@ -70,6 +70,7 @@ class Up:
     ) -> None:
         self.data_dir = data_dir
         self.ready_file = data_dir / "ready.json"
+        self._output = ""
         self.process = subprocess.Popen(
             [*command, "--data-dir", str(data_dir), "--port", "0", *arguments],
             cwd=TREE,
@@ -106,15 +107,15 @@ class Up:
 
     def output(self, timeout_s: float = 15.0) -> str:
         """All it printed, once it ended."""
-        assert self.process.stdout is not None
-        self.process.wait(timeout_s)
-        return self.process.stdout.read().decode()
+        if not self._output:
+            self._output = self.process.communicate(timeout=timeout_s)[0].decode()
+        return self._output
 
     def stop(self) -> None:
         """End it if it still runs."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(15)
+        self.output()
 
 
 def interpreter_for(uid: int) -> dict[str, str]:

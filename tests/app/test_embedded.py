@@ -54,9 +54,7 @@ def valkey(base: Path) -> Iterator[ValkeyServer]:
 
 
 @contextlib.contextmanager
-def started_elsewhere(
-    kind: type[PostgresServer] | type[ValkeyServer], directory: Path
-) -> Iterator[subprocess.Popen[bytes]]:
+def started_elsewhere(kind: type[PostgresServer | ValkeyServer], directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A server started by a process of its own, which is killed at the end of the block."""
     program = (
         f"import time; from pathlib import Path; from app.embedded import {kind.__name__} as Server\n"
@@ -221,7 +219,7 @@ def test_a_port_that_was_taken_during_a_restart_is_an_error_and_no_move(valkey: 
 
 
 @pytest.mark.parametrize("kind", [PostgresServer, ValkeyServer])
-def test_destroying_leaves_no_process_and_no_file(base: Path, kind: type[PostgresServer] | type[ValkeyServer]) -> None:
+def test_destroying_leaves_no_process_and_no_file(base: Path, kind: type[PostgresServer | ValkeyServer]) -> None:
     directory = base / "a name with spaces"
     server = kind(directory)
     server.start()
@@ -231,9 +229,7 @@ def test_destroying_leaves_no_process_and_no_file(base: Path, kind: type[Postgre
 
 
 @pytest.mark.parametrize("kind", [PostgresServer, ValkeyServer])
-def test_a_server_ends_with_the_process_that_started_it(
-    base: Path, kind: type[PostgresServer] | type[ValkeyServer]
-) -> None:
+def test_a_server_ends_with_the_process_that_started_it(base: Path, kind: type[PostgresServer | ValkeyServer]) -> None:
     with started_elsewhere(kind, base / "orphan") as starter:
         family = descendants(starter.pid)
         assert len(family) > 0

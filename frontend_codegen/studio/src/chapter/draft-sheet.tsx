@@ -35,10 +35,9 @@ export function DraftSheet({ draft, editor, generation, lang, onDecided }: Draft
           {candidate?.text}
         </div>
       )}
-      {candidate?.origin === 'DEMO' && <p className="quiet">{t.generate.demoNote}</p>}
       <footer className="sheet-bar">
         {running && draft.generationId && <Running draft={draft} generationId={draft.generationId} generation={generation} />}
-        {!running && watched && <StatusLine stream={stream} stopping={false} generation={generation} />}
+        {!running && <StatusLine stream={stream} generation={generation} />}
         {candidate && <Decision version={candidate} editor={editor} onDecided={onDecided} />}
       </footer>
       <div ref={end} />
@@ -60,7 +59,7 @@ function Running({ draft, generationId, generation }: { draft: Draft; generation
   };
   return (
     <>
-      <StatusLine stream={draft.stream} stopping={stopping} generation={generation} />
+      <StatusLine stream={draft.stream} generation={generation} stopping={stopping} />
       <ProblemNotice problem={problem} />
       <Button icon="stop" busy={stopping} onClick={() => void onStop()}>
         {t.generate.stop}

@@ -7,33 +7,50 @@ import type { Strings } from '../i18n/en';
 import { sentence } from '../problems';
 import { phaseOf } from './model';
 
+interface StatusLineProps {
+  stream: TokenStreamResult;
+  generation: GenerationPartsFragment | null;
+  stopping?: boolean;
+}
+
 /** What is happening, as a sentence that is also read out; figures beside it that are not. */
-export function StatusLine({ stream, stopping, generation }: { stream: TokenStreamResult; stopping: boolean; generation: GenerationPartsFragment | null }) {
+export function StatusLine({ stream, generation, stopping = false }: StatusLineProps) {
   const { t, language } = useTranslation();
   const phase = phaseOf(stream);
   const writing = phase === 'writing' || phase === 'preparing' || phase === 'waiting';
-  const words = stream.length ? t.chapter.words(formatCount(countWords(stream.getText()), language)) : null;
+  const count = generation?.version?.wordCount ?? countWords(stream.getText());
+  const words = count ? t.chapter.words(formatCount(count, language)) : null;
   const figures = [words, ...figuresOf(t, language, stream, generation)];
   return (
     <div className="status-line">
       {writing && stream.progress !== null && <progress max={100} value={stream.progress} aria-label={t.generate.progress} />}
       <p role="status" className="status-sentence" data-phase={phase}>
-        {stopping && writing ? t.generate.states.stopping : describe(t, stream)}
+        {stopping && writing ? t.generate.states.stopping : describe(t, stream, generation)}
       </p>
+      {generation?.version?.origin === 'DEMO' && <p className="quiet">{t.generate.demoNote}</p>}
       {writing && stream.resets > 0 && stream.note && <p className="quiet">{t.generate.again(stream.note)}</p>}
       <p className="figures">{figures.filter(Boolean).join(' · ')}</p>
     </div>
   );
 }
 
-function describe(t: Strings, stream: TokenStreamResult): string {
+function describe(t: Strings, stream: TokenStreamResult, generation: GenerationPartsFragment | null): string {
   const { terminal, error } = stream;
   const { states } = t.generate;
+  if (stream.status === 'idle') return describeEnded(t, generation);
   if (terminal?.kind === 'truncated') return states.truncated[terminal.reason] ?? states.cancelled;
   if (terminal?.kind === 'failed' || terminal?.kind === 'revoked') return `${states.failed} ${sentence(t, terminal.code, terminal.message)}`;
   if (error) return `${states.failed} ${sentence(t, error.message, error.message)}`;
   const phase = phaseOf(stream);
   return phase === 'truncated' ? states.cancelled : states[phase];
+}
+
+/** A draft that ended before this page was opened. */
+function describeEnded(t: Strings, generation: GenerationPartsFragment | null): string {
+  const { states } = t.generate;
+  if (generation?.state === 'CANCELLED') return states.cancelled;
+  if (generation?.state === 'TRUNCATED') return states.truncated[generation.truncationReason ?? ''] ?? states.cancelled;
+  return states.completed;
 }
 
 /** Who writes, how fast, how much and for what: as far as it is known yet. */

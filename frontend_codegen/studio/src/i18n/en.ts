@@ -171,7 +171,6 @@ export const en = {
     context: (required: string, budget: string) =>
       `What the model has to read comes to ${required} tokens, and it can take ${budget}. Shorten the plan or the codex.`,
     states: {
-      idle: '',
       waiting: 'Waiting for a free worker',
       preparing: 'Reading what came before',
       writing: 'Writing',
@@ -191,8 +190,6 @@ export const en = {
     stop: 'Stop',
     accept: 'Accept',
     reject: 'Set aside',
-    accepted: 'Accepted. It is the chapter’s text now.',
-    rejected: 'Set aside. You find it under Versions.',
     acceptTitle: 'Replace your unsaved changes?',
     acceptText: 'Your text has changes that are not saved. Accepting the draft drops them.',
     acceptAnyway: 'Accept the draft',
@@ -203,7 +200,6 @@ export const en = {
       total: (s: string) => `${s} in all`,
       tokens: (read: string, written: string) => `${read} tokens read, ${written} written`,
     },
-    announceStart: 'The draft is being written.',
   },
   versions: {
     empty: 'No versions yet. Each save and each draft becomes one.',

@@ -154,7 +154,6 @@ export const zh: Strings = {
     quota: (needed, available) => `这一稿最多需要 ${needed}，可用余额是 ${available}。请减少字数或充值。`,
     context: (required, budget) => `模型需要读 ${required} 个词元，最多只能读 ${budget} 个。请缩短计划或设定集。`,
     states: {
-      idle: '',
       waiting: '等待空闲的写手',
       preparing: '正在阅读前文',
       writing: '正在写',
@@ -174,8 +173,6 @@ export const zh: Strings = {
     stop: '停止',
     accept: '采用',
     reject: '搁置',
-    accepted: '已采用，成为本章正文。',
-    rejected: '已搁置，可在“版本”中找到。',
     acceptTitle: '放弃未保存的修改？',
     acceptText: '正文里有未保存的修改。采用草稿会丢掉它们。',
     acceptAnyway: '采用草稿',
@@ -186,7 +183,6 @@ export const zh: Strings = {
       total: (s) => `共${s}`,
       tokens: (read, written) => `读 ${read} 词元，写 ${written} 词元`,
     },
-    announceStart: '正在写草稿。',
   },
   versions: {
     empty: '还没有版本。每次保存、每份草稿都会成为一个版本。',
