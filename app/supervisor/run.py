@@ -132,10 +132,16 @@ class Supervisor:
         self._address = (_reachable(settings.host), port)
         url = f"http://{_bracketed(self._address[0])}:{port}"
         self._lock.write({"pid": os.getpid(), "url": url})
-        with self._console.step("API, worker, relay: start"):
-            self._start_programs(environment)
+        with self._console.step("API, workers, demo: start"):
+            self._api = [self._child("api", self._programs.api, environment)]
+            self._workers = [
+                self._child(f"worker-{number}", self._programs.worker, environment)
+                for number in range(1, self._options.workers + 1)
+            ]
+            demo = self._make_demo(environment) if self._options.demo else None
             self._wait_until_ready()
-        demo = self._make_demo(environment) if self._options.demo else None
+        # Last, because nothing waits for it: while the others start, processor time is what a person waits for.
+        self._relay = [self._child("relay", self._programs.relay, environment)]
         database_url = settings.database_app_url.get_secret_value()
         self._ready = Ready(url, database_url, settings.redis_url.get_secret_value(), demo)
         self._announce()
@@ -184,17 +190,10 @@ class Supervisor:
             changes["broker_url"] = SecretStr(self._valkey.url(BROKER_DATABASE))
         return given.model_copy(update={**changes, "database_url": url})
 
-    def _start_programs(self, environment: dict[str, str]) -> None:
-        logs = self._options.data_dir / "logs"
-
-        def child(name: str, program: Sequence[str]) -> Child:
-            made = Child(name, program, env=environment, log=logs / f"{name}.log")
-            self._keep(made)
-            return made
-
-        self._api = [child("api", self._programs.api)]
-        self._workers = [child(f"worker-{n}", self._programs.worker) for n in range(1, self._options.workers + 1)]
-        self._relay = [child("relay", self._programs.relay)]
+    def _child(self, name: str, program: Sequence[str], environment: dict[str, str]) -> Child:
+        child = Child(name, program, env=environment, log=self._options.data_dir / "logs" / f"{name}.log")
+        self._keep(child)
+        return child
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _READY_TIMEOUT_S
@@ -205,12 +204,11 @@ class Supervisor:
             self._tick(_PROBE_INTERVAL_S)
 
     def _make_demo(self, environment: dict[str, str]) -> Demo:
-        with self._console.step("demo: sign in"):
-            output = self._run_step("demo", self._programs.demo, environment)
-            try:
-                return Demo.parse(output)
-            except ValueError as error:
-                raise SetupFailed(str(error)) from None
+        output = self._run_step("demo", self._programs.demo, environment)
+        try:
+            return Demo.parse(output)
+        except ValueError as error:
+            raise SetupFailed(str(error)) from None
 
     def _run_step(self, name: str, program: Sequence[str], environment: dict[str, str]) -> str:
         """Run a program to its end while the others are kept running; what it wrote to standard output."""

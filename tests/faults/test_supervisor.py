@@ -296,9 +296,7 @@ def test_the_output_shows_each_step_and_no_secret_but_the_demo_login(start: Star
     up.stop()
     output = up.output()
     steps = [line.split("s  ", 1)[1].split(" ...")[0] for line in output.splitlines() if " ... " in line]
-    assert steps == [
-        "PostgreSQL: start", "Valkey: start", "database: migrate", "API, worker, relay: start", "demo: sign in",
-    ]  # fmt: skip
+    assert steps == ["PostgreSQL: start", "Valkey: start", "database: migrate", "API, workers, demo: start"]
     assert DEMO["password"] in output
     secrets = json.loads((up.data_dir / "secrets.json").read_text(encoding="utf-8"))
     assert not [name for name, value in secrets.items() if value in output]

@@ -1,9 +1,11 @@
 import type { Demo } from './demo';
 
-const PROJECTS = `# Welcome to Fabula. The tabs above are one tour: read, start, watch, accept.
+const PROJECTS = `# Welcome to Fabula. The tabs above are one tour:
+# read, start, watch, accept.
 #
-# 1. Read. Press Ctrl-Enter. Copy the id of a chapter for the next tab.
-#    Every request needs a token: see "Headers" below. Tab 5 gets you one.
+# 1. Read. Press Ctrl-Enter, and copy the id of a
+#    chapter for tab 2. Every request needs a token:
+#    see "Headers" below. Tab 5 gets you one.
 
 query Projects {
   projects(first: 5) {
@@ -31,8 +33,10 @@ query Projects {
 }
 `;
 
-const WRITE = `# 2. Start. A mutation starts work and returns at once; a worker writes the chapter.
-#    Repeating it with the same idempotencyKey returns the same generation and starts nothing.
+const WRITE = `# 2. Start. The mutation returns at once; a worker
+#    writes the chapter. Sent again with the same
+#    idempotencyKey it returns the same generation
+#    and starts nothing.
 
 mutation WriteChapter($chapterId: ID!, $key: String!) {
   chapterGenerate(
@@ -54,8 +58,9 @@ mutation WriteChapter($chapterId: ID!, $key: String!) {
 }
 `;
 
-const WATCH = `# 3. Watch. Any number of clients may; reconnecting never starts or bills work.
-#    Give the cursor of an event as "after" to go on behind it.
+const WATCH = `# 3. Watch. Any number of clients may; reconnecting
+#    never starts or bills work. Give the cursor of
+#    an event as "after" to go on behind it.
 
 subscription WatchGeneration($id: ID!, $after: String) {
   generationEvents(id: $id, after: $after) {
@@ -85,7 +90,8 @@ subscription WatchGeneration($id: ID!, $after: String) {
 }
 `;
 
-const ACCEPT = `# 4. Accept. The author decides: until then the text is a candidate beside the chapter.
+const ACCEPT = `# 4. Accept. The author decides: until then the text
+#    is a candidate beside the chapter.
 
 mutation AcceptVersion($versionId: ID!) {
   chapterVersionAccept(input: { versionId: $versionId }) {
@@ -103,7 +109,8 @@ mutation AcceptVersion($versionId: ID!) {
 }
 `;
 
-const LOG_IN = `# 5. Log in. Put the access token into "Headers": {"authorization": "Bearer <accessToken>"}
+const LOG_IN = `# 5. Log in. Put the access token into "Headers":
+#    {"authorization": "Bearer <accessToken>"}
 
 mutation LogIn($email: String!, $password: String!) {
   login(input: { email: $email, password: $password }) {

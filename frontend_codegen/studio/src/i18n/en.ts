@@ -27,7 +27,6 @@ export const en = {
     account: 'Account',
     wallet: (available: string, held: string) => `${available} available, ${held} held for work in progress`,
     balance: 'Balance',
-    offline: 'The connection was lost. Trying to reach the server again.',
   },
   login: {
     title: 'Log in',
@@ -79,7 +78,6 @@ export const en = {
     styleHint: 'Voice, tense, what to avoid. Every generation reads it.',
     targetWords: 'Length to reach, in words',
     about: 'About this novel',
-    saved: 'Saved',
     begin: 'Open a chapter on the left, or add the first one.',
   },
   outline: {
@@ -211,7 +209,7 @@ export const en = {
   },
   conflict: {
     title: 'The chapter was changed elsewhere',
-    text: 'Someone, perhaps you in another window, saved while you were writing. Nothing is lost: choose what stays. The other text remains among the versions.',
+    text: 'Someone, perhaps you in another window, saved while you were writing. If you save yours, theirs stays among the versions. If you take theirs, your unsaved changes are dropped.',
     mine: 'Your text',
     theirs: (n: number) => `Saved meanwhile (version ${n})`,
     nothing: 'No text',

@@ -28,7 +28,6 @@ export const zh: Strings = {
     account: '账户',
     wallet: (available, held) => `可用 ${available}，进行中的任务占用 ${held}`,
     balance: '余额',
-    offline: '连接已断开，正在重新连接服务器。',
   },
   login: {
     title: '登录',
@@ -80,7 +79,6 @@ export const zh: Strings = {
     styleHint: '人称、时态、要避免的写法。每次生成都会读到。',
     targetWords: '目标字数',
     about: '关于这部小说',
-    saved: '已保存',
     begin: '从左侧打开一章，或者先新建一章。',
   },
   outline: {
@@ -194,7 +192,7 @@ export const zh: Strings = {
   },
   conflict: {
     title: '本章在别处被修改了',
-    text: '有人（也许是你的另一个窗口）在你写作时保存了本章。什么都不会丢：选择保留哪一个，另一个仍在版本里。',
+    text: '有人（也许是你的另一个窗口）在你写作时保存了本章。保存你的，对方的仍在版本里；用对方的，你未保存的修改会丢掉。',
     mine: '你的正文',
     theirs: (n) => `期间保存的（第 ${n} 版）`,
     nothing: '没有正文',

@@ -1,0 +1,140 @@
+"""An author of one tenant, as an HTTP client; and the tenant's books, read as the application's own role."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+
+from schema.ids import decode_id
+from tests.faults.product import Product
+from tests.faults.watcher import Watcher
+
+REGISTER = """
+mutation ($input: RegisterInput!) {
+  register(input: $input) { tokens { accessToken } viewer { tenant { id } } userErrors { code message } }
+}
+"""
+PROJECT = 'mutation { projectCreate(input: {title: "Faults", language: "en"}) { project { id } } }'
+CHAPTER = """
+mutation ($project: ID!, $title: String!) {
+  chapterCreate(input: {projectId: $project, title: $title}) { chapter { id } userErrors { code message } }
+}
+"""
+GENERATE = """
+mutation ($input: ChapterGenerateInput!) {
+  chapterGenerate(input: $input) {
+    __typename
+    ... on GenerationStarted { replayed generation { id state job { id } } }
+    ... on UserError { code message }
+  }
+}
+"""
+GENERATION = """
+query ($id: ID!) {
+  node(id: $id) {
+    ... on Generation {
+      state text errorCode errorMessage attempts { number outcome trace } version { id text state } job { id state }
+    }
+  }
+}
+"""
+CANCEL = """
+mutation ($id: ID!) {
+  generationCancel(input: {id: $id}) { generation { state } userErrors { code message } }
+}
+"""
+CANCEL_JOB = "mutation ($id: ID!) { jobCancel(input: {id: $id}) { job { state } userErrors { code message } } }"
+
+
+@dataclass(frozen=True)
+class Started:
+    """Global ids of a generation and its job."""
+
+    id: str
+    job_id: str
+
+
+class Author:
+    """Speaks for one tenant. `token` is an access token or an API token."""
+
+    def __init__(self, product: Product, http: httpx.AsyncClient, token: str, tenant_id: str) -> None:
+        self._product = product
+        self._http = http
+        self.token = token
+        self.tenant_id = decode_id("Tenant", tenant_id)
+        self._project: str | None = None
+
+    @classmethod
+    def demo(cls, product: Product, http: httpx.AsyncClient) -> Author:
+        """The owner of the demo tenant."""
+        ready = product.ready
+        return cls(product, http, ready["token"], ready["tenantId"])
+
+    @classmethod
+    async def newcomer(cls, product: Product, http: httpx.AsyncClient) -> Author:
+        """Somebody with a tenant of their own."""
+        name = uuid.uuid4().hex[:12]
+        person = {"email": f"{name}@faults.test", "password": f"long enough {name}", "displayName": name}
+        answer = await http.post(product.ready["graphqlUrl"], json={"query": REGISTER, "variables": {"input": person}})
+        made = answer.json()["data"]["register"]
+        return cls(product, http, made["tokens"]["accessToken"], made["viewer"]["tenant"]["id"])
+
+    async def graphql(self, query: str, **variables: Any) -> Any:
+        """The answer's data. Any error fails the test."""
+        answer = await self._http.post(
+            self._product.ready["graphqlUrl"],
+            json={"query": query, "variables": variables},
+            headers={"authorization": f"Bearer {self.token}"},
+        )
+        body = answer.json()
+        assert "errors" not in body, body["errors"]
+        return body["data"]
+
+    async def new_chapter(self, title: str = "One") -> str:
+        if self._project is None:
+            self._project = (await self.graphql(PROJECT))["projectCreate"]["project"]["id"]
+        made = await self.graphql(CHAPTER, project=self._project, title=title)
+        return str(made["chapterCreate"]["chapter"]["id"])
+
+    async def ask(self, chapter: str, **more: Any) -> dict[str, Any]:
+        """The answer to chapterGenerate, whatever it is. A key is made up when none is given."""
+        body = {"chapterId": chapter, "instructions": "A storm.", "idempotencyKey": uuid.uuid4().hex, **more}
+        answer: dict[str, Any] = (await self.graphql(GENERATE, input=body))["chapterGenerate"]
+        return answer
+
+    async def start(self, chapter: str, **more: Any) -> Started:
+        """A started generation; anything else fails the test."""
+        answer = await self.ask(chapter, **more)
+        assert answer["__typename"] == "GenerationStarted", answer
+        return Started(answer["generation"]["id"], answer["generation"]["job"]["id"])
+
+    def watcher(self, started: Started, **more: Any) -> Watcher:
+        return Watcher(self._product.ready["graphqlWsUrl"], self.token, started.id, **more)
+
+    async def generation(self, started: Started) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.graphql(GENERATION, id=started.id))["node"]
+        return found
+
+    async def cancel(self, started: Started) -> dict[str, Any]:
+        answer: dict[str, Any] = (await self.graphql(CANCEL, id=started.id))["generationCancel"]
+        assert answer["userErrors"] == []
+        return answer
+
+    async def cancel_job(self, started: Started) -> None:
+        await self.graphql(CANCEL_JOB, id=started.job_id)
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection as the application's role, inside this tenant."""
+        connection = await asyncpg.connect(self._product.ready["databaseUrl"], ssl=False)
+        try:
+            await connection.execute("select set_config('app.tenant_id', $1, false)", str(self.tenant_id))
+            yield connection
+        finally:
+            await connection.close()

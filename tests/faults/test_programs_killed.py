@@ -1,0 +1,86 @@
+"""Worker and API die, by kill -9 or on request, while twenty chapters are being written."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.faults.author import Author
+from tests.faults.figures import measured, measured_seconds
+from tests.faults.fleet import Fleet, fleet
+from tests.faults.product import Product
+
+RECOVERY_S = 10.0
+"""The lease of 5 s and 5 s more."""
+
+
+async def kill_worker(product: Product, flying: Fleet) -> list[float]:
+    """Seconds from the kill to the first event of each generation's next attempt."""
+    attempts = [watcher.attempt for watcher in flying.watchers]
+    killed = product.strike("worker")
+    await product.recovered()
+    for watcher, attempt in zip(flying.watchers, attempts, strict=True):
+        await watcher.reached_attempt(attempt + 1)
+    return [
+        watcher.first_after(killed, newer_than=attempt)
+        for watcher, attempt in zip(flying.watchers, attempts, strict=True)
+    ]
+
+
+async def test_a_killed_worker_costs_each_chapter_one_reset_and_no_word(
+    product: Product, author: Author, neighbour: Author
+) -> None:
+    async with fleet([author, neighbour]) as flying:
+        await flying.under_way(0.3)
+        recovery = await kill_worker(product, flying)
+        flying.join_late()
+    measured_seconds("worker killed -9: to the first event of the next attempt", recovery)
+    assert await flying.deviations() == []
+    assert [watcher.resets for watcher in flying.watchers] == [1] * len(flying.runs)
+    assert max(recovery) < RECOVERY_S
+
+
+async def test_a_worker_killed_twice_costs_each_chapter_two_resets_and_no_word(
+    product: Product, author: Author, neighbour: Author
+) -> None:
+    async with fleet([author, neighbour]) as flying:
+        await flying.under_way(0.3)
+        recovery = await kill_worker(product, flying)
+        await flying.under_way(0.3)
+        recovery += await kill_worker(product, flying)
+    measured_seconds("worker killed -9 twice: to the first event of the next attempt", recovery)
+    assert await flying.deviations() == []
+    assert [watcher.resets for watcher in flying.watchers] == [2] * len(flying.runs)
+    assert max(recovery) < RECOVERY_S
+
+
+async def test_a_worker_that_is_told_to_stop_hands_its_chapters_on_before_their_leases_end(
+    product: Product, author: Author, neighbour: Author
+) -> None:
+    async with fleet([author, neighbour]) as flying:
+        await flying.under_way(0.3)
+        old = product.pid("worker")
+        attempts = [watcher.attempt for watcher in flying.watchers]
+        asked = product.strike("worker", signal.SIGTERM)
+        restarted = await product.replaced("worker", old)
+        for watcher, attempt in zip(flying.watchers, attempts, strict=True):
+            await watcher.reached_attempt(attempt + 1)
+    waits = [watcher.first_after(restarted) for watcher in flying.watchers]
+    measured("worker stopped by SIGTERM: until another is there", f"{restarted - asked:.3f} s")
+    measured_seconds("worker stopped by SIGTERM: from there to the next event", waits)
+    assert await flying.deviations() == []
+    assert [watcher.resets for watcher in flying.watchers] == [1] * len(flying.runs)
+    async with author.database() as database:
+        assert await database.fetchval("select sum(crashes) from app.jobs") is not None
+
+
+async def test_a_killed_api_costs_its_readers_a_moment_and_no_word(
+    product: Product, author: Author, neighbour: Author
+) -> None:
+    async with fleet([author, neighbour]) as flying:
+        await flying.under_way(0.3)
+        killed = product.strike("api")
+        await product.recovered()
+        flying.join_late()
+    measured_seconds("API killed -9: to a reader's next event", [w.first_after(killed) for w in flying.watchers])
+    assert await flying.deviations() == []
+    assert {(watcher.resets, watcher.connects) for watcher in flying.watchers} == {(0, 2)}
