@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -17,8 +18,11 @@ from starlette.responses import PlainTextResponse, Response
 from app.origins import LOOPBACK
 from app.settings import Settings
 from app.wiring import Api
+from persistence.database import OUTAGES
+from persistence.jobs.reads import job_counts
 
 CHECK_S = 2.0
+_jobs = Gauge("fabula_jobs", "Jobs that have not ended, over all tenants.", ["queue", "state"])
 _TREE = Path(__file__).resolve().parent.parent
 
 
@@ -41,12 +45,22 @@ def add_routes(app: FastAPI, settings: Settings, api: Api) -> None:
     async def metrics(request: Request) -> Response:
         if request.client is None or request.client.host not in LOOPBACK:
             return PlainTextResponse("Metrics are for this machine.\n", 403)
+        await count_jobs(api)
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     for path, handler in (
         ("/healthz", healthz), ("/readyz", readyz), ("/version", show_version), ("/metrics", metrics),
     ):  # fmt: skip
         app.add_route(path, handler, methods=["GET"])
+
+
+async def count_jobs(api: Api) -> None:
+    """Look at scrape time: the numbers are the database's, whichever process is asked."""
+    with contextlib.suppress(*OUTAGES):
+        rows = await api.database.platform_rows(job_counts())
+        _jobs.clear()
+        for row in rows:
+            _jobs.labels(row.queue, row.state).set(row.jobs)
 
 
 def _json(body: dict[str, Any], status: int) -> Response:
@@ -67,7 +81,7 @@ async def _checked(check: Any) -> dict[str, Any]:
     try:
         async with asyncio.timeout(CHECK_S):
             await check
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the dependency is not ready
         return {"ok": False, "error": type(error).__name__}
     return {"ok": True}
 

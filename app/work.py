@@ -97,8 +97,7 @@ class WorkerProcess:
         runtime.stopping.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_MS / 2_000):
-                while runtime.cancels.busy:
-                    await asyncio.sleep(0.02)
+                await runtime.cancels.until_idle()
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(*OUTAGES):

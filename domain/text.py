@@ -15,6 +15,7 @@ TEXT_CHARS_MAX = 500_000
 
 _CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _CJK_CHAR = re.compile(f"[{_CJK}]")
+_CJK_RUN = re.compile(f"[{_CJK}]+")
 _WORD = re.compile(rf"[^\W_{_CJK}]+(?:['’\-][^\W_{_CJK}]+)*")
 _FORBIDDEN = {"\t", "\n", "\r"}
 
@@ -57,6 +58,24 @@ def clean_text(value: str, field: str, *, chars_max: int = TEXT_CHARS_MAX) -> st
 
 def is_cjk(language: str) -> bool:
     return language.split("-", maxsplit=1)[0].lower() in {"zh", "ja", "ko"}
+
+
+EXCERPT_CHARS = 80
+
+
+def cjk_runs(text: str) -> list[str]:
+    """The stretches of CJK characters in a text, in order, each once."""
+    return list(dict.fromkeys(_CJK_RUN.findall(text)))
+
+
+def excerpt(text: str, terms: list[str]) -> str:
+    """The surroundings of the first term that occurs, on one line, every term marked as «term»."""
+    places = [place for term in terms if (place := text.find(term)) >= 0]
+    start = max(0, min(places, default=0) - EXCERPT_CHARS // 4)
+    part = " ".join(text[start : start + EXCERPT_CHARS].split())
+    for term in sorted(terms, key=len, reverse=True):
+        part = part.replace(term, f"«{term}»")
+    return part
 
 
 def tail(text: str, chars_max: int) -> str:

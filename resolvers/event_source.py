@@ -31,6 +31,10 @@ _lag = metrics.get_meter("fabula.resolvers").create_histogram(
     "fabula.stream.lag", unit="s", description="From the writing of an event by a worker to its delivery."
 )
 
+_first_text = metrics.get_meter("fabula.resolvers").create_histogram(
+    "fabula.stream.time_to_first_text", unit="s", description="From an attempt's start to its first text, as watched."
+)
+
 logger = logging.getLogger(__name__)
 
 StillValid = Callable[[Actor], Awaitable[bool]]
@@ -52,6 +56,7 @@ class EventSource:
         watch = await self._hub.watch(job_id, after)
         loop = asyncio.get_running_loop()
         validated = loop.time()
+        began: datetime | None = None
         silent_since = float("-inf")  # the first look at PostgreSQL comes at once: the job may have ended long ago
         try:
             while True:
@@ -72,6 +77,7 @@ class EventSource:
                     await asyncio.sleep(0.2)
                     continue
                 if batch:
+                    began = _measure(batch, began)
                     _lag.record((datetime.now(UTC) - batch[-1].at).total_seconds())
                     silent_since = loop.time()
                     yield batch
@@ -151,3 +157,14 @@ class EventSource:
     def _revoked(job_id: JobId, at: Position) -> Event:
         data = {"code": ErrorCode.UNAUTHENTICATED.value, "message": "Your right to watch this has ended."}
         return Event(job_id, Position(at.attempt, at.n), EventType.REVOKED, data)
+
+
+def _measure(batch: list[Event], began: datetime | None) -> datetime | None:
+    """Note how long the first text of an attempt took. Returns the start that still waits for its text."""
+    for event in batch:
+        if event.type is EventType.STARTED:
+            began = event.at
+        elif event.type is EventType.DELTA and began is not None:
+            _first_text.record((event.at - began).total_seconds())
+            began = None
+    return began

@@ -10,7 +10,7 @@ from domain.errors import ErrorCode, Rejected
 from domain.ids import NodeId, ProjectId, VersionId
 from domain.projects import OutlineKind, service
 from domain.projects import OutlineNode as Node
-from domain.text import clean_line
+from domain.text import cjk_runs, clean_line, excerpt
 from persistence.projects import reads
 from resolvers.mutations import refusals_as
 from schema import projects as types
@@ -75,12 +75,18 @@ class ProjectQueries:
     ) -> Connection[SearchHit]:  # fmt: skip
         sought = clean_line(query, "query", chars_max=reads.SEARCH_CHARS_MAX)
         within = decode_optional("Project", project_id, "projectId")
-        statement, keyset = reads.search(info.context.actor.tenant_id, sought, within)
+        cjk = cjk_runs(sought)
+        tenant_id = info.context.actor.tenant_id
+        statement, keyset = reads.search(tenant_id, sought, within, whole_passages=bool(cjk))
         found = await info.context.reader().page(statement, keyset, first, after)  # type: ignore[attr-defined]
         for edge in found.edges:
             row = edge.node
             edge.node = SearchHit(
-                kind=row.kind, title=row.title, snippet=row.snippet, project_id=row.project_id, node_id=row.node_id
+                kind=row.kind,
+                title=row.title,
+                snippet=excerpt(row.snippet, cjk) if cjk else row.snippet,
+                project_id=row.project_id,
+                node_id=row.node_id,
             )
         return found  # type: ignore[no-any-return]
 

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import TypeVar
@@ -31,6 +31,7 @@ from domain.generation.provider import (
     CompletionRequest,
     Finished,
     ProviderError,
+    ProviderEvent,
     ReasoningChunk,
     TextChunk,
     UsageReport,
@@ -43,7 +44,7 @@ from persistence import database, streams
 from persistence.streams import ENDED_TTL_S, Fenced, StreamWriter
 from workers.restarts import through_restarts
 from workers.runtime import Runtime
-from workers.telemetry import attempt_span, count_ending, observe_first_token
+from workers.telemetry import attempt_span, call_span, count_ending, observe_first_token
 
 FLUSH_S = 0.04
 FLUSH_CHARS = 256
@@ -178,23 +179,27 @@ class GenerationRun:
         )
         try:
             provider = self._runtime.provider_for(work.channel)
-            async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as events:
-                async for event in events:
-                    match event:
-                        case TextChunk(text):
-                            self._take(text)
-                        case UsageReport():
-                            self._usage = event
-                        case Finished(reason, _):
-                            self._finish_reason = reason
-                            self._note(f"the model finished: {reason}")
-                            return after_finish(reason, self._text)
-                        case ReasoningChunk():
-                            pass  # kept from readers: it may quote what the story must not give away yet
-            raise AssertionError("an adapter ends with Finished or raises")
+            with call_span(work.generation.channel, work.generation.model):
+                async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as events:
+                    return await self._consume(events)
         except ProviderError as error:
             self._note(f"{error.code}: {error.detail or error.message}")
             return error
+
+    async def _consume(self, events: AsyncIterator[ProviderEvent]) -> Ending:
+        async for event in events:
+            match event:
+                case TextChunk(text):
+                    self._take(text)
+                case UsageReport():
+                    self._usage = event
+                case Finished(reason, _):
+                    self._finish_reason = reason
+                    self._note(f"the model finished: {reason}")
+                    return after_finish(reason, self._text)
+                case ReasoningChunk():
+                    pass  # kept from readers: it may quote what the story must not give away yet
+        raise AssertionError("an adapter ends with Finished or raises")
 
     def _take(self, text: str) -> None:
         if self._first_token_at is None:

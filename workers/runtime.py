@@ -28,12 +28,20 @@ class CancelWatch:
     def __init__(self, flags: CancelFlags) -> None:
         self._flags = flags
         self._running: dict[JobId, asyncio.Event] = {}
+        self._idle = asyncio.Event()
 
     def add(self, job_id: JobId) -> asyncio.Event:
+        self._idle.clear()
         return self._running.setdefault(job_id, asyncio.Event())
 
     def remove(self, job_id: JobId) -> None:
         self._running.pop(job_id, None)
+        if not self._running:
+            self._idle.set()
+
+    async def until_idle(self) -> None:
+        if self._running:
+            await self._idle.wait()
 
     @property
     def busy(self) -> int:

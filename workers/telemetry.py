@@ -39,6 +39,18 @@ def attempt_span(work: Work, lease: Lease) -> Iterator[None]:
         context.detach(token)
 
 
+@contextmanager
+def call_span(channel: str, model: str) -> Iterator[None]:
+    """One call of a provider; an attempt may need several."""
+    attributes: dict[str, str] = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": model,
+        "fabula.channel": channel,
+    }
+    with _tracer.start_as_current_span("provider.call", kind=trace.SpanKind.CLIENT, attributes=attributes):
+        yield
+
+
 def observe_first_token(channel: str, seconds: float) -> None:
     _first_token.record(seconds, {"channel": channel})
 

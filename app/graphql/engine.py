@@ -149,7 +149,7 @@ class Engine:
             yield {"errors": [present(GraphQLError(str(error), original_error=error), context.request_id)]}
         except GraphQLError as error:
             yield {"errors": [present(error, context.request_id)]}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - masked for the client and logged
             yield {"errors": [present(GraphQLError("", original_error=error), context.request_id)]}
         finally:
             await events.aclose()

@@ -12,7 +12,7 @@ begin
     end loop;
 end $$;
 
-grant fabula_owner, fabula_members to current_user;
+grant fabula_owner, fabula_members, fabula_relay to current_user;
 
 create schema app authorization fabula_owner;
 
@@ -624,11 +624,16 @@ $$;
 
 revoke all on function app.memberships_of(uuid) from public;
 grant execute on function app.memberships_of(uuid) to fabula_app;
-grant create on schema app to fabula_members;
-reset role;
-alter function app.memberships_of(uuid) owner to fabula_members;
-set local role fabula_owner;
-revoke create on schema app from fabula_members;
+
+-- How much work there is, for /metrics: counts over all tenants, and nothing else of them.
+create function app.job_counts() returns table (queue text, state text, jobs bigint)
+language sql stable security definer set search_path = '' as $$
+    select queue, state, count(*) from app.jobs
+    where state in ('QUEUED', 'RUNNING', 'CANCELLING') group by queue, state
+$$;
+
+revoke all on function app.job_counts() from public;
+grant execute on function app.job_counts() to fabula_app;
 
 -- The application.
 grant select, insert, update on
@@ -655,6 +660,13 @@ insert into app.prices (id, model, input_micros, cached_input_micros, output_mic
     ('01990000-0000-7000-8000-000000000001', '*', 500000, 125000, 2000000),
     ('01990000-0000-7000-8000-000000000002', 'demo-writer', 100000, 25000, 400000);
 
+-- The functions that look over the wall belong to roles that can do nothing else.
+grant create on schema app to fabula_members, fabula_relay;
+reset role;
+alter function app.memberships_of(uuid) owner to fabula_members;
+alter function app.job_counts() owner to fabula_relay;
+set local role fabula_owner;
+revoke create on schema app from fabula_members, fabula_relay;
 reset role;
 
 -- `@@` is not leakproof, so row security keeps the text index unused. Only a superuser may say otherwise: where the

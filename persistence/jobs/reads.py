@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, TextClause, func, select, text
 
 from persistence.jobs.tables import jobs, queue_controls, workers
 from persistence.paging import Keyset, SortColumn
@@ -52,6 +52,11 @@ def queue_depths(tenant_id: UUID) -> Select[Any]:
         .where(_job.tenant_id == tenant_id, _job.finished_at.is_(None))
         .group_by(_job.queue)
     )
+
+
+def job_counts() -> TextClause:
+    """Rows (queue, state, jobs) over all tenants, of jobs that have not ended."""
+    return text("select queue, state, jobs from app.job_counts()")
 
 
 def paused_queues() -> Select[Any]:

@@ -108,8 +108,10 @@ def versions_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
     return version_rows(tenant_id).where(_version.id.in_(ids), _version.node_id.in_(live))
 
 
-def search(tenant_id: UUID, query: str, project_id: UUID | None) -> tuple[Select[Any], Keyset]:
+def search(tenant_id: UUID, query: str, project_id: UUID | None, *, whole_passages: bool) -> tuple[Select[Any], Keyset]:
     """Hits in titles of projects and of outline nodes, and in current texts: best first.
+
+    A snippet has Latin words marked; PostgreSQL cannot mark CJK ones, so their caller asks for `whole_passages`.
 
     Rows (kind, title, snippet, project_id, node_id, score, key); ranks never leave this statement as numbers that
     mean something to a client.
@@ -127,7 +129,11 @@ def search(tenant_id: UUID, query: str, project_id: UUID | None) -> tuple[Select
             .where(_node.tenant_id == passages.c.tenant_id, _node.id == passages.c.node_id)
             .scalar_subquery()
             .label("title"),
-            func.ts_headline("english", passages.c.text, sought, SNIPPET_OPTIONS).label("snippet"),
+            (
+                passages.c.text
+                if whole_passages
+                else func.ts_headline("english", passages.c.text, sought, SNIPPET_OPTIONS)
+            ).label("snippet"),
             passages.c.project_id,
             passages.c.node_id,
             func.ts_rank(passages.c.tsv, sought).label("score"),

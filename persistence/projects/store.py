@@ -108,15 +108,12 @@ class SqlProjects:
 
 def split_passages(text: str) -> list[str]:
     """Parts of at most PASSAGE_CHARS_MAX characters, cut at paragraph edges where there are any."""
-    parts: list[str] = []
-    current = ""
+    parts = [""]
     for paragraph in text.split("\n"):
-        while len(paragraph) > PASSAGE_CHARS_MAX:
-            parts.append(paragraph[:PASSAGE_CHARS_MAX])
-            paragraph = paragraph[PASSAGE_CHARS_MAX:]
-        if len(current) + len(paragraph) + 1 > PASSAGE_CHARS_MAX:
-            parts.append(current)
-            current = paragraph
-        else:
-            current = f"{current}\n{paragraph}" if current else paragraph
-    return [part for part in (*parts, current) if part.strip()]
+        for start in range(0, len(paragraph), PASSAGE_CHARS_MAX):
+            piece = paragraph[start : start + PASSAGE_CHARS_MAX]
+            if len(parts[-1]) + 1 + len(piece) > PASSAGE_CHARS_MAX:
+                parts.append(piece)
+            else:
+                parts[-1] = f"{parts[-1]}\n{piece}" if parts[-1] else piece
+    return [part for part in parts if part.strip()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from domain.billing import top_up_entry
 from domain.errors import ErrorCode, Rejected
 from domain.generation import service
 from domain.generation.entities import Attempt, Channel, Generation, ProviderKind
-from domain.ids import ChannelId, GenerationId, JobId, NodeId, TenantId, UserId, new_id
+from domain.ids import ChannelId, GenerationId, JobId, TenantId, UserId, new_id
 from domain.jobs import Job, Lease
 from domain.projects import OutlineKind, OutlineNode, Project
 from domain.projects.service import NodeDraft, ProjectDraft, create_node, create_project
@@ -25,21 +26,12 @@ def actor_of(tenant_id: TenantId, role: Role = Role.OWNER) -> Actor:
     return Actor(tenant_id, UserId(new_id()), role, GRANTS[role])
 
 
-class refused(AbstractContextManager["refused"]):  # noqa: N801 - reads as a word: `with refused(EMPTY, "title"):`
-    """A refusal with exactly this code; its fields stand below `input` unless a bare path is given."""
-
-    def __init__(self, code: ErrorCode, *field: str) -> None:
-        self._code = code
-        self._field = field
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
-        if error is None:
-            pytest.fail(f"nothing was refused with {self._code}")
-        if not isinstance(error, Rejected):
-            return False
-        path = ("input", *self._field) if self._field else ()
-        assert (error.code, error.field) == (self._code, path)
-        return True
+@contextmanager
+def refused(code: ErrorCode, *field: str) -> Iterator[None]:
+    """A refusal with exactly this code, at this field of the input (none: at no single field)."""
+    with pytest.raises(Rejected) as caught:
+        yield
+    assert (caught.value.code, caught.value.field) == (code, ("input", *field) if field else ())
 
 
 class World:
@@ -59,9 +51,8 @@ class World:
         self, project: Project, title: str = "One", kind: OutlineKind = OutlineKind.CHAPTER,
         parent: OutlineNode | None = None, after: OutlineNode | None = None, plan: str = "",
     ) -> OutlineNode:  # fmt: skip
-        draft = NodeDraft(
-            project.id, kind, title, "", plan, parent.id if parent else None, after.id if after else None
-        )  # fmt: skip
+        parent_id, after_id = parent.id if parent else None, after.id if after else None
+        draft = NodeDraft(project.id, kind, title, plan=plan, parent_id=parent_id, after_id=after_id)
         return await create_node(self.uow.projects, self.author, draft)
 
     async def credit(self, micros: int = CREDIT_MICROS) -> None:
@@ -80,7 +71,7 @@ class World:
         return await self.node(await self.project())
 
     async def start(self, chapter: OutlineNode, key: str = "key-1", **values: Any) -> service.Started:
-        command = service.StartChapter(NodeId(chapter.id), values.pop("instructions", "Go on."), key, **values)
+        command = service.StartChapter(chapter.id, values.pop("instructions", "Go on."), key, **values)
         return await service.start_chapter(self.uow, self.author, command, concurrency_max=8)
 
     async def running(self, chapter: OutlineNode, key: str = "key-1", **values: Any) -> Lease:

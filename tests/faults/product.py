@@ -65,6 +65,14 @@ class Product:
             await asyncio.sleep(0.05)
         return time.monotonic()
 
+    async def replaced(self, part: str, old: int) -> float:
+        """Until another process than `old` plays a part, and all is well; when that was."""
+        deadline = time.monotonic() + RETURN_TIMEOUT_S
+        while self.pid(part) == old:
+            assert time.monotonic() < deadline, f"{part} is still process {old}"
+            await asyncio.sleep(0.05)
+        return await self.recovered()
+
     async def _well(self) -> bool:
         """Whether every process in the ready file runs and /readyz says so."""
         pids = [pid for part in self.ready["pids"].values() for pid in (part if isinstance(part, list) else [part])]

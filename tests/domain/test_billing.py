@@ -1,0 +1,214 @@
+"""Billing: exact money, entries that balance, and charges that never pass their hold."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.billing import (
+    AccountKind,
+    Entry,
+    EntryKind,
+    Money,
+    Posting,
+    Price,
+    QuotaExhausted,
+    Usage,
+    close_hold,
+    cost,
+    hold_entry,
+    release_entry,
+    settle_entry,
+    take_hold,
+    top_up_entry,
+)
+from domain.ids import JobId, new_id
+from tests.domain.memory import MemoryBilling
+
+JOB = JobId(new_id())
+PRICE = Price("writer-1", input_micros=500_000, cached_input_micros=125_000, output_micros=2_000_000)
+micros = st.integers(1, 2**50)
+tokens = st.integers(0, 2_000_000)
+
+
+def moved(entry: Entry) -> dict[AccountKind, int]:
+    return {posting.account: posting.micros for posting in entry.postings}
+
+
+# Cost.
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (Usage(0, 0), 0),
+        (Usage(1_000_000, 0), 500_000),
+        (Usage(0, 1_000_000), 2_000_000),
+        (Usage(1_200, 800), 600 + 1_600),
+        (Usage(1_000_000, 0, cached_input_tokens=1_000_000), 125_000),
+        (Usage(1_000, 0, cached_input_tokens=400), 300 + 50),
+        (Usage(1, 0), 1),
+        (Usage(2, 0), 1),
+        (Usage(3, 0), 2),
+        (Usage(1, 0, cached_input_tokens=1), 1),
+        (Usage(1_000, 100, reasoning_tokens=60), 500 + 200),
+    ],
+)
+def test_a_call_costs_its_fresh_its_cached_and_its_written_tokens(usage: Usage, expected: int) -> None:
+    assert cost(PRICE, usage) == expected
+
+
+def test_a_call_is_rounded_up_once_and_not_for_each_kind_of_token() -> None:
+    a_third = Price("m", 333_333, 333_333, 333_333)
+    assert cost(a_third, Usage(2, 1, cached_input_tokens=1)) == 1
+    assert cost(a_third, Usage(2, 2, cached_input_tokens=1)) == 2
+
+
+def test_more_cached_than_read_is_never_a_discount() -> None:
+    assert cost(PRICE, Usage(10, 0, cached_input_tokens=1_000)) == 125
+
+
+@given(st.builds(Price, st.just("m"), micros, micros, micros), tokens, tokens, tokens)
+def test_a_cost_is_the_exact_amount_rounded_up(price: Price, fresh: int, cached: int, written: int) -> None:
+    exact = (
+        Decimal(fresh) * price.input_micros
+        + Decimal(cached) * price.cached_input_micros
+        + Decimal(written) * price.output_micros
+    )
+    charged = cost(price, Usage(fresh + cached, written, cached_input_tokens=cached))
+    assert 0 <= charged * 1_000_000 - exact < 1_000_000
+
+
+# Entries.
+
+
+@given(micros, st.integers(1, 2**50))
+def test_every_entry_sums_to_zero_and_moves_something_in_each_of_its_postings(held: int, spent: int) -> None:
+    for entry in (
+        hold_entry(JOB, held),
+        settle_entry(JOB, 1, held, spent),
+        release_entry(JOB, held),
+        top_up_entry("coupon:1", held),
+    ):
+        assert sum(posting.micros for posting in entry.postings) == 0
+        assert len(entry.postings) >= 2
+        assert all(posting.micros for posting in entry.postings)
+
+
+def test_a_hold_moves_credit_out_of_reach() -> None:
+    assert hold_entry(JOB, 700) == Entry(
+        EntryKind.HOLD,
+        f"job:{JOB}",
+        (Posting(AccountKind.AVAILABLE, -700), Posting(AccountKind.HELD, 700)),
+        JOB,
+    )
+
+
+def test_a_settlement_spends_what_was_used_and_gives_the_rest_back() -> None:
+    entry = settle_entry(JOB, 2, held_micros=700, cost_micros=450)
+    assert (entry.kind, entry.reference, entry.job_id) == (EntryKind.SETTLE, f"job:{JOB}:2", JOB)
+    assert moved(entry) == {"HELD": -700, "SPENT": 450, "AVAILABLE": 250}
+
+
+def test_a_settlement_of_exactly_the_hold_gives_nothing_back() -> None:
+    assert moved(settle_entry(JOB, 1, 700, 700)) == {"HELD": -700, "SPENT": 700}
+
+
+def test_what_a_call_cost_beyond_its_hold_is_the_operators() -> None:
+    assert moved(settle_entry(JOB, 1, 700, 1_000)) == {"HELD": -700, "SPENT": 700, "OVERRUN": 300, "FUNDING": -300}
+
+
+@given(micros, micros)
+def test_the_author_never_pays_more_than_was_held(held: int, spent: int) -> None:
+    change = moved(settle_entry(JOB, 1, held, spent))
+    assert change["SPENT"] == min(held, spent)
+    assert change.get(AccountKind.AVAILABLE, 0) == max(held - spent, 0)
+    assert change.get(AccountKind.OVERRUN, 0) == max(spent - held, 0)
+
+
+def test_a_release_gives_all_back() -> None:
+    entry = release_entry(JOB, 700)
+    assert (entry.kind, moved(entry)) == (EntryKind.RELEASE, {"HELD": -700, "AVAILABLE": 700})
+
+
+# Holds.
+
+
+@pytest.fixture
+async def wallet() -> MemoryBilling:
+    billing = MemoryBilling()
+    await billing.open_wallet()
+    await billing.post(top_up_entry("starting-credit", 1_000))
+    return billing
+
+
+def balances(billing: MemoryBilling) -> tuple[int, int, int]:
+    return tuple(billing.balance[kind] for kind in (AccountKind.AVAILABLE, AccountKind.HELD, AccountKind.SPENT))  # type: ignore[return-value]
+
+
+async def test_a_wallet_covers_a_hold_of_all_it_has_and_not_one_micro_more(wallet: MemoryBilling) -> None:
+    with pytest.raises(QuotaExhausted) as caught:
+        await take_hold(wallet, JOB, 1_001)
+    assert (caught.value.needed, caught.value.available) == (Money(1_001), Money(1_000))
+    await take_hold(wallet, JOB, 1_000)
+    assert balances(wallet) == (0, 1_000, 0)
+
+
+async def test_a_hold_closes_once(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 600)
+    await close_hold(wallet, JOB, 1, 200)
+    await close_hold(wallet, JOB, 1, 200)
+    await close_hold(wallet, JOB, 2, 500)
+    assert balances(wallet) == (800, 0, 200)
+
+
+async def test_a_job_that_cost_nothing_has_its_hold_released(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 600)
+    await close_hold(wallet, JOB, 1, 0)
+    assert balances(wallet) == (1_000, 0, 0)
+    assert [entry.kind for entry in wallet.entries] == ["TOP_UP", "HOLD", "RELEASE"]
+
+
+async def test_a_free_model_needs_no_hold_and_no_credit() -> None:
+    empty = MemoryBilling()
+    await empty.open_wallet()
+    await take_hold(empty, JOB, 0)
+    await close_hold(empty, JOB, 1, 0)
+    assert (empty.entries, empty.holds) == ([], {})
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(0, 2_000)), max_size=12))
+async def test_a_wallet_never_goes_below_zero_and_all_of_it_is_accounted_for(calls: list[tuple[int, int]]) -> None:
+    billing = MemoryBilling()
+    await billing.open_wallet()
+    await billing.post(top_up_entry("starting-credit", 3_000))
+    spent = 0
+    for held, used in calls:
+        job_id = JobId(new_id())
+        try:
+            await take_hold(billing, job_id, held)
+        except QuotaExhausted:
+            continue
+        await close_hold(billing, job_id, 1, used)
+        spent += min(held, used)
+    assert balances(billing) == (3_000 - spent, 0, spent)
+    assert sum(billing.balance.values()) == 0
+
+
+# Money.
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_an_amount_is_exact_to_the_micro(value: int) -> None:
+    amount = Money(value).amount
+    assert amount * 1_000_000 == value
+    assert int(amount.scaleb(6)) == value
+
+
+def test_an_amount_reads_as_units() -> None:
+    assert str(Money(1_234_567).amount) == "1.234567"
+    assert str(Money(1).amount.normalize()) == "0.000001"
+    assert Money(0).currency == "USD"
