@@ -38,14 +38,14 @@ help:
 	@.ci/venv dev
 
 run:
-	@$(MAKE) --no-print-directory -j2 -k .venv/ready-run ui || { [ -e .venv/ready-run ] && \
+	@$(MAKE) -s --no-print-directory -j2 -k .venv/ready-run ui || { [ -e .venv/ready-run ] && \
 		echo "The Studio could not be built (see above): the API runs without it."; }
 	@exec $(PY) -m app up $(ARGS)
 
 test: .venv/ready-dev
 	$(PY) -m pytest $(ARGS)
 ifeq ($(NODE_OK),yes)
-	@$(MAKE) --no-print-directory ui
+	@$(MAKE) -s --no-print-directory ui
 	cd $(UI) && npm run --silent check
 	cd $(UI) && npm run --silent test:e2e
 else
@@ -90,7 +90,7 @@ endif
 
 $(UI)/node_modules/.installed: $(UI)/package-lock.json
 	@echo "Installing the packages of $(UI) ..."
-	@cd $(UI) && npm ci --no-audit --no-fund --loglevel=error
+	@cd $(UI) && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 $(UI)/node_modules/.built: $(UI)/node_modules/.installed $(UI_SOURCES) $(wildcard graphql_schema.graphql)

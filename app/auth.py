@@ -25,7 +25,7 @@ from domain.accounts import REFRESH_TTL, Actor, Role, Session, User, permissions
 from domain.errors import Forbidden, Rejected, Unauthenticated
 from domain.ids import ApiTokenId, SessionId, TenantId, UserId, new_id
 from persistence.accounts import reads
-from persistence.database import Database
+from persistence.database import OUTAGES, Database
 from resolvers.services import IssuedTokens
 from schema.ids import decode_id
 
@@ -145,7 +145,7 @@ class Authenticator:
             return False
         try:
             return await self._stands(actor.tenant_id, actor.user_id, actor.session_id, actor.api_token_id) is not None
-        except OSError:
+        except OUTAGES:
             return True
 
     async def _by_access_token(self, token: str, tenant: str | None) -> Actor:

@@ -1,6 +1,6 @@
 """Billing: integer micro-units, double entry, every generation holds before it spends.
 
-A wallet is four accounts of one tenant. Each entry's postings sum to zero, a hold closes once, and the author is
+A wallet is five accounts of one tenant. Each entry's postings sum to zero, a hold closes once, and the author is
 never charged more than was held: an excess is the operator's OVERRUN.
 """
 
@@ -175,7 +175,12 @@ class BillingStore(Protocol):
 
 
 async def take_hold(billing: BillingStore, job_id: JobId, micros: int) -> None:
-    """Reserve credit for a job. Raises QuotaExhausted, and then nothing of the unit of work may be kept."""
+    """Reserve credit for a job. Raises QuotaExhausted, and then nothing of the unit of work may be kept.
+
+    A free model's job holds nothing, and closing it moves nothing.
+    """
+    if not micros:
+        return
     await billing.post(hold_entry(job_id, micros))
     await billing.open_hold(job_id, micros)
 

@@ -17,7 +17,9 @@ _CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _CJK_CHAR = re.compile(f"[{_CJK}]")
 _CJK_RUN = re.compile(f"[{_CJK}]+")
 _WORD = re.compile(rf"[^\W_{_CJK}]+(?:['’\-][^\W_{_CJK}]+)*")
-_FORBIDDEN = {"\t", "\n", "\r"}
+_LETTER = rf"[^\W_{_CJK}]"
+_REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters other than tab and line ends, and halves of surrogate pairs."""
 
 CJK_TOKENS_PER_CHAR = 1.5
 LATIN_TOKENS_PER_CHAR = 0.25
@@ -39,25 +41,36 @@ def clean_line(value: str, field: str, *, chars_max: int = TITLE_CHARS_MAX, requ
     line = clean_text(value, field, chars_max=chars_max).strip()
     if required and not line:
         raise Rejected(ErrorCode.EMPTY, "This must not be empty.", "input", field)
-    if "\n" in line or "\r" in line:
+    if len(line.splitlines()) > 1:
         raise Rejected(ErrorCode.INVALID_CHARACTERS, "This must be a single line.", "input", field)
     return line
 
 
 def clean_text(value: str, field: str, *, chars_max: int = TEXT_CHARS_MAX) -> str:
-    """Any text, in Unicode's composed form. Control characters and lone surrogates are refused, not dropped."""
-    if len(value) > chars_max:
+    """Any text, in Unicode's composed form, of which the limit holds: composing can shorten a text, or lengthen it.
+
+    Control characters and lone surrogates are refused, not dropped.
+    """
+    text = unicodedata.normalize("NFC", value)
+    if len(text) > chars_max:
         raise Rejected(ErrorCode.TOO_LONG, f"At most {chars_max:,} characters.", "input", field)
-    for character in value:
-        if character not in _FORBIDDEN and unicodedata.category(character) in {"Cc", "Cs"}:
-            raise Rejected(
-                ErrorCode.INVALID_CHARACTERS, f"The character U+{ord(character):04X} is not allowed.", "input", field
-            )
-    return unicodedata.normalize("NFC", value)
+    if refused := _REFUSED.search(text):
+        message = f"The character U+{ord(refused[0]):04X} is not allowed."
+        raise Rejected(ErrorCode.INVALID_CHARACTERS, message, "input", field)
+    return text
 
 
 def is_cjk(language: str) -> bool:
     return language.split("-", maxsplit=1)[0].lower() in {"zh", "ja", "ko"}
+
+
+def has_name(text: str, name: str) -> bool:
+    """Whether a name stands in a text: as a whole word, but anywhere where CJK characters leave no blanks."""
+    if name not in text:
+        return False
+    before = f"(?<!{_LETTER})" if re.match(_LETTER, name[0]) else ""
+    after = f"(?!{_LETTER})" if re.match(_LETTER, name[-1]) else ""
+    return re.search(f"{before}{re.escape(name)}{after}", text) is not None
 
 
 EXCERPT_CHARS = 80
@@ -80,8 +93,9 @@ def excerpt(text: str, terms: list[str]) -> str:
 
 def tail(text: str, chars_max: int) -> str:
     """The end of a text, at most `chars_max` long, cut at a paragraph edge where there is one."""
+    text = text.strip()
     if len(text) <= chars_max:
-        return text.strip()
+        return text
     end = text[-chars_max:]
     edge = end.find("\n")
     return (end[edge + 1 :] if 0 <= edge < chars_max // 2 else end).strip()

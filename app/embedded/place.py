@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Final
 from app.embedded.errors import EmbeddedError, Unsupported
 from app.embedded.process import Account
 
+_TEMPORARY: Final = Path("/tmp")
 SHARED_ROOTS: Final = (Path("/var/lib/fabula"), Path("/var/tmp/fabula"))
 
 
@@ -79,6 +81,8 @@ def state_directory(directory: Path) -> tuple[Path, Account | None]:
     place = directory / "state"
     directory.mkdir(parents=True, exist_ok=True)
     if place.exists():
+        if place.is_symlink():
+            _note_owner(place)
         return place.resolve(), account_for(place.resolve())
     account = account_for(None)
     place.unlink(missing_ok=True)  # a link whose target is gone
@@ -89,9 +93,9 @@ def state_directory(directory: Path) -> tuple[Path, Account | None]:
     if _can_enter(directory.resolve(), account):
         place.mkdir(mode=0o700)
     else:
-        elsewhere = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", dir=_shared_root()))
-        elsewhere.with_name(elsewhere.name + ".of").write_text(f"{place}\n", encoding="utf-8")  # for people
-        place.symlink_to(elsewhere)
+        _remove_abandoned(_shared_root())
+        place.symlink_to(tempfile.mkdtemp(prefix=f"{directory.name}-", dir=_shared_root()))
+        _note_owner(place)
     os.chown(place, account.uid, account.gid)
     return place.resolve(), account
 
@@ -100,7 +104,7 @@ def remove_state(directory: Path) -> None:
     """Remove the state of a stopped server, wherever it lies."""
     state = (directory / "state").resolve()
     shutil.rmtree(state, ignore_errors=True)
-    state.with_name(state.name + ".of").unlink(missing_ok=True)
+    _note_of(state).unlink(missing_ok=True)
     shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -171,3 +175,30 @@ def _copy_for(wheel: Wheel, site: Path) -> Path:
         with contextlib.suppress(FileExistsError, OSError):  # another process was faster
             Path(scratch, "whole").rename(target)
     return target
+
+
+def _note_of(state: Path) -> Path:
+    return state.with_name(f"{state.name}.of")
+
+
+def _note_owner(place: Path) -> None:
+    """Write down beside a state that lies elsewhere which directory it belongs to, anew at every start: it may move."""
+    _note_of(place.resolve()).write_text(str(place), encoding="utf-8")
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove states whose directory lay in /tmp and is gone: what tests leave. No other state is ever removed."""
+    used = set(_working_directories())
+    for note in root.glob("*.of"):
+        with contextlib.suppress(FileNotFoundError):  # another process is at the same work
+            place, state = Path(note.read_text(encoding="utf-8")), note.with_suffix("")
+            in_use = any(directory.is_relative_to(state) for directory in used)
+            if _TEMPORARY in place.parents and not place.parent.exists() and not in_use:
+                shutil.rmtree(state, ignore_errors=True)
+                note.unlink()
+
+
+def _working_directories() -> Iterator[Path]:
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # a process that ended meanwhile
+            yield link.readlink()

@@ -24,6 +24,8 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 SSE_PING_S = 12.0
+DRAINED_BYTES_MAX = 64 * 1024 * 1024
+"""A body over the limit is read to its end and thrown away: a client that still sends does not hear the refusal."""
 
 
 class HttpEndpoint:
@@ -89,14 +91,18 @@ class HttpEndpoint:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise RequestRefused("UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}.", 415)
         limit = self._limits.body_bytes_max
-        raw = bytearray()
+        raw, size = bytearray(), 0
         try:
             async for part in request.stream():
-                raw += part
-                if len(raw) > limit:
-                    raise RequestRefused("PAYLOAD_TOO_LARGE", f"At most {limit:,} bytes.", 413, {"connection": "close"})
+                size += len(part)
+                if size <= limit:
+                    raw += part
+                elif size > limit + DRAINED_BYTES_MAX:
+                    break
         except ClientDisconnect:
             raise RequestRefused("BAD_REQUEST", "The request was not sent to its end.") from None
+        if size > limit:
+            raise RequestRefused("PAYLOAD_TOO_LARGE", f"At most {limit:,} bytes.", 413, {"connection": "close"})
         try:
             return orjson.loads(bytes(raw))
         except orjson.JSONDecodeError:

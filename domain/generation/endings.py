@@ -67,7 +67,7 @@ def truncated(reason: TruncationReason, code: str | None = None, message: str | 
 
 
 def cancelled(text: str) -> Ending:
-    return Ending(GenerationState.CANCELLED, AttemptOutcome.CANCELLED, keeps_text=bool(text))
+    return Ending(GenerationState.CANCELLED, AttemptOutcome.CANCELLED, keeps_text=bool(text.strip()))
 
 
 def failed(code: str, message: str, outcome: AttemptOutcome = AttemptOutcome.FAILED) -> Ending:
@@ -93,20 +93,20 @@ def after_finish(reason: FinishReason, text: str) -> Ending:
 def after_error(
     error: ProviderError, *, text: str, tries: int, failures: int, chance: float
 ) -> TryAgain | NewAttempt | Ending:
-    """What follows a failed call.
+    """What follows a failed call. Blanks are no text to keep, but readers have seen them.
 
     `tries` counts the calls of this attempt, `failures` the attempts that failed before it; `chance` in [0, 1) is
     the jitter's dice.
     """
-    if not text:
-        if error.retryable and tries < TRIES_MAX:
-            return TryAgain(_delay_s(error, tries, chance))
-        return failed(error.code, error.message)
-    if error.code is ProviderErrorCode.CONTENT_BLOCKED:
-        return truncated(TruncationReason.CONTENT_FILTER, error.code, error.message)
-    if error.retryable and failures + 1 < FAILURES_MAX:
+    if error.retryable and not text and tries < TRIES_MAX:
+        return TryAgain(_delay_s(error, tries, chance))
+    if error.retryable and text and failures + 1 < FAILURES_MAX:
         return NewAttempt(_delay_s(error, failures + 1, chance), error.code)
-    return truncated(TruncationReason.CUT, error.code, error.message)
+    if not text.strip():
+        return failed(error.code, error.message)
+    blocked = error.code is ProviderErrorCode.CONTENT_BLOCKED
+    reason = TruncationReason.CONTENT_FILTER if blocked else TruncationReason.CUT
+    return truncated(reason, error.code, error.message)
 
 
 def _delay_s(error: ProviderError, tries: int, chance: float) -> float:

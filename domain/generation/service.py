@@ -9,7 +9,7 @@ from domain.accounts import Actor, Permission
 from domain.billing import Price, Usage, UsageRecord, close_hold, cost, take_hold
 from domain.errors import ErrorCode, LeaseLost, NotFound, Rejected
 from domain.generation.context import CodexCard, Compiled, ContextInput, compile_context
-from domain.generation.endings import Ending, after_crash
+from domain.generation.endings import Ending, after_crash, cancelled
 from domain.generation.entities import (
     JOB_STATE,
     Attempt,
@@ -23,7 +23,7 @@ from domain.generation.provider import UsageSource
 from domain.ids import ChannelId, GenerationId, JobId, NodeId, VersionId, new_id
 from domain.jobs import QUEUES, IdempotencyKey, Job, JobKind, JobState, Lease, body_hash
 from domain.projects.entities import NodeStatus, OutlineKind, OutlineNode, VersionOrigin
-from domain.projects.service import get_node, get_project, new_version
+from domain.projects.service import get_node, get_project, new_version, status_by
 from domain.story import CodexEntry
 from domain.text import INSTRUCTIONS_CHARS_MAX, clean_line, clean_text, estimated_tokens
 from domain.unit_of_work import UnitOfWork
@@ -220,7 +220,7 @@ async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Generati
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an attempt came to. `usage` None means that the provider never said and nothing was estimated."""
+    """What an attempt came to. Usage of source UNKNOWN: the provider never said and nothing was estimated."""
 
     text: str
     ending: Ending
@@ -329,19 +329,20 @@ async def _keep_text(uow: UnitOfWork, generation: Generation, result: Result) ->
         version.model, version.channel = generation.model, generation.channel
         await uow.projects.add(version)
         generation.version_id = version.id
-    _release_chapter(chapter)
+    await _release_chapter(uow, chapter)
 
 
 async def _settle_chapter(uow: UnitOfWork, generation: Generation) -> None:
     chapter = await uow.projects.node(generation.node_id, lock=True, deleted=True)
     if chapter is not None:
-        _release_chapter(chapter)
+        await _release_chapter(uow, chapter)
 
 
-def _release_chapter(chapter: OutlineNode) -> None:
+async def _release_chapter(uow: UnitOfWork, chapter: OutlineNode) -> None:
     """The chapter's own state again; a second generation that still runs shows in its own row."""
     if chapter.status == NodeStatus.GENERATING:
-        chapter.status = NodeStatus.DRAFT if chapter.current_version_id else NodeStatus.PLANNED
+        current_id = chapter.current_version_id
+        chapter.status = status_by(await uow.projects.version(current_id) if current_id is not None else None)
 
 
 async def recover(uow: UnitOfWork, job_id: JobId) -> JobState | None:
@@ -371,7 +372,11 @@ CRASHED = Ending(GenerationState.QUEUED, AttemptOutcome.CRASHED, keeps_text=Fals
 
 
 async def hand_back(uow: UnitOfWork, lease: Lease, result: Result) -> None:
-    """Close the attempt and put the job back into the queue. Raises LeaseLost."""
+    """Close the attempt and put the job back into the queue, or end it when its cancel was asked. Raises LeaseLost."""
+    job = await uow.jobs.lock(lease.job_id)
+    if job is not None and job.state == JobState.CANCELLING:
+        await finish(uow, lease, replace(result, ending=cancelled(result.text)))
+        return
     await uow.jobs.requeue(lease)
     generation = await uow.generation.of_job(lease.job_id)
     if generation is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -65,7 +65,7 @@ def _apply(project: Project, draft: ProjectDraft) -> None:
 async def create_project(projects: ProjectStore, actor: Actor, draft: ProjectDraft) -> Project:
     actor.require(Permission.WRITE)
     project = Project(actor.tenant_id, ProjectId(new_id()), "")
-    _apply(project, draft)
+    _apply(project, replace(draft, title=draft.title or ""))
     await projects.add(project)
     return project
 
@@ -172,13 +172,12 @@ async def move_node(
 ) -> OutlineNode:
     """Put a node under a parent, after a sibling, or first when `after_id` is None.
 
-    The project's row is locked first, so that two moves at once cannot make a cycle.
+    A level lies only in an outer one, so no move can make a cycle. The project's row is locked first, so that two
+    moves at once cannot both rewrite a path.
     """
     actor.require(Permission.WRITE)
     node = await _under_lock(projects, node_id)
     parent = await _parent(projects, node.project_id, OutlineKind(node.kind), parent_id)
-    if parent is not None and (parent.path == node.path or parent.path.startswith(f"{node.path}/")):
-        raise Rejected(ErrorCode.BAD_USER_INPUT, "A node cannot move into itself.", "input", "parentId")
     siblings = [n for n in await projects.siblings(node.project_id, parent_id) if n.id != node_id]
     position = _position_after(siblings, after_id)
     old_path, new_path = node.path, _path(parent, position)
@@ -276,8 +275,10 @@ async def reject_version(projects: ProjectStore, actor: Actor, version_id: Versi
     """A candidate that the author does not want. It is kept, and can still be accepted later."""
     actor.require(Permission.WRITE)
     version = await _version(projects, version_id)
-    await get_node(projects, version.node_id, lock=True)
-    if version.state not in {VersionState.CANDIDATE, VersionState.REJECTED}:
+    chapter = await get_node(projects, version.node_id, lock=True)
+    # The version was read before the lock: it may have been accepted in between.
+    accepted = chapter.current_version_id == version.id
+    if accepted or version.state not in {VersionState.CANDIDATE, VersionState.REJECTED}:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a candidate can be rejected.", "input", "versionId")
     version.state = VersionState.REJECTED
     return version
@@ -319,6 +320,13 @@ def new_version(
     )
 
 
+def status_by(current: TextVersion | None) -> NodeStatus:
+    """A chapter's own state, by its current text."""
+    if current is None:
+        return NodeStatus.PLANNED
+    return NodeStatus.DRAFT if current.origin == VersionOrigin.HUMAN else NodeStatus.ACCEPTED
+
+
 async def _make_current(projects: ProjectStore, chapter: OutlineNode, version: TextVersion, now: datetime) -> None:
     if chapter.current_version_id is not None:
         before = await projects.version(chapter.current_version_id)
@@ -328,6 +336,6 @@ async def _make_current(projects: ProjectStore, chapter: OutlineNode, version: T
     chapter.current_version_id = version.id
     chapter.word_count = version.word_count
     if chapter.status != NodeStatus.GENERATING:
-        chapter.status = NodeStatus.DRAFT if version.origin == VersionOrigin.HUMAN else NodeStatus.ACCEPTED
+        chapter.status = status_by(version)
     chapter.updated_at = now
     await projects.index_text(chapter, version)

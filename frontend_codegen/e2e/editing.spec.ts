@@ -1,7 +1,12 @@
 /** The author's own work: text and its conflicts, outline, codex, shelf, account. */
 import { dropNovel, editorOf, enterDemo, expect, makeNovel, test } from './fixtures';
 
-test('two windows that edit one chapter are shown both texts, and nothing is lost', async ({ page, context, novel, api }) => {
+test('two windows that edit one chapter are shown both texts, and nothing is lost', async ({
+  page,
+  context,
+  novel,
+  api,
+}) => {
   await enterDemo(page, novel.path);
   const other = await context.newPage();
   await other.goto(novel.path);
@@ -20,7 +25,9 @@ test('two windows that edit one chapter are shown both texts, and nothing is los
   await expect(other.getByRole('button', { name: 'Saved' })).toBeVisible();
 
   const query = `query ($id: ID!) { node(id: $id) { ... on Chapter { versions(first: 5) { edges { node { number text state } } } } } }`;
-  const { node } = await api.run<{ node: { versions: { edges: { node: unknown }[] } } }>(query, { id: novel.chapterId });
+  const { node } = await api.run<{ node: { versions: { edges: { node: unknown }[] } } }>(query, {
+    id: novel.chapterId,
+  });
   expect(node.versions.edges.map((edge) => edge.node)).toEqual([
     { number: 2, text: 'The lamp was lit.\n\nNobody saw.', state: 'CURRENT' },
     { number: 1, text: 'The lamp was out.\n\nNobody saw.', state: 'ARCHIVED' },
@@ -171,7 +178,10 @@ test('a refused token is renewed without the reader noticing', async ({ page, no
   await page.route('**/graphql', async (route) => {
     const isChapter = route.request().postData()?.includes('query Chapter(') ?? false;
     if (!isChapter || refusals++ > 0) return route.continue();
-    await route.fulfill({ status: 401, json: { errors: [{ message: 'expired', extensions: { code: 'UNAUTHENTICATED' } }] } });
+    await route.fulfill({
+      status: 401,
+      json: { errors: [{ message: 'expired', extensions: { code: 'UNAUTHENTICATED' } }] },
+    });
   });
   await page.reload();
   await expect(editorOf(page)).toBeVisible();

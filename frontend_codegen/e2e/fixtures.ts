@@ -50,7 +50,9 @@ export async function makeNovel(api: Api, title: string, language = 'en') {
 }
 
 export async function dropNovel(api: Api, id: string): Promise<void> {
-  await api.run(`mutation ($input: ProjectDeleteInput!) { projectDelete(input: $input) { userErrors { code } } }`, { input: { id } });
+  await api.run(`mutation ($input: ProjectDeleteInput!) { projectDelete(input: $input) { userErrors { code } } }`, {
+    input: { id },
+  });
 }
 
 /** Errors of the page, violations of its content security policy and requests to other hosts fail the test. */
@@ -116,7 +118,8 @@ export async function waitForLength(page: Page, length: number): Promise<string>
   return textOf(page);
 }
 
-export const waitForEnd = (page: Page) => expect(draftOf(page)).toHaveAttribute('aria-busy', 'false', { timeout: 45_000 });
+export const waitForEnd = (page: Page) =>
+  expect(draftOf(page)).toHaveAttribute('aria-busy', 'false', { timeout: 45_000 });
 
 export interface StoredGeneration {
   id: string;
@@ -129,7 +132,9 @@ export interface StoredGeneration {
 export async function storedGeneration(api: Api, chapterId: string): Promise<StoredGeneration> {
   const query = `query ($id: ID!) { node(id: $id) { ... on Chapter {
     generations(first: 1) { edges { node { id state text version { id text state } } } } } } }`;
-  const { node } = await api.run<{ node: { generations: { edges: { node: StoredGeneration }[] } } }>(query, { id: chapterId });
+  const { node } = await api.run<{ node: { generations: { edges: { node: StoredGeneration }[] } } }>(query, {
+    id: chapterId,
+  });
   return node.generations.edges[0]!.node;
 }
 
@@ -146,11 +151,17 @@ export function recordFrames(page: Page) {
   const subscriptions: { id: string; after: string | null }[] = [];
   page.on('websocket', (socket) => {
     socket.on('framesent', ({ payload }) => {
-      const message = JSON.parse(String(payload)) as { type: string; payload?: { variables: { id: string; after: string | null } } };
+      const message = JSON.parse(String(payload)) as {
+        type: string;
+        payload?: { variables: { id: string; after: string | null } };
+      };
       if (message.type === 'subscribe') subscriptions.push(message.payload!.variables);
     });
     socket.on('framereceived', ({ payload }) => {
-      const message = JSON.parse(String(payload)) as { type: string; payload?: { data?: { generationEvents?: StreamFrame } } };
+      const message = JSON.parse(String(payload)) as {
+        type: string;
+        payload?: { data?: { generationEvents?: StreamFrame } };
+      };
       const event = message.payload?.data?.generationEvents;
       if (message.type === 'next' && event) events.push(event);
     });

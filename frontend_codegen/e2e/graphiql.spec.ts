@@ -36,7 +36,11 @@ test('a query is sent with what the headers editor says', async ({ page, api }) 
 
 test('a subscription streams over the socket with the same headers', async ({ page, api, novel }) => {
   const start = `mutation ($input: ChapterGenerateInput!) { chapterGenerate(input: $input) { ... on GenerationStarted { generation { id } } } }`;
-  const input = { chapterId: novel.chapterId, instructions: '[demo:chunks=20 delay_ms=20]', idempotencyKey: `graphiql-${Date.now()}` };
+  const input = {
+    chapterId: novel.chapterId,
+    instructions: '[demo:chunks=20 delay_ms=20]',
+    idempotencyKey: `graphiql-${Date.now()}`,
+  };
   const { chapterGenerate } = await api.run<{ chapterGenerate: { generation: { id: string } } }>(start, { input });
   await page.goto('/graphiql/');
   const subscription = `subscription { generationEvents(id: "${chapterGenerate.generation.id}") { __typename seq } }`;

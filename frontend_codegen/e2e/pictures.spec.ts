@@ -1,5 +1,17 @@
 /** Every page in both languages and themes, for people to look at; and what the switches promise. */
-import { draftOf, dropNovel, editorOf, enterDemo, expect, makeNovel, pace, startDraft, test, waitForEnd, waitForLength } from './fixtures';
+import {
+  draftOf,
+  dropNovel,
+  editorOf,
+  enterDemo,
+  expect,
+  makeNovel,
+  pace,
+  startDraft,
+  test,
+  waitForEnd,
+  waitForLength,
+} from './fixtures';
 
 const LOOKS = [
   { name: 'en-light', language: 'en', scheme: 'light', width: 1360 },
@@ -9,7 +21,8 @@ const LOOKS = [
 
 for (const { name, language, scheme, width } of LOOKS) {
   test(`pictures of every page, ${name}`, async ({ page, api, sample }) => {
-    const picture = (of: string) => page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
+    const picture = (of: string) =>
+      page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
     await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize({ width, height: 850 });
@@ -22,7 +35,12 @@ for (const { name, language, scheme, width } of LOOKS) {
     await expect(page.getByRole('link', { name: sample.title })).toBeVisible();
     await picture('3-shelf');
     await page.getByRole('link', { name: sample.title }).click();
-    await expect(page.getByRole('region', { name: /^(Codex|设定集)$/ }).getByRole('listitem').first()).toBeVisible();
+    await expect(
+      page
+        .getByRole('region', { name: /^(Codex|设定集)$/ })
+        .getByRole('listitem')
+        .first(),
+    ).toBeVisible();
     await picture('4-novel');
     const { path, projectId } = await makeNovel(api, language === 'zh' ? '图画' : 'Pictures', language);
     await page.goto(path);
@@ -39,7 +57,9 @@ for (const { name, language, scheme, width } of LOOKS) {
     await page.getByRole('tab', { name: /^(Versions|版本)$/ }).click();
     await picture('8-accepted');
     await expect(draftOf(page)).toHaveCount(0);
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    const overflow = await page.evaluate(
+      () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    );
     expect(overflow).toBe(0);
     await dropNovel(api, projectId);
   });

@@ -9,7 +9,10 @@ const repository = fileURLToPath(new URL('../..', import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), 'fabula-e2e-'));
 const readyFile = join(directory, 'ready.json');
 const args = ['-m', 'app', 'up', '--port', '0', '--data-dir', join(directory, 'data'), '--ready-file', readyFile];
-const product = spawn(join(repository, '.venv/bin/python'), args, { cwd: repository, stdio: ['ignore', 'inherit', 'inherit'] });
+const product = spawn(join(repository, '.venv/bin/python'), args, {
+  cwd: repository,
+  stdio: ['ignore', 'inherit', 'inherit'],
+});
 
 let said = false;
 const poll = setInterval(() => {

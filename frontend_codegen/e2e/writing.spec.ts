@@ -1,7 +1,23 @@
 /** The main job, as a reader of the page sees it. */
-import { draftOf, editorOf, enterDemo, expect, pace, recordFrames, startDraft, storedGeneration, test, textOf, waitForEnd, waitForLength } from './fixtures';
+import {
+  draftOf,
+  editorOf,
+  enterDemo,
+  expect,
+  pace,
+  recordFrames,
+  startDraft,
+  storedGeneration,
+  test,
+  textOf,
+  waitForEnd,
+  waitForLength,
+} from './fixtures';
 
-test('a newcomer enters the demo, opens the novel, presses one button and reads a chapter as it is written', async ({ page, sample }) => {
+test('a newcomer enters the demo, opens the novel, presses one button and reads a chapter as it is written', async ({
+  page,
+  sample,
+}) => {
   const frames = recordFrames(page);
   await enterDemo(page);
   await page.getByRole('link', { name: sample.title }).click();
@@ -22,9 +38,15 @@ test('a newcomer enters the demo, opens the novel, presses one button and reads 
   await expect(page.getByRole('status').filter({ hasText: 'The draft is ready' })).toBeVisible();
 });
 
-test('a draft goes on when its tab is closed, and another browser shows the same text without a gap', async ({ browser, page, api, novel, baseURL }) => {
+test('a draft goes on when its tab is closed, and another browser shows the same text without a gap', async ({
+  browser,
+  page,
+  api,
+  novel,
+  baseURL,
+}) => {
   await enterDemo(page, novel.path);
-  await startDraft(page, pace(160, 30));
+  await startDraft(page, pace(400, 40));
   const seen = await waitForLength(page, 120);
   await page.context().close();
 
@@ -45,7 +67,7 @@ test('a draft goes on when its tab is closed, and another browser shows the same
 
 test('a reload in the middle finds the draft again', async ({ page, api, novel }) => {
   await enterDemo(page, novel.path);
-  await startDraft(page, pace(120, 30));
+  await startDraft(page, pace(400, 40));
   const seen = await waitForLength(page, 120);
   const frames = recordFrames(page);
   await page.reload();
@@ -63,12 +85,17 @@ test('a dropped connection resumes behind the last event', async ({ page, api, n
   await page.routeWebSocket('**/graphql', (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((message) => {
-      const { type, payload } = JSON.parse(String(message)) as { type: string; payload: { variables: { after: string | null } } };
+      const { type, payload } = JSON.parse(String(message)) as {
+        type: string;
+        payload: { variables: { after: string | null } };
+      };
       if (type === 'subscribe') subscriptions.push(payload.variables);
       server.send(message);
     });
     server.onMessage((message) => {
-      const { payload } = JSON.parse(String(message)) as { payload?: { data?: { generationEvents: { cursor: string } } } };
+      const { payload } = JSON.parse(String(message)) as {
+        payload?: { data?: { generationEvents: { cursor: string } } };
+      };
       lastCursor = payload?.data?.generationEvents.cursor ?? lastCursor;
       socket.send(message);
     });

@@ -1,8 +1,9 @@
-// Everything that can be said without a browser: drift, types of every package, the client's unit tests, and what a
+// Everything that can be said without a browser: drift, format, types of every package, the client's unit tests, and what a
 // consumer sees of the built client.
 import { run, runScript } from './run.mjs';
 
 runScript(['scripts/generate.mjs', '--check']);
+run('prettier', ['--check', '--log-level', 'warn', '.']);
 run('tsc', ['--project', 'tsconfig.json']);
 run('tsc', ['--project', 'client/tsconfig.json']);
 run('tsc', ['--project', 'client/type-tests/tsconfig.json']);

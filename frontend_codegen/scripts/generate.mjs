@@ -9,7 +9,9 @@ import { ROOT, run } from './run.mjs';
 const KEPT = `${ROOT}client/persisted-documents.json`;
 
 run('graphql-codegen', ['--config', 'codegen.ts', '--silent']);
-const documents = Object.entries(JSON.parse(readFileSync(`${ROOT}client/src/generated/persisted-documents.json`, 'utf8')));
+const documents = Object.entries(
+  JSON.parse(readFileSync(`${ROOT}client/src/generated/persisted-documents.json`, 'utf8')),
+);
 if (documents.length === 0) throw new Error('the manifest is empty: documentMode must stay at its default');
 const manifest = `${JSON.stringify(Object.fromEntries(documents.sort(([a], [b]) => (a < b ? -1 : 1))), null, 2)}\n`;
 if (process.argv.includes('--write')) writeFileSync(KEPT, manifest);

@@ -145,8 +145,8 @@ class Hub:
             await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
 
     async def _read(self) -> None:
-        asked = {log_key(job_id): job_id for job_id in self._positions}
-        streams: dict[str, str] = {key: entry_id(self._positions[job_id]) for key, job_id in asked.items()}
+        asked = {log_key(job_id): (job_id, after) for job_id, after in self._positions.items()}
+        streams: dict[str, str] = {key: entry_id(after) for key, (_, after) in asked.items()}
         streams[self._wake_key] = self._wake_id
         answer = await self._redis.xread(dict(streams), count=READ_COUNT, block=BLOCK_MS)
         pairs = answer.items() if isinstance(answer, dict) else answer or []
@@ -155,8 +155,14 @@ class Hub:
             batch = entries[0] if entries and isinstance(entries[0], list) else entries
             if key == self._wake_key:
                 self._wake_id = batch[-1][0].decode()
-            elif (job_id := asked[key]) in self._positions:
-                events = [event_of(job_id, raw, fields) for raw, fields in batch]
-                self._positions[job_id] = max(self._positions[job_id], events[-1].position)
-                for watch in list(self._watches[job_id]):
-                    watch.deliver(events)
+            else:
+                job_id, after = asked[key]
+                self._deliver(job_id, after, [event_of(job_id, raw, fields) for raw, fields in batch])
+
+    def _deliver(self, job_id: JobId, after: Position, events: list[Event]) -> None:
+        """Hand out what follows `after`, unless the readers have changed meanwhile and want it from elsewhere."""
+        if self._positions.get(job_id) != after:
+            return
+        self._positions[job_id] = events[-1].position
+        for watch in self._watches[job_id]:
+            watch.deliver(events)

@@ -285,6 +285,30 @@ def test_under_root_the_state_lies_elsewhere_behind_a_link_when_it_cannot(tmp_pa
     assert not target.exists()
 
 
+@as_root
+def test_under_root_states_that_killed_tests_left_are_removed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "one").mkdir()
+    with started_elsewhere(ValkeyServer, tmp_path / "one" / "valkey"):
+        running = (tmp_path / "one" / "valkey" / "state").resolve()
+        (tmp_path / "one").rename(tmp_path / "moved while it runs")
+        _start_and_destroy(ValkeyServer(tmp_path / "two"))
+        assert running.exists()
+    until(lambda: not used_as_cwd(running), "its end")
+    _start_and_destroy(ValkeyServer(tmp_path / "three"))
+    assert not running.exists()
+
+
+def _start_and_destroy(server: ValkeyServer) -> None:
+    server.start()
+    server.destroy()
+
+
+def used_as_cwd(directory: Path) -> bool:
+    links = Path("/proc").glob("[0-9]*/cwd")
+    return any(link.exists() and link.resolve() == directory for link in links)
+
+
 def test_a_picked_port_is_free_and_no_outgoing_connection_can_take_it() -> None:
     first_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
     port = pick_port()

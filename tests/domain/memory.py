@@ -58,17 +58,18 @@ class MemoryProjects:
                     raise ValueError("text_versions_tenant_id_node_id_number_key")
                 self.versions[row.id] = row
 
-    async def project(self, project_id: ProjectId, *, deleted: bool = False) -> Project | None:
-        self.locked.append(project_id)
+    async def project(self, project_id: ProjectId, *, lock: bool = False, deleted: bool = False) -> Project | None:
+        self.locked += [project_id] * lock
         found = self.projects.get(project_id)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
-    async def node(self, node_id: NodeId) -> OutlineNode | None:
-        self.locked.append(node_id)
+    async def node(self, node_id: NodeId, *, lock: bool = False, deleted: bool = False) -> OutlineNode | None:
+        self.locked += [node_id] * lock
         found = self.nodes.get(node_id)
-        if found is None or found.deleted_at is not None or self.projects[found.project_id].deleted_at is not None:
-            return None
-        return found
+        if found is None or deleted:
+            return found
+        gone = found.deleted_at is not None or self.projects[found.project_id].deleted_at is not None
+        return None if gone else found
 
     async def siblings(self, project_id: ProjectId, parent_id: NodeId | None) -> list[OutlineNode]:
         return [node for node in self._live(project_id) if node.parent_id == parent_id]
@@ -123,7 +124,7 @@ class MemoryStory:
         return sorted(live, key=lambda row: (row.name, row.id))
 
     async def count_entries(self, project_id: ProjectId) -> int:
-        return len(await self.entries(project_id))
+        return sum(1 for row in self.rows.values() if row.project_id == project_id and row.deleted_at is None)
 
     async def relation(self, relation_id: RelationId) -> CodexRelation | None:
         return self.relations.get(relation_id)

@@ -104,7 +104,7 @@ def test_every_step_of_a_generation_is_a_step_of_its_job_or_none(state: str, tar
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text("a字1", max_size=2)
 OBJECTS = st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES, max_size=3)
-BODIES = st.dictionaries(st.sampled_from(["x", "y", "z"]), VALUES | OBJECTS | st.lists(OBJECTS, max_size=2), max_size=3)
+BODIES = st.dictionaries(st.sampled_from(["x", "y", "z"]), VALUES | OBJECTS | st.lists(OBJECTS, max_size=1), max_size=3)
 
 
 def turned(value: object) -> object:

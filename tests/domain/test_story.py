@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -113,10 +114,8 @@ async def test_a_value_that_cannot_be_stored_is_refused_at_its_field(
 
 
 async def test_a_project_has_five_thousand_entries_and_no_more(world: World) -> None:
-    tenant = world.uow.tenant_id
-    for number in range(4_999):
-        one = CodexEntry(tenant, EntryId(new_id()), PROJECT, CodexKind.ITEM, f"item {number}")
-        world.uow.story.rows[one.id] = one
+    first = await entry(world, "the first")
+    world.uow.story.rows.update((EntryId(UUID(int=number)), first) for number in range(4_998))
     last = await entry(world, "the last")
     with refused(ErrorCode.LIMIT_REACHED):
         await entry(world, "one too many")

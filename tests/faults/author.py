@@ -44,6 +44,11 @@ query ($id: ID!) {
   }
 }
 """
+POLLED = """
+query ($id: ID!, $after: String) {
+  node(id: $id) { ... on Generation { events(after: $after, first: 1000) { events { __typename seq } } } }
+}
+"""
 CANCEL = """
 mutation ($id: ID!) {
   generationCancel(input: {id: $id}) { generation { state } userErrors { code message } }
@@ -120,6 +125,11 @@ class Author:
     async def generation(self, started: Started) -> dict[str, Any]:
         found: dict[str, Any] = (await self.graphql(GENERATION, id=started.id))["node"]
         return found
+
+    async def events(self, started: Started, after: str | None = None) -> list[str]:
+        """The types of the events that polling finds after a cursor."""
+        found = await self.graphql(POLLED, id=started.id, after=after)
+        return [event["__typename"] for event in found["node"]["events"]["events"]]
 
     async def cancel(self, started: Started) -> dict[str, Any]:
         answer: dict[str, Any] = (await self.graphql(CANCEL, id=started.id))["generationCancel"]

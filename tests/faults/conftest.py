@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.fakes.behaviour import Behaviour
-from tests.fakes.openai_server import FakeOpenAI
 from tests.faults.author import Author
 from tests.faults.figures import MEASURED
 from tests.faults.product import Product
+from tests.faults.provider import Provider
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -25,13 +24,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-async def provider() -> AsyncIterator[FakeOpenAI]:
-    async with FakeOpenAI(Behaviour(tokens=20, delay_ms=20)) as fake:
+async def provider() -> AsyncIterator[Provider]:
+    async with Provider() as fake:
         yield fake
 
 
 @pytest.fixture(scope="session")
-async def running(provider: FakeOpenAI) -> AsyncIterator[Product]:
+async def running(provider: Provider) -> AsyncIterator[Product]:
     product = Product(
         FABULA_OPENAI_BASE_URL=provider.base_url,
         FABULA_OPENAI_API_KEY="sk-faults",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from tests.fakes.behaviour import expected_text
 from tests.faults.author import Author, Started
 from tests.faults.books import accounts, imbalances, settled
+from tests.faults.provider import Provider
 from tests.faults.watcher import Watcher
 
 CHAPTERS = 3
@@ -103,18 +104,20 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(
-    authors: Sequence[Author], *, size: int = 20, tokens: int = 100, delay_ms: int = 40
+    provider: Provider, authors: Sequence[Author], *, size: int = 20, tokens: int = 100, delay_ms: int = 40
 ) -> AsyncIterator[Fleet]:
-    """Start and watch `size` generations of the authors in turn; at the block's end, wait until all have ended."""
+    """Start and watch `size` generations of the authors in turn, and let the provider begin all texts together.
+
+    At the block's end, wait until all have ended.
+    """
     chapters = {id(author): [await author.new_chapter() for _ in range(CHAPTERS)] for author in authors}
     async with asyncio.TaskGroup() as tasks:
         made = Fleet(tasks)
-        turns = zip(range(size), itertools.cycle(authors), strict=False)
-        await asyncio.gather(
-            *(
-                made.start(author, chapters[id(author)][number % CHAPTERS], number, tokens=tokens, delay_ms=delay_ms)
-                for number, author in turns
-            )
-        )
+        asked = len(provider.exchanges)
+        async with provider.closed():
+            for number, author in zip(range(size), itertools.cycle(authors), strict=False):
+                chapter = chapters[id(author)][number % CHAPTERS]
+                await made.start(author, chapter, number, tokens=tokens, delay_ms=delay_ms)
+            await asyncio.wait_for(provider.exchange(asked + size), PATIENCE_S)
         yield made
         await made.ended()

@@ -9,6 +9,7 @@ from tests.faults.author import Author
 from tests.faults.figures import measured, measured_seconds
 from tests.faults.fleet import Fleet, fleet
 from tests.faults.product import Product
+from tests.faults.provider import Provider
 
 RECOVERY_S = 10.0
 """The lease of 5 s and 5 s more."""
@@ -28,9 +29,9 @@ async def kill_worker(product: Product, flying: Fleet) -> list[float]:
 
 
 async def test_a_killed_worker_costs_each_chapter_one_reset_and_no_word(
-    product: Product, author: Author, neighbour: Author
+    product: Product, provider: Provider, author: Author, neighbour: Author
 ) -> None:
-    async with fleet([author, neighbour]) as flying:
+    async with fleet(provider, [author, neighbour]) as flying:
         await flying.under_way(0.3)
         recovery = await kill_worker(product, flying)
         flying.join_late()
@@ -41,9 +42,9 @@ async def test_a_killed_worker_costs_each_chapter_one_reset_and_no_word(
 
 
 async def test_a_worker_killed_twice_costs_each_chapter_two_resets_and_no_word(
-    product: Product, author: Author, neighbour: Author
+    product: Product, provider: Provider, author: Author, neighbour: Author
 ) -> None:
-    async with fleet([author, neighbour]) as flying:
+    async with fleet(provider, [author, neighbour]) as flying:
         await flying.under_way(0.3)
         recovery = await kill_worker(product, flying)
         await flying.under_way(0.3)
@@ -55,9 +56,9 @@ async def test_a_worker_killed_twice_costs_each_chapter_two_resets_and_no_word(
 
 
 async def test_a_worker_that_is_told_to_stop_hands_its_chapters_on_before_their_leases_end(
-    product: Product, author: Author, neighbour: Author
+    product: Product, provider: Provider, author: Author, neighbour: Author
 ) -> None:
-    async with fleet([author, neighbour]) as flying:
+    async with fleet(provider, [author, neighbour]) as flying:
         await flying.under_way(0.3)
         old = product.pid("worker")
         attempts = [watcher.attempt for watcher in flying.watchers]
@@ -76,9 +77,9 @@ async def test_a_worker_that_is_told_to_stop_hands_its_chapters_on_before_their_
 
 
 async def test_a_killed_api_costs_its_readers_a_moment_and_no_word(
-    product: Product, author: Author, neighbour: Author
+    product: Product, provider: Provider, author: Author, neighbour: Author
 ) -> None:
-    async with fleet([author, neighbour]) as flying:
+    async with fleet(provider, [author, neighbour]) as flying:
         await flying.under_way(0.3)
         killed = product.strike("api")
         await product.recovered()

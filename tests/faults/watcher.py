@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
@@ -45,15 +45,27 @@ class Seen(NamedTuple):
 
 
 class Watcher:
-    """Start `run` as a task. `expected`, when given, is what the text must be a beginning of at every moment."""
+    """Start `run` as a task.
+
+    `expected` is what the text must be a beginning of at every moment; None leaves it open. `leaves_after_s` makes a
+    reader with a bad line, who loses the connection so long after each time it is made.
+    """
 
     def __init__(
-        self, url: str, token: str, generation_id: str, *, after: str | None = None, expected: str | None = None
+        self,
+        url: str,
+        token: str,
+        generation_id: str,
+        *,
+        after: str | None = None,
+        expected: str | None = None,
+        leaves_after_s: float | None = None,
     ) -> None:
         self._url = url
         self._token = token
         self._id = generation_id
         self._expected = expected
+        self._leaves_after_s = leaves_after_s
         self._changed = asyncio.Condition()
         self.text = ""
         self.cursor = after
@@ -95,10 +107,9 @@ class Watcher:
         return next(e.at for e in self.seen if e.at > moment and e.attempt > newer_than) - moment
 
     def pause_after(self, moment: float) -> float:
-        """The longest silence that lasts beyond a moment, in seconds."""
-        times = [event.at for event in self.seen]
-        pauses = [later - earlier for earlier, later in itertools.pairwise(times) if later > moment]
-        return max(pauses, default=0.0)
+        """The longest silence within the text that lasts beyond a moment, in seconds."""
+        times = [event.at for event in self.seen if event.type not in ENDINGS]
+        return max((later - earlier for earlier, later in itertools.pairwise(times) if later > moment), default=0.0)
 
     async def _session(self) -> None:
         protocol = Subprotocol("graphql-transport-ws")
@@ -108,19 +119,26 @@ class Watcher:
             variables = {"id": self._id, "after": self.cursor}
             await ws.send(_message("subscribe", {"query": EVENTS, "variables": variables}, id="1"))
             self.connects += 1
-            async for raw in ws:
-                message = json.loads(raw)
-                match message["type"]:
-                    case "next":
-                        await self._take(message["payload"])
-                    case "complete":
-                        if self.end is None:
-                            self.anomalies.append("complete without an ending")
-                        return
-                    case "error":
-                        self.anomalies.append(f"refused: {message['payload']}")
-                        await asyncio.sleep(RECONNECT_S)
-                        return
+            try:
+                async with asyncio.timeout(self._leaves_after_s):
+                    await self._read(ws)
+            except TimeoutError:
+                ws.transport.abort()
+
+    async def _read(self, ws: ClientConnection) -> None:
+        async for raw in ws:
+            message = json.loads(raw)
+            match message["type"]:
+                case "next":
+                    await self._take(message["payload"])
+                case "complete":
+                    if self.end is None:
+                        self.anomalies.append("complete without an ending")
+                    return
+                case "error":
+                    self.anomalies.append(f"refused: {message['payload']}")
+                    await asyncio.sleep(RECONNECT_S)
+                    return
 
     async def _take(self, payload: dict[str, Any]) -> None:
         if "errors" in payload:

@@ -28,7 +28,11 @@ export function createCredentials({ getToken, onUnauthenticated }: CredentialOpt
 }
 
 /** A fetch that sends the credentials, and once more with new ones when the server refuses the first. */
-export function createAuthorizedFetch(credentials: Credentials, tenant?: string, base: typeof fetch = fetch): typeof fetch {
+export function createAuthorizedFetch(
+  credentials: Credentials,
+  tenant?: string,
+  base: typeof fetch = fetch,
+): typeof fetch {
   const send = async (input: RequestInfo | URL, init: RequestInit | undefined): Promise<Response> => {
     const headers = new Headers(init?.headers);
     const token = await credentials.token();

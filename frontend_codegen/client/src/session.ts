@@ -48,21 +48,14 @@ export function createSession(options: SessionOptions): Session {
     storage.removeItem(storageKey);
     notify();
   };
-  const post = async <T>(document: typeof RefreshDocument | typeof LogoutDocument, refreshToken: string): Promise<T> => {
-    const response = await send(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
-      body: JSON.stringify({ query: stringifyDocument(document), variables: { input: { refreshToken } } }),
-    });
-    return ((await response.json()) as { data?: T }).data as T;
-  };
   const refresh = async (): Promise<boolean> => {
     const refreshToken = storage.getItem(storageKey);
     if (!refreshToken) return false;
-    const answer = await post<RefreshMutation | undefined>(RefreshDocument, refreshToken);
-    if (answer?.refresh.tokens) accept(answer.refresh.tokens);
-    else if (answer?.refresh.userErrors.length) forget();
-    return Boolean(answer?.refresh.tokens);
+    const answer = await post<RefreshMutation>(send, url, RefreshDocument, refreshToken);
+    const tokens = answer?.refresh.tokens;
+    if (tokens) accept(tokens);
+    else if (answer?.refresh.userErrors.some(({ code }) => code !== 'RATE_LIMITED')) forget();
+    return Boolean(tokens);
   };
   const renew = () => {
     renewal ??= exclusively(storageKey, refresh).finally(() => {
@@ -89,13 +82,28 @@ export function createSession(options: SessionOptions): Session {
     signOut: async () => {
       const refreshToken = storage.getItem(storageKey);
       forget();
-      if (refreshToken) await post(LogoutDocument, refreshToken).catch(() => undefined);
+      if (refreshToken) await post(send, url, LogoutDocument, refreshToken).catch(() => undefined);
     },
     subscribe: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
   };
+}
+
+/** The data of an answer, or nothing when there is none: an error of the server is not a refusal of the token. */
+async function post<T>(
+  send: typeof fetch,
+  url: string,
+  document: typeof RefreshDocument | typeof LogoutDocument,
+  refreshToken: string,
+): Promise<T | null> {
+  const response = await send(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'application/graphql-response+json, application/json' },
+    body: JSON.stringify({ query: stringifyDocument(document), variables: { input: { refreshToken } } }),
+  });
+  return ((await response.json()) as { data?: T | null }).data ?? null;
 }
 
 /** Across tabs where the browser has locks (secure contexts), in this tab alone elsewhere. */

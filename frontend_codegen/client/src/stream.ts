@@ -4,7 +4,12 @@
  * `seq` only grows, over attempts and reconnects alike, so an event at or below the last one is a repeat and changes
  * nothing. Types of events that this version does not know advance `seq` and are otherwise ignored.
  */
-import type { GenerationEventPartsFragment, MoneyPartsFragment, UsagePartsFragment, VersionPartsFragment } from './generated/graphql.js';
+import type {
+  GenerationEventPartsFragment,
+  MoneyPartsFragment,
+  UsagePartsFragment,
+  VersionPartsFragment,
+} from './generated/graphql.js';
 
 export type GenerationEvent = GenerationEventPartsFragment;
 

@@ -70,6 +70,10 @@ export function createTokenStream(client: FabulaClient, generationId: string | n
   };
 }
 
-function viewOf({ text, ...rest }: StreamState, status: TokenStreamView['status'], error: Error | null): TokenStreamView {
+function viewOf(
+  { text, ...rest }: StreamState,
+  status: TokenStreamView['status'],
+  error: Error | null,
+): TokenStreamView {
   return { ...rest, status, error, length: text.length };
 }

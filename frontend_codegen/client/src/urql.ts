@@ -1,5 +1,14 @@
 /** Hooks for React: one per operation, and `useTokenStream` for a chapter being written. */
-import { createContext, createElement, type ReactNode, type RefCallback, useContext, useEffect, useMemo, useSyncExternalStore } from 'react';
+import {
+  createContext,
+  createElement,
+  type ReactNode,
+  type RefCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useSyncExternalStore,
+} from 'react';
 import { Provider } from 'urql';
 
 import type { FabulaClient } from './client.js';
@@ -11,7 +20,11 @@ const FabulaContext = createContext<FabulaClient | null>(null);
 
 /** Gives the hooks of this module, and urql's own, their client. */
 export function FabulaProvider({ client, children }: { client: FabulaClient; children: ReactNode }) {
-  return createElement(FabulaContext.Provider, { value: client }, createElement(Provider, { value: client.urql }, children));
+  return createElement(
+    FabulaContext.Provider,
+    { value: client },
+    createElement(Provider, { value: client.urql }, children),
+  );
 }
 
 export function useFabula(): FabulaClient {

@@ -94,6 +94,9 @@ function isUnauthenticated(reason: unknown): boolean {
 /** GraphQL errors come as a list, a closed socket as a close event. */
 function asError(reason: unknown): Error {
   if (reason instanceof Error) return reason;
-  const { message, reason: closeReason } = ((Array.isArray(reason) ? reason[0] : reason) ?? {}) as Record<string, string>;
+  const { message, reason: closeReason } = ((Array.isArray(reason) ? reason[0] : reason) ?? {}) as Record<
+    string,
+    string
+  >;
   return new Error(message || closeReason || 'The stream was closed.');
 }

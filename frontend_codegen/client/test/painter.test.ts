@@ -23,7 +23,11 @@ function fakeElement() {
 
 function frames() {
   const queue: (() => void)[] = [];
-  return { next: (paint: () => void) => void queue.push(paint), run: () => queue.splice(0).forEach((paint) => paint()), queue };
+  return {
+    next: (paint: () => void) => void queue.push(paint),
+    run: () => queue.splice(0).forEach((paint) => paint()),
+    queue,
+  };
 }
 
 test('many texts in one frame become one append', () => {

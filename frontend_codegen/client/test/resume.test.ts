@@ -46,7 +46,11 @@ test('a repeated event is dropped', () => {
   const { opened, socket } = fakeSocket();
   const seen: unknown[] = [];
   const request = { query: 'subscription S($after: String) { s }', variables: {} };
-  subscribeResumable(socket, request, { next: (r) => void seen.push(r), error: () => undefined, complete: () => undefined });
+  subscribeResumable(socket, request, {
+    next: (r) => void seen.push(r),
+    error: () => undefined,
+    complete: () => undefined,
+  });
   for (const seq of [1, 2, 2, 1, 3]) opened[0]!.sink.next(delta(seq, '') as never);
   assert.equal(seen.length, 3);
 });

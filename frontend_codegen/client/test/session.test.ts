@@ -26,7 +26,8 @@ function rotatingServer() {
   const requests: string[] = [];
   let current = 0;
   const send = async (_url: unknown, init?: RequestInit) => {
-    const { refreshToken } = (JSON.parse(String(init?.body)) as { variables: { input: { refreshToken: string } } }).variables.input;
+    const { refreshToken } = (JSON.parse(String(init?.body)) as { variables: { input: { refreshToken: string } } })
+      .variables.input;
     requests.push(refreshToken);
     const good = refreshToken === `refresh-${current}`;
     const refresh = good
@@ -104,7 +105,10 @@ function authorized(answers: Record<string, Response>) {
 test('a 401 is answered by one renewal and one repeat, however many requests met it', async () => {
   const { fetch, sent, renewals } = authorized({ 'Bearer old': new Response('', { status: 401 }) });
   const answers = await Promise.all([fetch('/graphql'), fetch('/graphql'), fetch('/graphql')]);
-  assert.deepEqual(answers.map((answer) => answer.status), [200, 200, 200]);
+  assert.deepEqual(
+    answers.map((answer) => answer.status),
+    [200, 200, 200],
+  );
   assert.deepEqual([renewals(), sent.filter((header) => header === 'Bearer new').length], [1, 3]);
 });
 

@@ -40,7 +40,10 @@ test('a reset clears the text and counts', () => {
 });
 
 test('a snapshot replaces the text', () => {
-  const state = run([event('TextDelta', { text: 'The l' }, 1), event('StreamSnapshot', { attempt: 1, text: 'The lamp' }, 5)]);
+  const state = run([
+    event('TextDelta', { text: 'The l' }, 1),
+    event('StreamSnapshot', { attempt: 1, text: 'The lamp' }, 5),
+  ]);
   assert.equal(state.text, 'The lamp');
 });
 
@@ -59,7 +62,10 @@ test('who writes, how far, and what it costs are kept', () => {
 });
 
 test('the stored version wins when the stream completes', () => {
-  const state = run([event('TextDelta', { text: 'The lamp' }, 1), event('GenerationCompleted', { version, usage: null }, 2)]);
+  const state = run([
+    event('TextDelta', { text: 'The lamp' }, 1),
+    event('GenerationCompleted', { version, usage: null }, 2),
+  ]);
   assert.equal(state.text, 'The lamp went out.');
   assert.equal(state.terminal?.kind, 'completed');
 });

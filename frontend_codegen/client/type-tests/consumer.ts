@@ -1,5 +1,12 @@
 /** Compiled, never run, against the built package: what a consumer may rely on the compiler for. */
-import { type ChapterGenerateMutation, createFabulaClient, createSession, initialStreamState, ProjectsDocument, reduceStream } from '@fabula/client';
+import {
+  type ChapterGenerateMutation,
+  createFabulaClient,
+  createSession,
+  initialStreamState,
+  ProjectsDocument,
+  reduceStream,
+} from '@fabula/client';
 import { useChapterGenerateMutation, useProjectsQuery, useTokenStream } from '@fabula/client/urql';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;

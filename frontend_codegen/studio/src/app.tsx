@@ -39,7 +39,9 @@ function Inside() {
       <Route path="/" component={ShelfPage} />
       <Route path="/projects/:projectId">{(params) => <ProjectPage id={decodeURIComponent(params.projectId)} />}</Route>
       <Route path="/projects/:projectId/chapters/:chapterId">
-        {(params) => <ChapterPage projectId={decodeURIComponent(params.projectId)} id={decodeURIComponent(params.chapterId)} />}
+        {(params) => (
+          <ChapterPage projectId={decodeURIComponent(params.projectId)} id={decodeURIComponent(params.chapterId)} />
+        )}
       </Route>
       <Route>
         <Shell>

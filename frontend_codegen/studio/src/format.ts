@@ -21,7 +21,12 @@ export function formatMoney(money: Pick<MoneyPartsFragment, 'amount' | 'currency
 }
 
 export function formatSeconds(ms: number, language: Language): string {
-  const options = { style: 'unit', unit: 'second', unitDisplay: 'narrow', maximumFractionDigits: ms < 10_000 ? 1 : 0 } as const;
+  const options = {
+    style: 'unit',
+    unit: 'second',
+    unitDisplay: 'narrow',
+    maximumFractionDigits: ms < 10_000 ? 1 : 0,
+  } as const;
   return new Intl.NumberFormat(locale(language), options).format(ms / 1000);
 }
 
@@ -37,10 +42,17 @@ export function formatAgo(iso: string, language: Language, t: Strings): string {
   const seconds = (Date.now() - Date.parse(iso)) / 1000;
   const step = STEPS.find(([, size]) => seconds >= size);
   if (!step) return t.time.justNow;
-  return new Intl.RelativeTimeFormat(locale(language), { numeric: 'auto' }).format(-Math.floor(seconds / step[1]), step[0]);
+  return new Intl.RelativeTimeFormat(locale(language), { numeric: 'auto' }).format(
+    -Math.floor(seconds / step[1]),
+    step[0],
+  );
 }
 
 /** The same rule as the server's: a CJK character is a word, and so is a run of other letters and digits. */
 export function countWords(text: string): number {
-  return text.match(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}])[\p{L}\p{N}’'-])+/gu)?.length ?? 0;
+  return (
+    text.match(
+      /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}])[\p{L}\p{N}’'-])+/gu,
+    )?.length ?? 0
+  );
 }

@@ -1,2 +1,3 @@
 export const projectPath = (id: string) => `/projects/${encodeURIComponent(id)}`;
-export const chapterPath = (projectId: string, id: string) => `${projectPath(projectId)}/chapters/${encodeURIComponent(id)}`;
+export const chapterPath = (projectId: string, id: string) =>
+  `${projectPath(projectId)}/chapters/${encodeURIComponent(id)}`;

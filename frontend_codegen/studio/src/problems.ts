@@ -13,12 +13,18 @@ export interface Problem {
 type Refusal = Pick<ErrorPartsFragment, 'code' | 'message' | 'field'>;
 
 /** The first problem of an answer: the network, then GraphQL errors, then what the mutation refused. */
-export function problemOf(t: Strings, error: CombinedError | undefined, refusals: readonly Refusal[] = []): Problem | null {
+export function problemOf(
+  t: Strings,
+  error: CombinedError | undefined,
+  refusals: readonly Refusal[] = [],
+): Problem | null {
   const first = error?.graphQLErrors[0];
   if (first) return ofGraphQL(t, first.message, first.extensions);
   if (error) return { code: 'NETWORK', message: t.errors.network, field: null };
   const refusal = refusals[0];
-  return refusal ? { code: refusal.code, message: sentence(t, refusal.code, refusal.message), field: refusal.field?.at(-1) ?? null } : null;
+  return refusal
+    ? { code: refusal.code, message: sentence(t, refusal.code, refusal.message), field: refusal.field?.at(-1) ?? null }
+    : null;
 }
 
 /** The server speaks English; other languages have their own sentence per code. */

@@ -6,7 +6,19 @@ import type { Editor } from './use-editor';
 const paragraphs = (text: string) => text.split(/\n+/).filter((line) => line.trim());
 
 /** Paragraphs that the other side does not have are marked. */
-function Side({ title, text, other, lang, empty }: { title: string; text: string; other: string; lang: string; empty: string }) {
+function Side({
+  title,
+  text,
+  other,
+  lang,
+  empty,
+}: {
+  title: string;
+  text: string;
+  other: string;
+  lang: string;
+  empty: string;
+}) {
   const known = new Set(paragraphs(other));
   const own = paragraphs(text);
   return (
@@ -40,8 +52,20 @@ export function ConflictDialog({ editor, lang }: { editor: Editor; lang: string 
     <Dialog title={t.conflict.title} wide onClose={editor.decideLater} actions={actions}>
       <p>{t.conflict.text}</p>
       <div className="sides">
-        <Side title={t.conflict.mine} text={editor.text} other={theirs?.text ?? ''} lang={lang} empty={t.conflict.nothing} />
-        <Side title={t.conflict.theirs(theirs?.number ?? 0)} text={theirs?.text ?? ''} other={editor.text} lang={lang} empty={t.conflict.nothing} />
+        <Side
+          title={t.conflict.mine}
+          text={editor.text}
+          other={theirs?.text ?? ''}
+          lang={lang}
+          empty={t.conflict.nothing}
+        />
+        <Side
+          title={t.conflict.theirs(theirs?.number ?? 0)}
+          text={theirs?.text ?? ''}
+          other={editor.text}
+          lang={lang}
+          empty={t.conflict.nothing}
+        />
       </div>
     </Dialog>
   );

@@ -36,7 +36,12 @@ export function Decision({ version, editor, onDecided }: { version: Version; edi
       <Button busy={rejecting.fetching} onClick={() => void onReject()}>
         {t.generate.reject}
       </Button>
-      <Button look="primary" icon="check" busy={accepting.fetching} onClick={() => (editor.dirty ? setAsking(true) : void onAccept())}>
+      <Button
+        look="primary"
+        icon="check"
+        busy={accepting.fetching}
+        onClick={() => (editor.dirty ? setAsking(true) : void onAccept())}
+      >
         {t.generate.accept}
       </Button>
       {asking && (

@@ -29,14 +29,24 @@ export function DraftSheet({ draft, editor, generation, lang, onDecided }: Draft
   return (
     <div className="sheet sheet-draft">
       {watched ? (
-        <div className="prose" lang={lang} role="region" aria-label={t.chapter.draft} aria-busy={running} tabIndex={0} ref={stream.ref} />
+        <div
+          className="prose"
+          lang={lang}
+          role="region"
+          aria-label={t.chapter.draft}
+          aria-busy={running}
+          tabIndex={0}
+          ref={stream.ref}
+        />
       ) : (
         <div className="prose" lang={lang} role="region" aria-label={t.chapter.draft} aria-busy={false} tabIndex={0}>
           {candidate?.text}
         </div>
       )}
       <footer className="sheet-bar">
-        {running && draft.generationId && <Running draft={draft} generationId={draft.generationId} generation={generation} />}
+        {running && draft.generationId && (
+          <Running draft={draft} generationId={draft.generationId} generation={generation} />
+        )}
         {!running && <StatusLine stream={stream} generation={generation} />}
         {candidate && <Decision version={candidate} editor={editor} onDecided={onDecided} />}
       </footer>
@@ -45,7 +55,15 @@ export function DraftSheet({ draft, editor, generation, lang, onDecided }: Draft
   );
 }
 
-function Running({ draft, generationId, generation }: { draft: Draft; generationId: string; generation: GenerationPartsFragment | null }) {
+function Running({
+  draft,
+  generationId,
+  generation,
+}: {
+  draft: Draft;
+  generationId: string;
+  generation: GenerationPartsFragment | null;
+}) {
   const { t } = useTranslation();
   const [, cancel] = useGenerationCancelMutation();
   const [stopping, setStopping] = useState(false);

@@ -43,9 +43,20 @@ export function EditorSheet({ editor, lang }: { editor: Editor; lang: string }) 
         <span className="quiet">{t.chapter.words(formatCount(countWords(editor.text), language))}</span>
         <span className="spacer" />
         <span role="status" className="quiet">
-          {editor.saving ? t.chapter.saving : editor.dirty ? (editor.restored ? t.chapter.restored : t.chapter.unsaved) : ''}
+          {editor.saving
+            ? t.chapter.saving
+            : editor.dirty
+              ? editor.restored
+                ? t.chapter.restored
+                : t.chapter.unsaved
+              : ''}
         </span>
-        <Button look={editor.dirty ? 'primary' : 'plain'} busy={editor.saving} disabled={!editor.dirty} onClick={() => void editor.save()}>
+        <Button
+          look={editor.dirty ? 'primary' : 'plain'}
+          busy={editor.saving}
+          disabled={!editor.dirty}
+          onClick={() => void editor.save()}
+        >
           {editor.dirty ? t.chapter.save : t.chapter.saved}
         </Button>
       </footer>

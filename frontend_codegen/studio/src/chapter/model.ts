@@ -1,4 +1,10 @@
-import type { ChapterQuery, GenerationPartsFragment, GenerationState, VersionPartsFragment, VersionRowFragment } from '@fabula/client';
+import type {
+  ChapterQuery,
+  GenerationPartsFragment,
+  GenerationState,
+  VersionPartsFragment,
+  VersionRowFragment,
+} from '@fabula/client';
 import type { TokenStreamResult } from '@fabula/client/urql';
 
 export type Chapter = Extract<NonNullable<ChapterQuery['chapter']>, { __typename: 'Chapter' }>;
@@ -9,12 +15,14 @@ const RUNNING: GenerationState[] = ['QUEUED', 'PREPARING', 'STREAMING', 'CANCELL
 export const isRunning = (generation: GenerationPartsFragment | null): boolean =>
   generation !== null && RUNNING.includes(generation.state);
 
-export const latestGeneration = (chapter: Chapter): GenerationPartsFragment | null => chapter.generations.edges[0]?.node ?? null;
+export const latestGeneration = (chapter: Chapter): GenerationPartsFragment | null =>
+  chapter.generations.edges[0]?.node ?? null;
 
 export const versionRows = (chapter: Chapter): VersionRowFragment[] => chapter.versions.edges.map(({ node }) => node);
 
 /** What the line under the draft says. */
-export type Phase = 'waiting' | 'preparing' | 'writing' | 'reconnecting' | 'completed' | 'cancelled' | 'truncated' | 'failed';
+export type Phase =
+  'waiting' | 'preparing' | 'writing' | 'reconnecting' | 'completed' | 'cancelled' | 'truncated' | 'failed';
 
 export function phaseOf(stream: TokenStreamResult): Phase {
   const { terminal, status, length, attempt } = stream;

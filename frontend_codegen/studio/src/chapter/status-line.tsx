@@ -23,12 +23,14 @@ export function StatusLine({ stream, generation, stopping = false }: StatusLineP
   const figures = [words, ...figuresOf(t, language, stream, generation)];
   return (
     <div className="status-line">
-      {writing && stream.progress !== null && <progress max={100} value={stream.progress} aria-label={t.generate.progress} />}
+      {writing && stream.progress !== null && (
+        <progress max={100} value={stream.progress} aria-label={t.generate.progress} />
+      )}
       <p role="status" className="status-sentence" data-phase={phase}>
         {stopping && writing ? t.generate.states.stopping : describe(t, stream, generation)}
       </p>
       {generation?.version?.origin === 'DEMO' && <p className="quiet">{t.generate.demoNote}</p>}
-      {writing && stream.resets > 0 && stream.note && <p className="quiet">{t.generate.again(stream.note)}</p>}
+      {writing && stream.resets > 0 && <p className="quiet">{t.generate.again}</p>}
       <p className="figures">{figures.filter(Boolean).join(' · ')}</p>
     </div>
   );
@@ -39,7 +41,8 @@ function describe(t: Strings, stream: TokenStreamResult, generation: GenerationP
   const { states } = t.generate;
   if (stream.status === 'idle') return describeEnded(t, generation);
   if (terminal?.kind === 'truncated') return states.truncated[terminal.reason] ?? states.cancelled;
-  if (terminal?.kind === 'failed' || terminal?.kind === 'revoked') return `${states.failed} ${sentence(t, terminal.code, terminal.message)}`;
+  if (terminal?.kind === 'failed' || terminal?.kind === 'revoked')
+    return `${states.failed} ${sentence(t, terminal.code, terminal.message)}`;
   if (error) return `${states.failed} ${sentence(t, error.message, error.message)}`;
   const phase = phaseOf(stream);
   return phase === 'truncated' ? states.cancelled : states[phase];
@@ -54,7 +57,12 @@ function describeEnded(t: Strings, generation: GenerationPartsFragment | null): 
 }
 
 /** Who writes, how fast, how much and for what: as far as it is known yet. */
-function figuresOf(t: Strings, language: Language, stream: TokenStreamResult, generation: GenerationPartsFragment | null) {
+function figuresOf(
+  t: Strings,
+  language: Language,
+  stream: TokenStreamResult,
+  generation: GenerationPartsFragment | null,
+) {
   const attempt = generation?.attempts.at(-1);
   const { meta } = t.generate;
   const cost = generation?.usage?.cost ?? stream.meter?.accrued;
@@ -64,7 +72,8 @@ function figuresOf(t: Strings, language: Language, stream: TokenStreamResult, ge
     generation?.model ?? stream.model,
     attempt?.timeToFirstTokenMs != null && meta.firstWords(formatSeconds(attempt.timeToFirstTokenMs, language)),
     attempt?.totalMs != null && meta.total(formatSeconds(attempt.totalMs, language)),
-    tokens && meta.tokens(formatCount(attempt.inputTokens ?? 0, language), formatCount(attempt.outputTokens ?? 0, language)),
+    tokens &&
+      meta.tokens(formatCount(attempt.inputTokens ?? 0, language), formatCount(attempt.outputTokens ?? 0, language)),
     cost && formatMoney(cost, language),
   ];
 }

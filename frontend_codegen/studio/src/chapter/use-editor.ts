@@ -1,6 +1,6 @@
 import type { ChapterTextUpdateInput } from '@fabula/client';
 import { useChapterTextUpdateMutation } from '@fabula/client/urql';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 import { useTranslation } from '../i18n/context';
 import { type Problem, problemOf } from '../problems';
@@ -31,7 +31,11 @@ export interface Editor {
   decideLater: () => void;
 }
 
-const sheetOf = (version: Version | null): Sheet => ({ text: version?.text ?? '', base: version?.id ?? null, saved: version?.text ?? '' });
+const sheetOf = (version: Version | null): Sheet => ({
+  text: version?.text ?? '',
+  base: version?.id ?? null,
+  saved: version?.text ?? '',
+});
 
 function openingSheet({ id, currentVersion }: Chapter): Sheet {
   const unsaved = readUnsaved(id);
@@ -43,7 +47,7 @@ function openingSheet({ id, currentVersion }: Chapter): Sheet {
 export function useEditor(chapter: Chapter): Editor {
   const { t } = useTranslation();
   const [sheet, setSheet] = useState(() => openingSheet(chapter));
-  const [restored] = useState(() => sheet.text !== (chapter.currentVersion?.text ?? ''));
+  const [restored, setRestored] = useState(() => sheet.text !== (chapter.currentVersion?.text ?? ''));
   const [problem, setProblem] = useState<Problem | null>(null);
   const [conflict, setConflict] = useState<Version | null | undefined>(undefined);
   const [{ fetching }, update] = useChapterTextUpdateMutation();
@@ -51,10 +55,15 @@ export function useEditor(chapter: Chapter): Editor {
   const current = chapter.currentVersion;
   useKeepUnsaved(chapter.id, sheet, dirty);
 
-  // Another window saved, or a draft was accepted: an editor without changes of its own shows it.
+  // Another window saved, or a draft was accepted: an editor without changes of its own shows it. The chapter that is
+  // known here may be older than what was just saved from here, until it has been asked for again.
+  const seen = useRef({ id: current?.id ?? null, at: chapter.updatedAt });
   useEffect(() => {
-    if (!dirty && (current?.id ?? null) !== sheet.base) setSheet(sheetOf(current));
-  }, [current, dirty, sheet.base]);
+    const id = current?.id ?? null;
+    if (id === seen.current.id || chapter.updatedAt < seen.current.at) return;
+    seen.current = { id, at: chapter.updatedAt };
+    if (!dirty && id !== sheet.base) setSheet(sheetOf(current));
+  }, [current, chapter.updatedAt, dirty, sheet.base]);
 
   const adopt = (version: Version | null) => {
     setSheet(sheetOf(version));
@@ -67,6 +76,7 @@ export function useEditor(chapter: Chapter): Editor {
     const version = data?.chapterTextUpdate.version;
     if (version) setSheet((now) => ({ ...now, base: version.id, saved: input.text }));
     const fresh = data?.chapterTextUpdate.chapter;
+    if (version && fresh) seen.current = { id: version.id, at: fresh.updatedAt };
     if (next?.code === 'CONFLICT' && fresh) setConflict(fresh.currentVersion);
     else setProblem(next);
   };
@@ -79,7 +89,10 @@ export function useEditor(chapter: Chapter): Editor {
     restored,
     problem,
     conflict,
-    setText: (next) => setSheet({ ...sheet, text: next }),
+    setText: (next) => {
+      setSheet((now) => ({ ...now, text: next }));
+      setRestored(false);
+    },
     save: () => write({ chapterId: chapter.id, text, baseVersionId: base }),
     adopt,
     keepMine: () => {

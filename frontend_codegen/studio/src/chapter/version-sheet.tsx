@@ -26,7 +26,12 @@ export function VersionSheet({ chapterId, versionId, editor, lang, onDone }: Ver
 
   const onBringBack = async () => {
     if (!version) return;
-    const input = { chapterId, text: version.text, baseVersionId: editor.base, note: t.versions.number(version.number) };
+    const input = {
+      chapterId,
+      text: version.text,
+      baseVersionId: editor.base,
+      note: t.versions.number(version.number),
+    };
     const answer = await update({ input });
     setProblem(problemOf(t, answer.error, answer.data?.chapterTextUpdate.userErrors));
     if (!answer.data?.chapterTextUpdate.version) return;
@@ -36,7 +41,13 @@ export function VersionSheet({ chapterId, versionId, editor, lang, onDone }: Ver
   return (
     <div className="sheet">
       <ProblemNotice problem={problem ?? problemOf(t, error)} />
-      <div className="prose" lang={lang} role="region" aria-label={version ? t.versions.showing(version.number) : t.common.loading} tabIndex={0}>
+      <div
+        className="prose"
+        lang={lang}
+        role="region"
+        aria-label={version ? t.versions.showing(version.number) : t.common.loading}
+        tabIndex={0}
+      >
         {version?.text}
       </div>
       <footer className="sheet-bar">

@@ -20,7 +20,12 @@ export function VersionsPanel({ rows, shown, onShow }: VersionsPanelProps) {
             <span className="version-number">{t.versions.number(row.number)}</span>
             <span className={`version-state version-${row.state.toLowerCase()}`}>{t.versions.states[row.state]}</span>
             <span className="version-meta">
-              {[t.versions.origins[row.origin], t.chapter.words(formatCount(row.wordCount, language)), row.model, formatAgo(row.createdAt, language, t)]
+              {[
+                t.versions.origins[row.origin],
+                t.chapter.words(formatCount(row.wordCount, language)),
+                row.model,
+                formatAgo(row.createdAt, language, t),
+              ]
                 .filter(Boolean)
                 .join(' · ')}
             </span>

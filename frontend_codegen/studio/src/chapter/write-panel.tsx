@@ -44,10 +44,24 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
     <form className="write" onSubmit={(event) => void onSubmit(event)}>
       <Plan key={chapter.id} chapter={chapter} />
       <Field label={t.generate.instructions} hint={t.generate.instructionsHint}>
-        <textarea className="serif" rows={5} lang={lang} value={instructions} onChange={(event) => setInstructions(event.target.value)} />
+        <textarea
+          className="serif"
+          rows={5}
+          lang={lang}
+          value={instructions}
+          onChange={(event) => setInstructions(event.target.value)}
+        />
       </Field>
       <Field label={t.generate.targetWords}>
-        <input type="number" min={50} max={20000} step={50} placeholder={t.generate.standard} value={targetWords} onChange={(event) => setTargetWords(event.target.value)} />
+        <input
+          type="number"
+          min={50}
+          max={20000}
+          step={50}
+          placeholder={t.generate.standard}
+          value={targetWords}
+          onChange={(event) => setTargetWords(event.target.value)}
+        />
       </Field>
       <Field label={t.generate.channel}>
         <ChannelSelect value={channelId} onChange={setChannelId} />
@@ -84,11 +98,18 @@ function refusalOf(t: Strings, language: Language, outcome: Outcome): Problem | 
       return { code: outcome.code, message, field: null };
     }
     case 'ContextTooSmall': {
-      const message = t.generate.context(formatCount(outcome.requiredTokens, language), formatCount(outcome.budgetTokens, language));
+      const message = t.generate.context(
+        formatCount(outcome.requiredTokens, language),
+        formatCount(outcome.budgetTokens, language),
+      );
       return { code: outcome.code, message, field: null };
     }
     default:
-      return { code: outcome.code, message: sentence(t, outcome.code, outcome.message), field: outcome.field?.at(-1) ?? null };
+      return {
+        code: outcome.code,
+        message: sentence(t, outcome.code, outcome.message),
+        field: outcome.field?.at(-1) ?? null,
+      };
   }
 }
 
@@ -104,7 +125,14 @@ function Plan({ chapter }: { chapter: Chapter }) {
   };
   return (
     <Field label={t.generate.plan} hint={t.generate.planHint} error={problem?.message}>
-      <textarea className="serif" rows={4} lang={chapter.project.language} value={plan} onChange={(event) => setPlan(event.target.value)} onBlur={() => void onBlur()} />
+      <textarea
+        className="serif"
+        rows={4}
+        lang={chapter.project.language}
+        value={plan}
+        onChange={(event) => setPlan(event.target.value)}
+        onBlur={() => void onBlur()}
+      />
     </Field>
   );
 }

@@ -20,14 +20,21 @@ export function Codex({ projectId, language }: { projectId: string; language: st
     variables: { projectId, filter: filter ? { nameContains: filter } : null },
     context: CODEX_CONTEXT,
   });
-  const entries = data?.project?.__typename === 'Project' ? data.project.codexEntries.edges.map(({ node }) => node) : [];
+  const entries =
+    data?.project?.__typename === 'Project' ? data.project.codexEntries.edges.map(({ node }) => node) : [];
   return (
     <section className="codex" aria-label={t.codex.title}>
       <header className="codex-head">
         <h2>{t.codex.title}</h2>
         <IconButton icon="plus" label={t.codex.add} onClick={() => setEditing('new')} />
       </header>
-      <input type="search" aria-label={t.codex.filter} placeholder={t.codex.filter} value={name} onChange={(event) => setName(event.target.value)} />
+      <input
+        type="search"
+        aria-label={t.codex.filter}
+        placeholder={t.codex.filter}
+        value={name}
+        onChange={(event) => setName(event.target.value)}
+      />
       <ProblemNotice problem={problemOf(t, error)} />
       {data && entries.length === 0 && <p className="quiet">{filter ? t.codex.nothing : t.codex.empty}</p>}
       <div className="codex-groups" lang={language}>
@@ -35,7 +42,13 @@ export function Codex({ projectId, language }: { projectId: string; language: st
           <Group key={kind} kind={kind} entries={entries.filter((entry) => entry.kind === kind)} onEdit={setEditing} />
         ))}
       </div>
-      {editing && <EntryDialog projectId={projectId} entry={editing === 'new' ? null : editing} onClose={() => setEditing(null)} />}
+      {editing && (
+        <EntryDialog
+          projectId={projectId}
+          entry={editing === 'new' ? null : editing}
+          onClose={() => setEditing(null)}
+        />
+      )}
     </section>
   );
 }

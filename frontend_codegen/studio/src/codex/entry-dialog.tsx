@@ -1,5 +1,9 @@
 import type { CodexEntryPartsFragment, CodexInclusion, CodexKind } from '@fabula/client';
-import { useCodexEntryCreateMutation, useCodexEntryDeleteMutation, useCodexEntryUpdateMutation } from '@fabula/client/urql';
+import {
+  useCodexEntryCreateMutation,
+  useCodexEntryDeleteMutation,
+  useCodexEntryUpdateMutation,
+} from '@fabula/client/urql';
 import { useState } from 'react';
 
 import { CODEX_CONTEXT } from '../api';
@@ -37,7 +41,10 @@ function fieldsOf({ aliases, attributes, ...rest }: Draft) {
   const lines = attributes.split('\n').filter((line) => line.trim());
   return {
     ...rest,
-    aliases: aliases.split(/[,，、]/).map((alias) => alias.trim()).filter(Boolean),
+    aliases: aliases
+      .split(/[,，、]/)
+      .map((alias) => alias.trim())
+      .filter(Boolean),
     attributes: lines.map((line) => {
       const [, key = line, value = ''] = /^(.*?)[:：](.*)$/.exec(line) ?? [];
       return { key: key.trim(), value: value.trim() };
@@ -100,7 +107,12 @@ export function EntryDialog(props: EntryDialogProps) {
     </>
   );
   return (
-    <Dialog title={entry ? t.codex.edit : t.codex.add} onClose={onClose} onSubmit={() => void save(draft)} actions={actions}>
+    <Dialog
+      title={entry ? t.codex.edit : t.codex.add}
+      onClose={onClose}
+      onSubmit={() => void save(draft)}
+      actions={actions}
+    >
       {problem && problem.field !== 'name' && <ProblemNotice problem={problem} />}
       <Field label={t.codex.name} error={problem?.field === 'name' ? problem.message : null}>
         <input value={draft.name} onChange={(event) => set({ name: event.target.value })} autoFocus />

@@ -184,7 +184,7 @@ export const en = {
       } as Record<string, string>,
       failed: 'No draft was written.',
     },
-    again: (reason: string) => `The text begins again: ${reason}`,
+    again: 'The attempt before was interrupted, so the text begins again.',
     stop: 'Stop',
     accept: 'Accept',
     reject: 'Set aside',

@@ -1,5 +1,10 @@
 import type { OutlineKind } from '@fabula/client';
-import { useChapterCreateMutation, useOutlineNodeCreateMutation, useOutlineNodeDeleteMutation, useOutlineNodeUpdateMutation } from '@fabula/client/urql';
+import {
+  useChapterCreateMutation,
+  useOutlineNodeCreateMutation,
+  useOutlineNodeDeleteMutation,
+  useOutlineNodeUpdateMutation,
+} from '@fabula/client/urql';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 
@@ -144,7 +149,12 @@ export function DeleteNodeDialog({ node, onClose }: { node: OutlineNode; onClose
     </>
   );
   return (
-    <Dialog title={t.outline.deleteTitle(node.title)} onClose={onClose} onSubmit={() => void onSubmit()} actions={actions}>
+    <Dialog
+      title={t.outline.deleteTitle(node.title)}
+      onClose={onClose}
+      onSubmit={() => void onSubmit()}
+      actions={actions}
+    >
       <ProblemNotice problem={problem} />
       <p>{t.outline.deleteText}</p>
     </Dialog>

@@ -44,7 +44,9 @@ export function Outline({ projectId, nodes, currentChapterId }: OutlineProps) {
       <ProblemNotice problem={problem} />
       {nodes.length === 0 && <p className="quiet">{t.outline.empty}</p>}
       <Branch {...branch} parentId={null} />
-      {task?.kind === 'add' && <AddNodeDialog projectId={projectId} nodes={nodes} inside={task.inside} onClose={close} />}
+      {task?.kind === 'add' && (
+        <AddNodeDialog projectId={projectId} nodes={nodes} inside={task.inside} onClose={close} />
+      )}
       {task?.kind === 'rename' && <RenameNodeDialog node={task.node} onClose={close} />}
       {task?.kind === 'delete' && <DeleteNodeDialog node={task.node} onClose={close} />}
     </nav>
@@ -72,20 +74,33 @@ function Branch({ parentId, ...rest }: BranchProps) {
   );
 }
 
-function Row({ node, nodes, projectId, currentChapterId, onTask, onMove }: Omit<BranchProps, 'parentId'> & { node: OutlineNode }) {
+function Row({
+  node,
+  nodes,
+  projectId,
+  currentChapterId,
+  onTask,
+  onMove,
+}: Omit<BranchProps, 'parentId'> & { node: OutlineNode }) {
   const { t, language } = useTranslation();
   const isCurrent = node.chapter?.id === currentChapterId && node.chapter !== null;
   const items = [
     { label: t.outline.rename, onSelect: () => onTask({ kind: 'rename', node }) },
     { label: t.outline.moveUp, onSelect: () => onMove(node, -1), disabled: !stepPlace(nodes, node, -1) },
     { label: t.outline.moveDown, onSelect: () => onMove(node, 1), disabled: !stepPlace(nodes, node, 1) },
-    ...(node.kind === 'SCENE' ? [] : [{ label: t.outline.addInside, onSelect: () => onTask({ kind: 'add' as const, inside: node }) }]),
+    ...(node.kind === 'SCENE'
+      ? []
+      : [{ label: t.outline.addInside, onSelect: () => onTask({ kind: 'add' as const, inside: node }) }]),
     { label: t.common.delete, onSelect: () => onTask({ kind: 'delete', node }), danger: true },
   ];
   return (
     <div className={`row row-${node.kind.toLowerCase()}`} data-current={isCurrent || undefined}>
       {node.chapter ? (
-        <Link className="row-title" href={chapterPath(projectId, node.chapter.id)} aria-current={isCurrent ? 'page' : undefined}>
+        <Link
+          className="row-title"
+          href={chapterPath(projectId, node.chapter.id)}
+          aria-current={isCurrent ? 'page' : undefined}
+        >
           <span className={`status status-${node.status.toLowerCase()}`} title={t.outline.statuses[node.status]} />
           <span className="row-name">{node.title}</span>
           <span className="visually-hidden"> ({t.outline.statuses[node.status]})</span>

@@ -31,7 +31,11 @@ export function stepPlace(nodes: readonly OutlineNode[], node: OutlineNode, step
   return { parentId: neighbour.id, afterId: step === -1 ? (childrenOf(nodes, neighbour.id).at(-1)?.id ?? null) : null };
 }
 
-function neighbouringContainer(nodes: readonly OutlineNode[], node: OutlineNode, step: -1 | 1): OutlineNode | undefined {
+function neighbouringContainer(
+  nodes: readonly OutlineNode[],
+  node: OutlineNode,
+  step: -1 | 1,
+): OutlineNode | undefined {
   const parent = nodes.find(({ id }) => id === node.parentId);
   if (!parent) return undefined;
   const peers = nodes.filter(({ kind }) => kind === parent.kind);

@@ -27,7 +27,10 @@ interface DeskProps {
 export function Desk({ projectId, chapterId, title, children }: DeskProps) {
   const { t } = useTranslation();
   const [outlineShown, setOutlineShown] = useState(false);
-  const [{ data, error, fetching }, again] = useProjectQuery({ variables: { id: projectId }, context: PROJECT_CONTEXT });
+  const [{ data, error, fetching }, again] = useProjectQuery({
+    variables: { id: projectId },
+    context: PROJECT_CONTEXT,
+  });
   const project = data?.project?.__typename === 'Project' ? data.project : null;
 
   useEffect(() => {
@@ -44,7 +47,11 @@ export function Desk({ projectId, chapterId, title, children }: DeskProps) {
   if (!project)
     return (
       <Shell>
-        {data && !fetching ? <NotFound /> : <Waiting problem={problemOf(t, error)} onRetry={() => again({ requestPolicy: 'network-only' })} />}
+        {data && !fetching ? (
+          <NotFound />
+        ) : (
+          <Waiting problem={problemOf(t, error)} onRetry={() => again({ requestPolicy: 'network-only' })} />
+        )}
       </Shell>
     );
   return (

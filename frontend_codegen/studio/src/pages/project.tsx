@@ -1,5 +1,5 @@
 import { useProjectUpdateMutation } from '@fabula/client/urql';
-import { useState } from 'react';
+import { type ChangeEvent, useState } from 'react';
 
 import { Codex } from '../codex/codex';
 import { formatCount } from '../format';
@@ -36,7 +36,6 @@ function About({ project }: { project: Project }) {
   const [{ fetching }, update] = useProjectUpdateMutation();
   const [draft, setDraft] = useState(() => draftOf(project));
   const [problem, setProblem] = useState<Problem | null>(null);
-  const set = (change: Partial<typeof draft>) => setDraft({ ...draft, ...change });
   const dirty = JSON.stringify(draft) !== JSON.stringify(draftOf(project));
   const count = formatCount(project.wordCount, language);
 
@@ -58,27 +57,13 @@ function About({ project }: { project: Project }) {
         {project.title}
       </h1>
       <p className="about-meta">
-        {project.targetWords ? t.shelf.ofTarget(count, formatCount(project.targetWords, language)) : t.shelf.words(count)}
+        {project.targetWords
+          ? t.shelf.ofTarget(count, formatCount(project.targetWords, language))
+          : t.shelf.words(count)}
       </p>
       <p className="quiet">{t.project.begin}</p>
       <ProblemNotice problem={problem} />
-      <Field label={t.project.title}>
-        <input value={draft.title} lang={project.language} onChange={(event) => set({ title: event.target.value })} />
-      </Field>
-      <Field label={t.project.premise} hint={t.project.premiseHint}>
-        <textarea className="serif" rows={3} value={draft.premise} lang={project.language} onChange={(event) => set({ premise: event.target.value })} />
-      </Field>
-      <Field label={t.project.style} hint={t.project.styleHint}>
-        <textarea className="serif" rows={3} value={draft.styleGuide} lang={project.language} onChange={(event) => set({ styleGuide: event.target.value })} />
-      </Field>
-      <div className="field-pair">
-        <Field label={t.project.genre}>
-          <input value={draft.genre} lang={project.language} onChange={(event) => set({ genre: event.target.value })} />
-        </Field>
-        <Field label={t.project.targetWords}>
-          <input type="number" min={0} step={1000} value={draft.targetWords} onChange={(event) => set({ targetWords: event.target.value })} />
-        </Field>
-      </div>
+      <AboutFields draft={draft} lang={project.language} onChange={(change) => setDraft({ ...draft, ...change })} />
       <div className="about-actions">
         <Button look="primary" type="submit" busy={fetching} disabled={!dirty}>
           {t.common.save}
@@ -86,5 +71,43 @@ function About({ project }: { project: Project }) {
         <span role="status">{dirty ? t.chapter.unsaved : ''}</span>
       </div>
     </form>
+  );
+}
+
+type Draft = ReturnType<typeof draftOf>;
+
+interface AboutFieldsProps {
+  draft: Draft;
+  lang: string;
+  onChange: (change: Partial<Draft>) => void;
+}
+
+function AboutFields({ draft, lang, onChange }: AboutFieldsProps) {
+  const { t } = useTranslation();
+  const bind = (name: keyof Draft) => ({
+    value: draft[name],
+    lang,
+    onChange: (event: ChangeEvent<HTMLInputElement | HTMLTextAreaElement>) => onChange({ [name]: event.target.value }),
+  });
+  return (
+    <>
+      <Field label={t.project.title}>
+        <input {...bind('title')} />
+      </Field>
+      <Field label={t.project.premise} hint={t.project.premiseHint}>
+        <textarea className="serif" rows={3} {...bind('premise')} />
+      </Field>
+      <Field label={t.project.style} hint={t.project.styleHint}>
+        <textarea className="serif" rows={3} {...bind('styleGuide')} />
+      </Field>
+      <div className="field-pair">
+        <Field label={t.project.genre}>
+          <input {...bind('genre')} />
+        </Field>
+        <Field label={t.project.targetWords}>
+          <input type="number" min={0} step={1000} {...bind('targetWords')} />
+        </Field>
+      </div>
+    </>
   );
 }

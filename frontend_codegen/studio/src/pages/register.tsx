@@ -20,7 +20,13 @@ export function RegisterPage() {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
     const value = (name: string) => String(form.get(name));
-    const input = { email: value('email'), password: value('password'), displayName: value('displayName'), tenantName: value('tenantName'), locale: language };
+    const input = {
+      email: value('email'),
+      password: value('password'),
+      displayName: value('displayName'),
+      tenantName: value('tenantName'),
+      locale: language,
+    };
     const { data, error } = await register({ input });
     setProblem(problemOf(t, error, data?.register.userErrors));
     if (data?.register.tokens) session.accept(data.register.tokens);
@@ -29,7 +35,9 @@ export function RegisterPage() {
     <Gate>
       <form className="gate-form" onSubmit={(event) => void onSubmit(event)} aria-labelledby="register-title">
         <h2 id="register-title">{t.register.title}</h2>
-        {problem && !['email', 'password', 'displayName', 'tenantName'].includes(problem.field ?? '') && <ProblemNotice problem={problem} />}
+        {problem && !['email', 'password', 'displayName', 'tenantName'].includes(problem.field ?? '') && (
+          <ProblemNotice problem={problem} />
+        )}
         <Field label={t.register.name} error={errorOf('displayName')}>
           <input name="displayName" autoComplete="name" required autoFocus />
         </Field>

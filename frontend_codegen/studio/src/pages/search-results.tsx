@@ -21,7 +21,9 @@ export function SearchResults({ query }: { query: string }) {
       <ul className="hits">
         {hits.map(({ node }, index) => (
           <li key={index} className="hit">
-            <Link href={node.chapter ? chapterPath(node.project.id, node.chapter.id) : projectPath(node.project.id)}>{node.title}</Link>
+            <Link href={node.chapter ? chapterPath(node.project.id, node.chapter.id) : projectPath(node.project.id)}>
+              {node.title}
+            </Link>
             <span className="hit-where">{node.project.title}</span>
             <p className="hit-snippet">
               <Marked text={node.snippet} query={query} />

@@ -37,7 +37,12 @@ export function ShelfPage() {
           <label className="search">
             <Icon name="search" />
             <span className="visually-hidden">{t.shelf.search}</span>
-            <input type="search" placeholder={t.shelf.search} value={query} onChange={(event) => onSearch(event.target.value)} />
+            <input
+              type="search"
+              placeholder={t.shelf.search}
+              value={query}
+              onChange={(event) => onSearch(event.target.value)}
+            />
           </label>
           <Button look="primary" icon="plus" onClick={() => setCreating(true)}>
             {t.shelf.newProject}
@@ -94,7 +99,13 @@ function ProjectList({ deleted }: { deleted: boolean }) {
   );
 }
 
-function Book({ project, onDeleted }: { project: ProjectCardFragment; onDeleted: (project: ProjectCardFragment) => void }) {
+function Book({
+  project,
+  onDeleted,
+}: {
+  project: ProjectCardFragment;
+  onDeleted: (project: ProjectCardFragment) => void;
+}) {
   const { t, language } = useTranslation();
   const [, remove] = useProjectDeleteMutation();
   const [, restore] = useProjectRestoreMutation();
@@ -111,7 +122,9 @@ function Book({ project, onDeleted }: { project: ProjectCardFragment; onDeleted:
   return (
     <li className="book">
       <article lang={project.language}>
-        <h2 className="book-title">{project.deletedAt ? project.title : <Link href={projectPath(project.id)}>{project.title}</Link>}</h2>
+        <h2 className="book-title">
+          {project.deletedAt ? project.title : <Link href={projectPath(project.id)}>{project.title}</Link>}
+        </h2>
         {project.premise && <p className="book-premise">{project.premise}</p>}
         <p className="book-meta" lang={language === 'zh' ? 'zh-Hans' : 'en'}>
           <Meta project={project} />
@@ -123,7 +136,11 @@ function Book({ project, onDeleted }: { project: ProjectCardFragment; onDeleted:
           {t.common.restore}
         </Button>
       ) : (
-        <Menu label={t.outline.actions(project.title)} trigger={<Icon name="more" />} items={[{ label: t.common.delete, onSelect: () => void onDelete(), danger: true }]} />
+        <Menu
+          label={t.outline.actions(project.title)}
+          trigger={<Icon name="more" />}
+          items={[{ label: t.common.delete, onSelect: () => void onDelete(), danger: true }]}
+        />
       )}
     </li>
   );
@@ -132,7 +149,9 @@ function Book({ project, onDeleted }: { project: ProjectCardFragment; onDeleted:
 function Meta({ project }: { project: ProjectCardFragment }) {
   const { t, language } = useTranslation();
   const count = formatCount(project.wordCount, language);
-  const words = project.targetWords ? t.shelf.ofTarget(count, formatCount(project.targetWords, language)) : t.shelf.words(count);
+  const words = project.targetWords
+    ? t.shelf.ofTarget(count, formatCount(project.targetWords, language))
+    : t.shelf.words(count);
   const when = project.deletedAt
     ? t.shelf.deletedAt(formatAgo(project.deletedAt, language, t))
     : t.shelf.edited(formatAgo(project.updatedAt, language, t));

@@ -8,9 +8,23 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   icon?: IconName;
 }
 
-export function Button({ look = 'plain', busy = false, icon, disabled, type = 'button', children, ...rest }: ButtonProps) {
+export function Button({
+  look = 'plain',
+  busy = false,
+  icon,
+  disabled,
+  type = 'button',
+  children,
+  ...rest
+}: ButtonProps) {
   return (
-    <button {...rest} type={type} className={`button button-${look}`} disabled={disabled || busy} aria-busy={busy || undefined}>
+    <button
+      {...rest}
+      type={type}
+      className={`button button-${look}`}
+      disabled={disabled || busy}
+      aria-busy={busy || undefined}
+    >
       {icon && <Icon name={icon} />}
       {children}
     </button>

@@ -7,24 +7,33 @@ interface FieldProps {
   hint?: string;
   optional?: boolean;
   error?: string | null | undefined;
-  children: ReactElement<{ id?: string; 'aria-describedby'?: string | undefined; 'aria-invalid'?: boolean | undefined }>;
+  children: ReactElement<{
+    id?: string;
+    'aria-describedby'?: string | undefined;
+    'aria-invalid'?: boolean | undefined;
+  }>;
 }
 
 /** A label, one control, and what is said about it. */
 export function Field({ label, hint, optional, error, children }: FieldProps) {
   const { t } = useTranslation();
   const id = useId();
-  const note = error ?? hint;
+  const notes = [error && `${id}-error`, hint && `${id}-hint`].filter(Boolean).join(' ');
   return (
     <div className="field">
       <label className="field-label" htmlFor={id}>
         {label}
         {optional && <span className="field-optional"> {t.common.optional}</span>}
       </label>
-      {cloneElement(children, { id, 'aria-describedby': note ? `${id}-note` : undefined, 'aria-invalid': error ? true : undefined })}
-      {note && (
-        <p id={`${id}-note`} className={error ? 'field-error' : 'field-hint'}>
-          {note}
+      {cloneElement(children, { id, 'aria-describedby': notes || undefined, 'aria-invalid': error ? true : undefined })}
+      {error && (
+        <p id={`${id}-error`} className="field-error">
+          {error}
+        </p>
+      )}
+      {hint && (
+        <p id={`${id}-hint`} className="field-hint">
+          {hint}
         </p>
       )}
     </div>

@@ -19,7 +19,9 @@ export function Menu({ label, trigger, triggerClass = 'icon-button', items }: Me
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
-  const entries = () => [...(root.current?.querySelectorAll<HTMLButtonElement>('[role=menuitem]:not(:disabled)') ?? [])];
+  const entries = () => [
+    ...(root.current?.querySelectorAll<HTMLButtonElement>('[role=menuitem]:not(:disabled)') ?? []),
+  ];
 
   useEffect(() => {
     if (!open) return;

@@ -45,7 +45,14 @@ export function Tabs<K extends string>({ label, tabs, active, onChange, look = '
       {tabs
         .filter((tab) => keep || tab === current)
         .map((tab) => (
-          <div key={tab.key} id={`${id}-${tab.key}-panel`} className="tab-panel" role="tabpanel" aria-labelledby={`${id}-${tab.key}`} hidden={tab !== current}>
+          <div
+            key={tab.key}
+            id={`${id}-${tab.key}-panel`}
+            className="tab-panel"
+            role="tabpanel"
+            aria-labelledby={`${id}-${tab.key}`}
+            hidden={tab !== current}
+          >
             {tab.panel}
           </div>
         ))}

@@ -1,0 +1,484 @@
+"""A generation from its start to its one end: key, hold, lease, attempts, text and money in the same step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from domain.accounts import Role
+from domain.billing import AccountKind, Price, QuotaExhausted, Usage
+from domain.errors import ErrorCode, LeaseLost
+from domain.generation import service
+from domain.generation.context import ContextTooSmall
+from domain.generation.endings import Ending, after_finish, cancelled, completed, failed, truncated
+from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
+from domain.generation.provider import FinishReason, UsageSource
+from domain.ids import ChannelId, JobId, NodeId, new_id
+from domain.jobs import CRASHES_MAX, Lease
+from domain.projects.service import ANY_BASE, accept_version, delete_node, update_text
+from tests.domain.memory import NOW
+from tests.domain.world import CREDIT_MICROS, World, refused
+
+TEXT = "The fog lay on the harbour."
+USAGE = Usage(1_000, 200, source=UsageSource.PROVIDER_FINAL)
+COST = 500 + 400
+"""Of USAGE, at the default price."""
+
+
+def result(ending: Ending, text: str = TEXT, usage: Usage = USAGE) -> service.Result:
+    return service.Result(text, ending, usage, NOW, ["0 ms: attempt"], "STOP")
+
+
+def balances(world: World) -> dict[str, int]:
+    return {kind.value: amount for kind, amount in world.uow.billing.balance.items() if amount}
+
+
+def open_holds(world: World) -> list[JobId]:
+    return [job_id for job_id, hold in world.uow.billing.holds.items() if hold.open]
+
+
+# Starting.
+
+
+async def test_a_start_writes_the_key_the_job_the_hold_and_its_doorbell_together(world: World) -> None:
+    chapter = await world.ready()
+    started = await world.start(chapter, instructions="Let Mira doubt.", target_words=500)
+    assert started.job_id is not None
+    job, generation = world.job(started.job_id), world.generation(started.job_id)
+    assert (job.state, job.attempt, job.kind, job.queue) == ("QUEUED", 0, "generation.chapter", "generation")
+    assert (job.requested_by, job.principal) == (world.author.user_id, world.author.principal)
+    assert (generation.state, generation.target_words, generation.max_output_tokens) == ("QUEUED", 500, 910)
+    assert generation.prompt[-1]["content"].endswith("## The author's instructions\nLet Mira doubt.")
+    assert world.uow.jobs.outbox == {job.id}
+    held = -(-(generation.receipt["prompt_tokens"] * 500_000 + 910 * 2_000_000) // 1_000_000)
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS - held, "HELD": held, "FUNDING": -CREDIT_MICROS}
+    assert (chapter.status, started.ring, started.replayed) == ("GENERATING", True, False)
+
+
+async def test_the_same_key_with_the_same_body_answers_with_the_same_generation(world: World) -> None:
+    chapter = await world.ready()
+    one = await world.start(chapter, instructions="Go on.")
+    two = await world.start(chapter, key=" key-1 ", instructions="Go on.", trace_parent="00-other-trace")
+    assert two == service.Started(one.generation_id, None, replayed=True, ring=False)
+    assert len(world.uow.jobs.jobs) == len(world.uow.billing.holds) == 1
+
+
+@pytest.mark.parametrize("other", [{"instructions": "Else."}, {"target_words": 9}, {"model": "writer-2"}])
+async def test_the_same_key_with_another_body_conflicts(world: World, other: dict[str, object]) -> None:
+    chapter = await world.ready()
+    await world.start(chapter)
+    with refused(ErrorCode.IDEMPOTENCY_CONFLICT, "idempotencyKey"):
+        await world.start(chapter, **other)
+    assert len(world.uow.jobs.jobs) == 1
+
+
+async def test_two_people_may_use_one_key(world: World) -> None:
+    chapter = await world.ready()
+    one = await world.start(chapter)
+    world.author = world.actor(Role.AUTHOR)
+    two = await world.start(chapter, instructions="Mine.")
+    assert (two.replayed, one.generation_id != two.generation_id) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "field"),
+    [
+        ({"instructions": "x" * 20_001}, ErrorCode.TOO_LONG, "instructions"),
+        ({"instructions": "a\x00"}, ErrorCode.INVALID_CHARACTERS, "instructions"),
+        ({"target_words": 0}, ErrorCode.BAD_USER_INPUT, "targetWords"),
+        ({"target_words": 20_001}, ErrorCode.BAD_USER_INPUT, "targetWords"),
+        ({"key": " "}, ErrorCode.EMPTY, "idempotencyKey"),
+        ({"key": "x" * 201}, ErrorCode.TOO_LONG, "idempotencyKey"),
+        ({"model": ""}, ErrorCode.EMPTY, "model"),
+        ({"channel_id": ChannelId(new_id())}, ErrorCode.NOT_FOUND, "channelId"),
+    ],
+)
+async def test_a_request_that_cannot_be_met_is_refused_at_its_field_and_starts_nothing(
+    world: World, values: dict[str, object], code: ErrorCode, field: str
+) -> None:
+    chapter = await world.ready()
+    with refused(code, field):
+        await world.start(chapter, **values)  # type: ignore[arg-type]
+    assert (world.uow.jobs.jobs, world.uow.billing.holds, chapter.status) == ({}, {}, "PLANNED")
+
+
+async def test_a_wallet_that_cannot_cover_the_estimate_starts_nothing(world: World) -> None:
+    world.channel()
+    await world.credit(1_000)
+    chapter = await world.node(await world.project())
+    with pytest.raises(QuotaExhausted) as caught:
+        await world.start(chapter)
+    assert caught.value.needed.micros > caught.value.available.micros == 1_000
+    assert world.uow.billing.holds == {}
+
+
+async def test_a_model_too_small_for_the_authors_words_is_told_before_any_money_moves(world: World) -> None:
+    world.channel(context_window=2_360)
+    await world.credit()
+    chapter = await world.node(await world.project())
+    with pytest.raises(ContextTooSmall) as caught:
+        await world.start(chapter)
+    assert (caught.value.required_tokens, caught.value.budget_tokens) == (112, 1_534 - 1_456)
+    assert (world.uow.jobs.jobs, len(world.uow.billing.entries)) == ({}, 1)
+
+
+async def test_without_a_channel_there_is_nothing_to_write_with(world: World) -> None:
+    await world.credit()
+    chapter = await world.node(await world.project())
+    with refused(ErrorCode.NO_CHANNEL):
+        await world.start(chapter)
+    world.channel(enabled=False)
+    with refused(ErrorCode.NO_CHANNEL):
+        await world.start(chapter, key="key-2")
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.BILLING])
+async def test_who_may_not_generate_starts_stops_and_retries_nothing(world: World, role: Role) -> None:
+    chapter = await world.ready()
+    started = await world.start(chapter)
+    assert started.job_id is not None
+    world.author = world.actor(role)
+    for attempt in (
+        world.start(chapter, key="key-2"),
+        service.cancel(world.uow, world.author, started.job_id),
+        service.retry(world.uow, world.author, started.job_id, "key-3", concurrency_max=8),
+    ):
+        with refused(ErrorCode.FORBIDDEN):
+            await attempt
+    assert [job.state for job in world.uow.jobs.jobs.values()] == ["QUEUED"]
+
+
+async def test_a_free_model_writes_for_an_empty_wallet(world: World) -> None:
+    world.channel()
+    world.uow.billing.prices["writer-1"] = Price("writer-1", 0, 0, 0)
+    await world.uow.billing.open_wallet()
+    lease = await world.running(await world.node(await world.project()))
+    await service.finish(world.uow, lease, result(completed()))
+    assert (world.job(lease.job_id).state, world.uow.billing.entries) == ("SUCCEEDED", [])
+
+
+# Running and ending.
+
+
+async def test_a_claimed_generation_opens_its_attempt(world: World) -> None:
+    lease = await world.running(await world.ready())
+    generation = world.generation(lease.job_id)
+    (attempt,) = world.attempts(generation.id)
+    assert (generation.state, attempt.number, attempt.outcome, attempt.started_at) == ("PREPARING", 1, "RUNNING", NOW)
+    assert (attempt.channel, attempt.model) == ("main", "writer-1")
+
+
+async def test_a_completed_generation_leaves_a_candidate_a_receipt_and_a_settled_hold(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    version_id = await service.finish(world.uow, lease, result(completed()))
+    assert version_id is not None
+    version, generation = world.uow.projects.versions[version_id], world.generation(lease.job_id)
+    assert (version.text, version.state, version.origin, version.number) == (TEXT, "CANDIDATE", "AI", 1)
+    assert (version.model, version.channel, version.generation_id) == ("writer-1", "main", generation.id)
+    assert (generation.state, generation.version_id, generation.finished_at) == ("COMPLETED", version_id, NOW)
+    (attempt,) = world.attempts(generation.id)
+    assert (attempt.outcome, attempt.text, attempt.cost_micros) == ("COMPLETED", TEXT, COST)
+    assert (attempt.input_tokens, attempt.output_tokens, attempt.usage_source) == (1_000, 200, "PROVIDER_FINAL")
+    job = world.job(lease.job_id)
+    assert (job.state, job.lease_token, job.error_code) == ("SUCCEEDED", None, None)
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS - COST, "SPENT": COST, "FUNDING": -CREDIT_MICROS}
+    assert (chapter.status, chapter.current_version_id) == ("PLANNED", None)
+
+
+ENDINGS = [
+    (after_finish(FinishReason.LENGTH, TEXT), "TRUNCATED", COST),
+    (truncated(TruncationReason.BUDGET), "TRUNCATED", COST),
+    (truncated(TruncationReason.CUT, "CUT", "It broke off."), "TRUNCATED", COST),
+    (cancelled(TEXT), "CANCELLED", COST),
+    (failed("OVERLOADED", "The model is busy."), "FAILED", 0),
+    (after_finish(FinishReason.STOP, " "), "FAILED", 0),
+]
+
+
+@pytest.mark.parametrize(("ending", "state", "charged"), ENDINGS)
+async def test_an_author_pays_for_text_that_is_kept_and_for_nothing_else(
+    world: World, ending: Ending, state: str, charged: int
+) -> None:
+    lease = await world.running(await world.ready())
+    version_id = await service.finish(world.uow, lease, result(ending))
+    assert (world.job(lease.job_id).state, version_id is not None) == (state, charged > 0)
+    assert world.uow.billing.balance[AccountKind.SPENT] == charged
+    assert world.uow.billing.balance[AccountKind.AVAILABLE] == CREDIT_MICROS - charged
+    assert open_holds(world) == []
+    (record,) = world.uow.billing.usage.values()
+    assert (record.cost_micros, record.billed) == (COST, charged > 0)
+    generation = world.generation(lease.job_id)
+    assert (generation.error_code, generation.truncation_reason) == (ending.code, ending.truncation)
+
+
+async def test_a_call_that_cost_more_than_its_hold_is_charged_the_hold(world: World) -> None:
+    lease = await world.running(await world.ready())
+    held = world.uow.billing.holds[lease.job_id].micros
+    await service.finish(world.uow, lease, result(completed(), usage=Usage(1_000_000, 1_000_000)))
+    assert balances(world) == {
+        "AVAILABLE": CREDIT_MICROS - held,
+        "SPENT": held,
+        "OVERRUN": 2_500_000 - held,
+        "FUNDING": -CREDIT_MICROS - (2_500_000 - held),
+    }
+
+
+async def test_a_demo_text_says_that_it_is_one(world: World) -> None:
+    world.channel(ProviderKind.DEMO)
+    await world.credit()
+    lease = await world.running(await world.node(await world.project()))
+    version_id = await service.finish(world.uow, lease, result(completed()))
+    assert version_id is not None
+    assert world.uow.projects.versions[version_id].origin == "DEMO"
+
+
+async def test_a_generation_ends_once(world: World) -> None:
+    lease = await world.running(await world.ready())
+    version_id = await service.finish(world.uow, lease, result(completed()))
+    for ending in (completed(), cancelled(TEXT), failed("X", "Y")):
+        with pytest.raises(LeaseLost):
+            await service.finish(world.uow, lease, result(ending))
+    assert (list(world.uow.projects.versions), world.job(lease.job_id).state) == ([version_id], "SUCCEEDED")
+    assert await service.ended_version(world.uow, lease) == version_id
+
+
+async def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> None:
+    lease = await world.running(await world.ready())
+    stale = replace(lease, token=new_id())
+    before = repr((world.uow.jobs.jobs, world.uow.generation.attempts, world.uow.billing.entries))
+    for write in (
+        service.begin(world.uow, stale),
+        service.finish(world.uow, stale, result(completed())),
+        service.switch_attempt(world.uow, stale, result(completed())),
+        service.hand_back(world.uow, stale, result(service.CRASHED)),
+        service.ended_version(world.uow, lease),
+    ):
+        with pytest.raises(LeaseLost):
+            await write
+    assert repr((world.uow.jobs.jobs, world.uow.generation.attempts, world.uow.billing.entries)) == before
+
+
+# More than one attempt.
+
+CUT = Ending(GenerationState.STREAMING, AttemptOutcome.CUT, keeps_text=False, code="CUT", message="It broke off.")
+
+
+async def test_an_attempt_that_was_cut_is_the_operators_loss_and_the_next_one_is_paid(world: World) -> None:
+    lease = await world.running(await world.ready())
+    renewed = await service.switch_attempt(world.uow, lease, result(CUT, "The fo"))
+    assert (renewed.attempt, renewed.token, world.job(lease.job_id).failures) == (2, lease.token, 1)
+    await service.finish(world.uow, renewed, result(completed()))
+    generation = world.generation(lease.job_id)
+    attempts = [(one.number, one.outcome, one.text) for one in world.attempts(generation.id)]
+    assert attempts == [(1, "CUT", "The fo"), (2, "COMPLETED", TEXT)]
+    assert [record.billed for record in world.uow.billing.usage.values()] == [False, True]
+    assert world.uow.billing.balance[AccountKind.SPENT] == COST
+    assert [version.text for version in world.uow.projects.versions.values()] == [TEXT]
+
+
+async def crash(world: World, lease: Lease, text: str = TEXT) -> str | None:
+    """The worker writes a checkpoint and dies; the sweeper finds its job."""
+    generation = world.generation(lease.job_id)
+    if text:
+        await world.uow.generation.checkpoint(generation.id, lease.attempt, text, NOW)
+    world.uow.jobs.expire(lease.job_id)
+    return await service.recover(world.uow, lease.job_id)
+
+
+async def test_a_job_whose_worker_died_is_queued_again_with_its_doorbell_and_its_hold(world: World) -> None:
+    lease = await world.running(await world.ready())
+    assert await crash(world, lease) == "QUEUED"
+    job, generation = world.job(lease.job_id), world.generation(lease.job_id)
+    assert (job.state, job.crashes, job.failures, job.lease_token) == ("QUEUED", 1, 0, None)
+    assert (generation.state, open_holds(world), world.uow.jobs.outbox) == ("QUEUED", [job.id], {job.id})
+    (attempt,) = world.attempts(generation.id)
+    assert (attempt.outcome, attempt.text, attempt.usage_source) == ("CRASHED", TEXT, "ESTIMATE")
+    again = await world.claim(job.id)
+    assert (again.attempt, again.token != lease.token) == (2, True)
+    with pytest.raises(LeaseLost):
+        await service.finish(world.uow, lease, result(completed()))
+
+
+async def test_a_job_whose_worker_lives_is_left_alone(world: World) -> None:
+    lease = await world.running(await world.ready())
+    assert await service.recover(world.uow, lease.job_id) is None
+    assert (world.job(lease.job_id).state, world.job(lease.job_id).crashes) == ("RUNNING", 0)
+
+
+async def test_a_job_that_kills_its_workers_fails_at_the_tenth_and_costs_nothing(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    states = [await crash(world, lease)]
+    while states[-1] == "QUEUED":
+        lease = await world.claim(lease.job_id)
+        states.append(await crash(world, lease))
+    assert states == ["QUEUED"] * (CRASHES_MAX - 1) + ["FAILED"]
+    job = world.job(lease.job_id)
+    assert (job.state, job.error_code, job.attempt) == ("FAILED", "WORKER_CRASHED", 10)
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS}
+    assert (chapter.status, len(world.uow.billing.usage)) == ("PLANNED", 10)
+
+
+async def test_a_dead_workers_cancelled_job_is_cancelled_with_its_checkpoint(world: World) -> None:
+    lease = await world.running(await world.ready())
+    await service.cancel(world.uow, world.author, lease.job_id)
+    assert await crash(world, lease) == "CANCELLED"
+    (version,) = world.uow.projects.versions.values()
+    assert (version.text, world.generation(lease.job_id).state) == (TEXT, "CANCELLED")
+    assert open_holds(world) == []
+
+
+async def test_a_worker_that_is_told_to_stop_hands_its_job_on_without_blame(world: World) -> None:
+    lease = await world.running(await world.ready())
+    await service.hand_back(world.uow, lease, result(service.CRASHED))
+    job = world.job(lease.job_id)
+    assert (job.state, job.crashes, job.failures, world.uow.jobs.outbox) == ("QUEUED", 0, 0, {job.id})
+
+
+async def test_a_cancelled_job_is_ended_and_not_handed_on_by_a_worker_that_is_told_to_stop(world: World) -> None:
+    lease = await world.running(await world.ready())
+    await service.cancel(world.uow, world.author, lease.job_id)
+    await service.hand_back(world.uow, lease, result(service.CRASHED))
+    assert (world.job(lease.job_id).state, world.uow.jobs.outbox) == ("CANCELLED", set())
+    (version,) = world.uow.projects.versions.values()
+    assert (version.text, world.generation(lease.job_id).version_id) == (TEXT, version.id)
+
+
+# Cancelling.
+
+
+async def test_a_queued_job_is_cancelled_at_once_and_its_hold_given_back(world: World) -> None:
+    chapter = await world.ready()
+    started = await world.start(chapter)
+    assert started.job_id is not None
+    generation, tell_worker = await service.cancel(world.uow, world.author, started.job_id)
+    assert (generation.state, generation.finished_at, tell_worker) == ("CANCELLED", NOW, False)
+    assert (world.job(started.job_id).state, world.uow.jobs.outbox, chapter.status) == ("CANCELLED", set(), "PLANNED")
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS}
+
+
+async def test_a_running_job_is_asked_to_stop_and_its_worker_is_told_each_time(world: World) -> None:
+    lease = await world.running(await world.ready())
+    for _ in range(2):
+        generation, tell_worker = await service.cancel(world.uow, world.author, lease.job_id)
+        assert (generation.state, tell_worker) == ("CANCELLING", True)
+    assert (world.job(lease.job_id).state, open_holds(world)) == ("CANCELLING", [lease.job_id])
+    assert await world.uow.jobs.beat(lease, 5.0, 10) is True
+
+
+async def test_a_model_that_stops_before_the_cancel_reaches_it_has_completed(world: World) -> None:
+    lease = await world.running(await world.ready())
+    await service.cancel(world.uow, world.author, lease.job_id)
+    await service.finish(world.uow, lease, result(completed()))
+    assert world.job(lease.job_id).state == "SUCCEEDED"
+
+
+async def test_cancelling_what_has_ended_changes_nothing(world: World) -> None:
+    lease = await world.running(await world.ready())
+    await service.finish(world.uow, lease, result(completed()))
+    generation, tell_worker = await service.cancel(world.uow, world.author, lease.job_id)
+    assert (generation.state, tell_worker, world.job(lease.job_id).state) == ("COMPLETED", False, "SUCCEEDED")
+
+
+async def test_a_job_that_is_not_there_is_not_found(world: World) -> None:
+    missing = JobId(new_id())
+    with refused(ErrorCode.NOT_FOUND, "id"):
+        await service.cancel(world.uow, world.author, missing)
+    with refused(ErrorCode.NOT_FOUND, "id"):
+        await service.retry(world.uow, world.author, missing, "key-1", concurrency_max=8)
+
+
+# The chapter around it.
+
+
+async def test_a_chapter_whose_generated_text_was_accepted_stays_so_when_another_try_ends(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    version_id = await service.finish(world.uow, lease, result(completed()))
+    assert version_id is not None
+    await accept_version(world.uow.projects, world.author, version_id, base=ANY_BASE, now=NOW)
+    lease = await world.running(chapter, key="key-2")
+    assert chapter.status == "GENERATING"
+    await service.finish(world.uow, lease, result(failed("OVERLOADED", "Busy.")))
+    assert chapter.status == "ACCEPTED"
+
+
+async def test_a_chapter_with_the_authors_own_text_is_a_draft_again(world: World) -> None:
+    chapter = await world.ready()
+    await update_text(
+        world.uow.projects, world.author, chapter.id, text="Mine.", base_version_id=None, note="", now=NOW
+    )
+    started = await world.start(chapter)
+    assert started.job_id is not None
+    await service.cancel(world.uow, world.author, started.job_id)
+    assert chapter.status == "DRAFT"
+
+
+async def test_a_chapter_deleted_meanwhile_gets_its_text_all_the_same(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    await delete_node(world.uow.projects, world.author, chapter.id, NOW)
+    assert await service.finish(world.uow, lease, result(completed())) is not None
+    assert (world.job(lease.job_id).state, chapter.status) == ("SUCCEEDED", "PLANNED")
+
+
+async def test_the_tail_of_the_chapter_before_goes_into_the_prompt(world: World) -> None:
+    first = await world.ready()
+    await update_text(
+        world.uow.projects, world.author, first.id, text="The door was open.", base_version_id=None, note="", now=NOW
+    )
+    second = await world.node(world.uow.projects.projects[first.project_id], "Two")
+    started = await world.start(second)
+    assert started.job_id is not None
+    assert "<<<\nThe door was open.\n>>>" in world.generation(started.job_id).prompt[1]["content"]
+
+
+# Retrying.
+
+
+async def test_a_failed_job_is_tried_again_as_a_new_one_with_the_same_prompt(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    await service.finish(world.uow, lease, result(failed("OVERLOADED", "Busy.")))
+    again = await service.retry(world.uow, world.author, lease.job_id, "retry-1", concurrency_max=8)
+    assert again.job_id is not None
+    old, new = world.generation(lease.job_id), world.generation(again.job_id)
+    assert (new.prompt, new.receipt, new.model, new.instructions) == (
+        old.prompt, old.receipt, old.model, old.instructions,
+    )  # fmt: skip
+    assert (new.state, new.error_code, world.job(again.job_id).retry_of) == ("QUEUED", None, lease.job_id)
+    assert (world.job(lease.job_id).state, open_holds(world)) == ("FAILED", [again.job_id])
+    assert chapter.status == "GENERATING"
+    replay = await service.retry(world.uow, world.author, lease.job_id, "retry-1", concurrency_max=8)
+    assert (replay.generation_id, replay.replayed) == (new.id, True)
+
+
+@pytest.mark.parametrize("ending", [failed("X", "Y"), cancelled(TEXT), truncated(TruncationReason.LENGTH)])
+async def test_whatever_ended_without_success_can_be_retried(world: World, ending: Ending) -> None:
+    lease = await world.running(await world.ready())
+    await service.finish(world.uow, lease, result(ending))
+    assert (await service.retry(world.uow, world.author, lease.job_id, "k", concurrency_max=8)).job_id is not None
+
+
+async def test_what_has_not_ended_or_has_succeeded_cannot_be_retried(world: World) -> None:
+    lease = await world.running(await world.ready())
+    with refused(ErrorCode.INVALID_STATE, "id"):
+        await service.retry(world.uow, world.author, lease.job_id, "k1", concurrency_max=8)
+    await service.finish(world.uow, lease, result(completed()))
+    with refused(ErrorCode.INVALID_STATE, "id"):
+        await service.retry(world.uow, world.author, lease.job_id, "k2", concurrency_max=8)
+
+
+async def test_a_chapter_that_was_deleted_is_neither_written_nor_retried(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    await service.finish(world.uow, lease, result(failed("X", "Y")))
+    await delete_node(world.uow.projects, world.author, chapter.id, NOW)
+    with refused(ErrorCode.NOT_FOUND, "chapterId"):
+        await world.start(chapter, key="key-2")
+    with refused(ErrorCode.NOT_FOUND, "id"):
+        await service.retry(world.uow, world.author, lease.job_id, "k", concurrency_max=8)
+    with refused(ErrorCode.NOT_FOUND, "chapterId"):
+        await world.start(replace(chapter, id=NodeId(new_id())), key="key-3")
