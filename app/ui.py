@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -79,6 +79,12 @@ def add_routes(app: FastAPI, settings: Settings) -> None:
 
 def _add_pages(app: FastAPI, path: str, directory: Path) -> None:
     if (directory / "index.html").exists():
+        if path != "/":  # a built page refers to its assets from within its own folder
+
+            async def slash(_request: Request) -> Response:
+                return RedirectResponse(f"{path}/")
+
+            app.add_route(path, slash, methods=["GET"])
         app.router.routes.append(Mount(path, BuiltPages(directory=directory, html=True)))
     else:
 

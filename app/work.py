@@ -29,7 +29,9 @@ from workers.runtime import CancelWatch, Runtime
 POLL_MS = 50
 """How often an idle worker looks for a message: half of it is added to the time to the first token."""
 REPORT_S = 2.0
-STOP_MS = 6_000
+HAND_BACK_S = 2.0
+STOP_MS = 1_500
+"""Together less than the four seconds after which a supervisor kills."""
 
 logger = logging.getLogger("fabula.worker")
 
@@ -96,7 +98,7 @@ class WorkerProcess:
         runtime = await self._ready()
         runtime.stopping.set()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_MS / 2_000):
+            async with asyncio.timeout(HAND_BACK_S):
                 await runtime.cancels.until_idle()
         for task in self._tasks:
             task.cancel()

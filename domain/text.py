@@ -60,8 +60,13 @@ def clean_text(value: str, field: str, *, chars_max: int = TEXT_CHARS_MAX) -> st
     return text
 
 
+def base_language(tag: str) -> str:
+    """The first part of a BCP 47 tag: `zh` of `zh-Hans`."""
+    return tag.split("-", maxsplit=1)[0].lower()
+
+
 def is_cjk(language: str) -> bool:
-    return language.split("-", maxsplit=1)[0].lower() in {"zh", "ja", "ko"}
+    return base_language(language) in {"zh", "ja", "ko"}
 
 
 def has_name(text: str, name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from domain.errors import DomainError
 from domain.generation.provider import ChatMessage
 from domain.story import CodexInclusion
-from domain.text import CJK_TOKENS_PER_CHAR, estimated_tokens, has_name, is_cjk, tail
+from domain.text import CJK_TOKENS_PER_CHAR, base_language, estimated_tokens, has_name, is_cjk, tail
 
 USABLE_SHARE = 0.65
 """Of the window, while tokens are estimated and not counted by the model's own tokenizer."""
@@ -164,7 +164,7 @@ def output_tokens_for(target_words: int, language: str) -> int:
 
 def compile_context(source: ContextInput) -> Compiled:
     """Raises ContextTooSmall before any money is spent."""
-    words = _ZH if _primary(source.language) == "zh" else _EN
+    words = _ZH if base_language(source.language) == "zh" else _EN
     max_output = output_tokens_for(source.target_words, source.language)
     budget = int(source.window_tokens * USABLE_SHARE) - max_output
     fixed = _fixed_sections(source, words)
@@ -178,10 +178,6 @@ def compile_context(source: ContextInput) -> Compiled:
     return _assemble(fixed, cards, ending, [*card_items, *([ending_item] if ending_item else [])], budget, max_output)
 
 
-def _primary(language: str) -> str:
-    return language.split("-")[0].lower()
-
-
 def _tokens(section: str) -> int:
     return estimated_tokens(section + JOINT)
 
@@ -189,7 +185,7 @@ def _tokens(section: str) -> int:
 def _fixed_sections(source: ContextInput, words: _Words) -> list[tuple[Slot, str, str]]:
     """What is never dropped, as (slot, title, text), in order; empty parts are left out."""
     canon = "\n".join(part for part in (source.project_title, source.genre, source.premise) if part)
-    language = "English" if _primary(source.language) == "en" else f'the language "{source.language}"'
+    language = "English" if base_language(source.language) == "en" else f'the language "{source.language}"'
     sections = [
         (Slot.CONTRACT, "", words.contract.format(words=source.target_words, language=language)),
         (Slot.STYLE, words.style, source.style_guide),

@@ -263,7 +263,9 @@ def test_what_is_no_language_tag_is_refused(tag: str) -> None:
         clean_locale(tag, "language")
 
 
-@pytest.mark.parametrize(("name", "base"), [("Ada's Studio!", "ada-s-studio"), ("墨水", "studio"), ("x" * 60, "x" * 40)])
+@pytest.mark.parametrize(
+    ("name", "base"), [("Ada's Studio!", "ada-s-studio"), ("墨水", "studio"), ("x" * 60, "x" * 40)]
+)
 def test_a_handle_is_readable_and_ends_in_chance(name: str, base: str) -> None:
     one, other = slug_of(name), slug_of(name)
     assert one != other

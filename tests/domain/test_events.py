@@ -68,7 +68,7 @@ def test_a_cursor_can_stand_in_an_address_as_it_is() -> None:
 
 def test_no_cursor_is_the_beginning_before_the_first_event() -> None:
     assert decode_cursor(None, JOB) == START == Position(0, 0)
-    assert START < Position(1, 0)
+    assert Position(1, 0) > START
 
 
 def message_of(cursor: str, job_id: JobId = JOB) -> str:

@@ -44,7 +44,17 @@ def test_words_of_two_paragraphs_are_the_sum_of_both(one: str, other: str) -> No
 
 @pytest.mark.parametrize(
     ("text", "tokens"),
-    [("", 0), ("a", 1), ("abcd", 1), ("abcde", 2), ("字", 2), ("汉字", 3), ("汉字a", 4), ("汉字abcd", 4), ("字" * 100, 150)],
+    [
+        ("", 0),
+        ("a", 1),
+        ("abcd", 1),
+        ("abcde", 2),
+        ("字", 2),
+        ("汉字", 3),
+        ("汉字a", 4),
+        ("汉字abcd", 4),
+        ("字" * 100, 150),
+    ],
 )
 def test_a_token_is_four_latin_characters_or_two_thirds_of_a_cjk_one_rounded_up(text: str, tokens: int) -> None:
     assert estimated_tokens(text) == tokens
@@ -134,7 +144,8 @@ def test_what_was_cleaned_once_stays_as_it_is_and_can_be_stored(text: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("language", "cjk"), [("zh", True), ("zh-Hans-CN", True), ("ja", True), ("ko", True), ("en", False), ("fr-CA", False)]
+    ("language", "cjk"),
+    [("zh", True), ("zh-Hans-CN", True), ("ja", True), ("ko", True), ("en", False), ("fr-CA", False)],
 )
 def test_a_language_is_cjk_by_its_first_part(language: str, cjk: bool) -> None:
     assert is_cjk(language) is cjk

@@ -117,7 +117,9 @@ def test_a_tail_is_shortened_step_by_step_and_then_left_out() -> None:
         decisions[len(tail_of(result)), decision[1]] = budget - REQUIRED
     steps = [(chars, decision) for chars, decision in decisions]
     assert [decision for _, decision in steps] == ["INCLUDED", "SHORTENED", "SHORTENED", "CUT_BUDGET"]
-    assert all(len(PREVIOUS[-limit:]) - 80 <= chars <= limit for (chars, _), limit in zip(steps, TAIL_CHARS, strict=False))
+    assert all(
+        len(PREVIOUS[-limit:]) - 80 <= chars <= limit for (chars, _), limit in zip(steps, TAIL_CHARS, strict=False)
+    )
     assert steps[-1] == (0, "CUT_BUDGET")
     assert sorted(decisions.values(), reverse=True) == list(decisions.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -311,7 +312,8 @@ def test_an_entry_is_mentioned_by_any_of_its_aliases_and_by_no_empty_one() -> No
 def test_an_entry_is_detected_wherever_the_chapter_speaks_of_it(place: str) -> None:
     silent = replace(NOVEL, instructions="x", plan="x", chapter_title="x", previous_text="x", codex=(JON,))
     assert decisions(compile_context(silent)) == {"Jon": "NOT_MENTIONED"}
-    spoken = compile_context(replace(silent, **{place: "Where is Jon?"}))
+    speaking: dict[str, Any] = {place: "Where is Jon?"}
+    spoken = compile_context(replace(silent, **speaking))
     assert decisions(spoken) == {"Jon": "INCLUDED"}
 
 

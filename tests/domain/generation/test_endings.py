@@ -206,14 +206,21 @@ def test_a_cancel_that_the_dead_worker_never_heard_is_carried_out(crashes: int) 
 
 # What every ending has in common.
 
-ENDINGS = [
+
+def last(code: ProviderErrorCode, text: str) -> Ending:
+    following = after(code, text, TRIES_MAX, FAILURES_MAX)
+    assert isinstance(following, Ending)
+    return following
+
+
+ENDINGS: list[Ending] = [
     completed(),
     *[truncated(reason) for reason in TruncationReason],
     cancelled(TEXT),
     cancelled(""),
     failed("CODE", "Message."),
     *[after_finish(reason, text) for reason, text in product(FinishReason, (TEXT, ""))],
-    *[after(code, text, TRIES_MAX, FAILURES_MAX) for code, text in product(CODES, (TEXT, ""))],
+    *[last(code, text) for code, text in product(CODES, (TEXT, ""))],
 ]
 
 

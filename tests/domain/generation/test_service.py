@@ -119,7 +119,7 @@ async def test_a_model_too_small_for_the_authors_words_is_told_before_any_money_
     chapter = await world.node(await world.project())
     with pytest.raises(ContextTooSmall) as caught:
         await world.start(chapter)
-    assert (caught.value.required_tokens, caught.value.budget_tokens) == (112, 1_534 - 1_456)
+    assert (caught.value.required_tokens, caught.value.budget_tokens) == (104, 1_534 - 1_456)
     assert (world.uow.jobs.jobs, len(world.uow.billing.entries)) == ({}, 1)
 
 

@@ -27,14 +27,8 @@ def test_any_sequence_of_insertions_stays_in_order_and_leaves_room_before_each(m
     row: list[str] = []
     newest = 0
     for where, share in moves:
-        places = {
-            "first": 0,
-            "last": len(row),
-            "between": share * len(row) // 100,
-            "after newest": min(newest + 1, len(row)),
-            "before newest": newest,
-        }
-        newest = insert(row, places[where])
+        places = {"first": 0, "last": len(row), "before newest": newest, "after newest": min(newest + 1, len(row))}
+        newest = insert(row, places.get(where, share * len(row) // 100))
     assert all(one < other for one, other in pairwise(row))
     assert not any(position.endswith(DIGITS[0]) for position in row)
     assert set("".join(row)) <= set(DIGITS)

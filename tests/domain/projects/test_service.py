@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -195,7 +196,7 @@ async def test_a_project_has_two_thousand_nodes_and_a_deleted_one_makes_room(wor
     ],
 )
 async def test_a_node_keeps_its_texts_within_their_limits(
-    world: World, values: dict[str, str], code: ErrorCode, field: str
+    world: World, values: dict[str, Any], code: ErrorCode, field: str
 ) -> None:
     project = await world.project()
     node = await world.node(project)

@@ -66,7 +66,13 @@ function Sheets({ chapter, editor, draft, shown, show }: WorkspaceState) {
   const version = shown.kind === 'version' && {
     key: 'version' as const,
     label: t.chapter.versionTab(shown.number),
-    panel: <VersionSheet key={shown.id} {...{ chapterId: chapter.id, versionId: shown.id, editor, lang }} onDone={showText} />,
+    panel: (
+      <VersionSheet
+        key={shown.id}
+        {...{ chapterId: chapter.id, versionId: shown.id, editor, lang }}
+        onDone={showText}
+      />
+    ),
   };
   return (
     <Tabs
