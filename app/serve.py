@@ -80,11 +80,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
 
-def main(settings: Settings, args: argparse.Namespace) -> int:
-    telemetry.configure("api", log_level=settings.log_level, otlp=settings.otlp)
-    app = create_app(settings, build_api(settings))
+def server_of(settings: Settings, api: Api) -> Server:
     config = uvicorn.Config(
-        app,
+        create_app(settings, api),
         host=settings.host,
         port=settings.port,
         ws="websockets-sansio",
@@ -97,6 +95,11 @@ def main(settings: Settings, args: argparse.Namespace) -> int:
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    server = Server(config)
+    return Server(config)
+
+
+def main(settings: Settings, args: argparse.Namespace) -> int:
+    telemetry.configure("api", log_level=settings.log_level, otlp=settings.otlp)
+    server = server_of(settings, build_api(settings))
     server.run()
     return 0 if server.started else 1

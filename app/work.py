@@ -52,9 +52,19 @@ def main(settings: Settings, args: argparse.Namespace) -> int:
     process.start()
     logger.info("worker is ready with %d threads", settings.worker_threads)
     stop.wait()
+    _take_no_more(worker)
     process.stop()
     worker.stop(timeout=STOP_MS)
     return 0
+
+
+def _take_no_more(worker: dramatiq.Worker) -> None:
+    """Leave the doorbells of the jobs that are about to be handed back to another worker."""
+    for consumer in worker.consumers.values():
+        consumer.pause()
+        consumer.paused_event.wait(PAUSE_S)
+    for thread in worker.workers:
+        thread.stop()
 
 
 class WorkerProcess:

@@ -91,9 +91,8 @@ def excerpt(text: str, terms: list[str]) -> str:
     places = [place for term in terms if (place := text.find(term)) >= 0]
     start = max(0, min(places, default=0) - EXCERPT_CHARS // 4)
     part = " ".join(text[start : start + EXCERPT_CHARS].split())
-    for term in sorted(terms, key=len, reverse=True):
-        part = part.replace(term, f"«{term}»")
-    return part
+    longest_first = "|".join(re.escape(term) for term in sorted(terms, key=len, reverse=True))
+    return re.sub(longest_first, lambda found: f"«{found[0]}»", part) if terms else part
 
 
 def tail(text: str, chars_max: int) -> str:

@@ -94,6 +94,9 @@ class GenerationRun:
         self._cancel = cancel
         self._failures = work.failures
         self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._news = asyncio.Event()
+        self._much = asyncio.Event()
+        self._bulk = asyncio.Event()
         self._reset()
 
     def _reset(self) -> None:
@@ -107,10 +110,8 @@ class GenerationRun:
         self._trace: list[str] = []
         self._began = time.monotonic()
         self._checkpointed = 0
-        self._announcements = self._announcements_of(self._lease.attempt)
-        self._news = asyncio.Event()
-        self._much = asyncio.Event()
-        self._bulk = asyncio.Event()
+        self._outgoing = self._announcements_of(self._lease.attempt)
+        self._news.set()
         self._note(f"attempt {self._lease.attempt} on {self._work.generation.channel}")
 
     def _note(self, what: str) -> None:
@@ -275,26 +276,31 @@ class GenerationRun:
             await self._news.wait()
 
     async def _flush(self) -> None:
-        writer, announcements = self._writer, self._announcements
-        while announcements:
-            await writer.write(*announcements[0])
-            announcements.pop(0)
-        self._news.clear()
-        writer, text = self._writer, self._unwritten
-        if text:
-            await writer.write(EventType.DELTA, {"text": text}, text=text)
-            if writer is self._writer:
-                self._unwritten = self._unwritten[len(text) :]
+        """Write all that waits, one event after the other.
 
-    def _announcements_of(self, attempt: int) -> list[tuple[EventType, dict[str, object]]]:
-        """What readers hear before the first token, written one by one so that a retry repeats none."""
+        A failed write may have gone through: it is repeated word for word, and what came meanwhile follows it.
+        """
+        self._news.clear()
+        while True:
+            writer, outgoing = self._writer, self._outgoing
+            if not outgoing:
+                if not self._unwritten:
+                    return
+                outgoing.append((EventType.DELTA, {"text": self._unwritten}, self._unwritten))
+                self._unwritten = ""
+            type_, data, text = outgoing[0]
+            await writer.write(type_, data, text=text)
+            outgoing.pop(0)
+
+    def _announcements_of(self, attempt: int) -> list[tuple[EventType, dict[str, object], str]]:
+        """What readers hear before the first token; events of no text."""
         generation = self._work.generation
         started = {"attempt": attempt, "model": generation.model, "channel": generation.channel}
         if attempt > 1:
             reset = {"attempt": attempt, "reason": "The attempt before was interrupted."}
-            return [(EventType.RESET, reset), (EventType.STARTED, started)]
+            return [(EventType.RESET, reset, ""), (EventType.STARTED, started, "")]
         context = {"promptTokens": generation.receipt["prompt_tokens"]}
-        return [(EventType.CONTEXT, context), (EventType.STARTED, started)]
+        return [(EventType.CONTEXT, context, ""), (EventType.STARTED, started, "")]
 
     # -- the lease ------------------------------------------------------------------------------------------------
 

@@ -209,8 +209,8 @@ async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Generati
     if job.state == JobState.QUEUED:
         await uow.jobs.cancel_queued(job)
         generation.state, generation.finished_at = GenerationState.CANCELLED, uow.now
-        await close_hold(uow.billing, job.id, job.attempt, 0)
         await _settle_chapter(uow, generation)
+        await close_hold(uow.billing, job.id, job.attempt, 0)
     elif job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
         generation.state = GenerationState.CANCELLING
@@ -290,8 +290,8 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> VersionId | N
     generation.truncation_reason = ending.truncation
     generation.error_code, generation.error_message = ending.code, ending.message
     charged = await _close_attempt(uow, generation, lease.attempt, result, billed=ending.billed)
-    await close_hold(uow.billing, lease.job_id, lease.attempt, charged)
     await _keep_text(uow, generation, result)
+    await close_hold(uow.billing, lease.job_id, lease.attempt, charged)
     return generation.version_id
 
 

@@ -1,4 +1,10 @@
-/** Every page in both languages and themes, for people to look at; and what the switches promise. */
+/** Every page in both languages and themes, for people to look at, without barriers; and what the switches promise. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+import type { Page } from '@playwright/test';
+import type { AxeResults } from 'axe-core';
+
 import {
   draftOf,
   dropNovel,
@@ -13,6 +19,15 @@ import {
   waitForLength,
 } from './fixtures';
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds on the page: contrast, names, roles, structure. */
+async function barriers(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate<AxeResults>('axe.run()');
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
+}
+
 const LOOKS = [
   { name: 'en-light', language: 'en', scheme: 'light', width: 1360 },
   { name: 'zh-dark', language: 'zh', scheme: 'dark', width: 1360 },
@@ -21,10 +36,12 @@ const LOOKS = [
 
 for (const { name, language, scheme, width } of LOOKS) {
   test(`pictures of every page, ${name}`, async ({ page, api, sample }) => {
-    const picture = (of: string) =>
-      page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
+    const picture = async (of: string) => {
+      await page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
+      expect(await barriers(page), of).toEqual([]);
+    };
     await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
-    await page.emulateMedia({ colorScheme: scheme });
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
     await page.setViewportSize({ width, height: 850 });
     await page.goto('/login');
     await expect(page.getByRole('button', { name: /Enter the demo|进入演示/ })).toBeVisible();
@@ -67,7 +84,7 @@ for (const { name, language, scheme, width } of LOOKS) {
 
 test('language and theme are remembered', async ({ page }) => {
   await enterDemo(page);
-  await page.getByRole('button', { name: 'Switch to Chinese' }).click();
+  await page.getByRole('button', { name: '中文' }).click();
   await page.getByRole('button', { name: '主题：跟随系统' }).click();
   await page.getByRole('button', { name: '主题：浅色' }).click();
   await page.reload();

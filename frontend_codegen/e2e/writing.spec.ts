@@ -114,6 +114,28 @@ test('a dropped connection resumes behind the last event', async ({ page, api, n
   expect(await textOf(page)).toBe((await storedGeneration(api, novel.chapterId)).version!.text);
 });
 
+for (const width of [1360, 420]) {
+  test(`a growing draft is followed until the reader scrolls up, ${width} wide`, async ({ page, novel }) => {
+    await page.setViewportSize({ width, height: 600 });
+    await enterDemo(page, novel.path);
+    await startDraft(page, pace(400, 25));
+    const caret = () =>
+      draftOf(page).evaluate((element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        range.collapse(false);
+        return range.getBoundingClientRect().bottom - window.innerHeight;
+      });
+    await waitForLength(page, 1_200);
+    await expect.poll(caret).toBeLessThan(0);
+    await draftOf(page).hover();
+    await page.mouse.wheel(0, -5_000);
+    await expect.poll(caret).toBeGreaterThan(0);
+    await waitForLength(page, (await textOf(page)).length + 200);
+    expect(await caret()).toBeGreaterThan(0);
+  });
+}
+
 test('stopping keeps what was written', async ({ page, api, novel }) => {
   await enterDemo(page, novel.path);
   await startDraft(page, pace(400, 30));

@@ -152,13 +152,16 @@ class StreamWriter:
         self._n, self._top = position.n, top
         self.text += text
 
-    def _next(self) -> Position:
-        if self._n + 1 >= N_MAX - 1:
+    def _next(self, *, skip: int = 0) -> Position:
+        n = self._n + 1 + skip
+        if n >= N_MAX - 1:
             raise Fenced(f"job {self._job_id} has written {self._n} events")
-        return Position(self._attempt, self._n + 1)
+        return Position(self._attempt, n)
 
     async def _snapshot(self, top: str) -> None:
-        position = self._next()
+        # The lost end may hold a write that was never confirmed to us and yet read by somebody, who would take
+        # a snapshot under the same number for a repetition.
+        position = self._next(skip=1)
         data = {"attempt": self._attempt, "text": self.text}
         written = await self._try(position, EventType.SNAPSHOT, data, top, LIVE_TTL_S)
         if written != entry_id(position):

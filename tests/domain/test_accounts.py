@@ -30,9 +30,6 @@ from domain.ids import ApiTokenId, SessionId, TenantId, UserId, new_id
 from tests.domain.memory import NOW, MemoryUnitOfWork
 from tests.domain.world import World, refused
 
-ALL_ROLES = list(Role)
-
-
 # Rights.
 
 
@@ -62,12 +59,12 @@ def test_no_role_rules_the_platform_and_an_administrator_of_it_does_in_any_role(
         assert permissions_of(role, platform_admin=True) == GRANTS[role] | {Permission.PLATFORM}
 
 
-@pytest.mark.parametrize("role", ALL_ROLES)
-def test_a_tokens_scopes_only_ever_narrow_its_members_rights(role: Role) -> None:
+def test_a_tokens_scopes_only_ever_narrow_its_members_rights() -> None:
     everything = [permission.value for permission in Permission]
-    assert permissions_of(role, platform_admin=False, scopes=everything) == GRANTS[role]
-    assert permissions_of(role, platform_admin=False, scopes=["read", "admin"]) == GRANTS[role] & {"read", "admin"}
-    assert permissions_of(role, platform_admin=False, scopes=[]) == frozenset()
+    for role in Role:
+        assert permissions_of(role, platform_admin=False, scopes=everything) == GRANTS[role]
+        assert permissions_of(role, platform_admin=False, scopes=["read", "admin"]) == GRANTS[role] & {"read", "admin"}
+        assert permissions_of(role, platform_admin=False, scopes=[]) == frozenset()
 
 
 def test_an_administrators_token_without_the_platform_scope_does_not_rule_the_platform() -> None:
@@ -158,10 +155,10 @@ async def test_an_api_token_keeps_its_scopes_sorted_and_once(world: World) -> No
     assert world.uow.accounts.api_tokens == {token.id: token}
 
 
-@pytest.mark.parametrize("scopes", [[], ["platform"], ["read", "platform"], ["everything"], ["READ"], [""]])
-async def test_an_api_token_never_gets_a_scope_that_its_maker_lacks(world: World, scopes: list[str]) -> None:
-    with refused(ErrorCode.BAD_USER_INPUT, "scopes"):
-        await create(world.uow, world.author, scopes=scopes)
+async def test_an_api_token_never_gets_a_scope_that_its_maker_lacks(world: World) -> None:
+    for scopes in ([], ["platform"], ["read", "platform"], ["everything"], ["READ"], [""]):
+        with refused(ErrorCode.BAD_USER_INPUT, "scopes"):
+            await create(world.uow, world.author, scopes=scopes)
 
 
 async def test_a_token_with_few_scopes_cannot_make_one_with_more(world: World) -> None:
@@ -237,10 +234,10 @@ async def test_an_address_signs_up_once_however_it_is_written(uow: MemoryUnitOfW
     assert len(uow.accounts.users) == len(uow.accounts.tenants) == len(uow.accounts.memberships) == 1
 
 
-@pytest.mark.parametrize("address", ["ada", "ada@", "@example.org", "a da@example.org", "a@b@c", f"{'x' * 65}@b.org"])
-def test_what_is_no_address_is_refused(address: str) -> None:
-    with refused(ErrorCode.BAD_USER_INPUT, "email"):
-        clean_email(address)
+def test_what_is_no_address_is_refused() -> None:
+    for address in ("ada", "ada@", "@example.org", "a da@example.org", "a@b@c", f"{'x' * 65}@b.org"):
+        with refused(ErrorCode.BAD_USER_INPUT, "email"):
+            clean_email(address)
 
 
 def test_a_password_has_ten_to_a_thousand_characters() -> None:
@@ -252,15 +249,15 @@ def test_a_password_has_ten_to_a_thousand_characters() -> None:
         check_password("x" * 1_001)
 
 
-@pytest.mark.parametrize("tag", ["en", "zh", "zh-Hans", "pt-BR", "sr-Latn-RS", "yue"])
-def test_a_language_tag_is_taken(tag: str) -> None:
-    assert clean_locale(tag) == tag
+def test_a_language_tag_is_taken_as_it_is() -> None:
+    for tag in ("en", "zh", "zh-Hans", "pt-BR", "sr-Latn-RS", "yue"):
+        assert clean_locale(tag) == tag
 
 
-@pytest.mark.parametrize("tag", ["e", "EN", "english", "en_US", "en-", "zh-Hans-CN-x", "中文"])
-def test_what_is_no_language_tag_is_refused(tag: str) -> None:
-    with refused(ErrorCode.BAD_USER_INPUT, "language"):
-        clean_locale(tag, "language")
+def test_what_is_no_language_tag_is_refused() -> None:
+    for tag in ("e", "EN", "english", "en_US", "en-", "zh-Hans-CN-x", "中文"):
+        with refused(ErrorCode.BAD_USER_INPUT, "language"):
+            clean_locale(tag, "language")
 
 
 @pytest.mark.parametrize(

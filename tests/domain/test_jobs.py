@@ -130,6 +130,8 @@ def test_a_hash_is_the_same_on_every_machine_and_in_every_version() -> None:
     assert body_hash({}).hex() == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
-@pytest.mark.parametrize("other", [{"a": "1"}, {"a": 2}, {"a": True}, {"a": None}, {"a": [1]}, {"A": 1}, {}])
-def test_a_body_of_another_value_has_another_hash(other: dict[str, Any]) -> None:
-    assert body_hash({"a": 1}) != body_hash(other)
+def test_every_other_body_has_another_hash() -> None:
+    bodies: list[dict[str, Any]] = [
+        {"a": 1}, {"a": "1"}, {"a": 2}, {"a": True}, {"a": None}, {"a": [1]}, {"a": [[1]]}, {"A": 1}, {},
+    ]  # fmt: skip
+    assert len({body_hash(body) for body in bodies}) == len(bodies)

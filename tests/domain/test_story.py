@@ -109,7 +109,7 @@ async def test_a_value_that_cannot_be_stored_is_refused_at_its_field(
     world: World, field: str, value: object, code: ErrorCode
 ) -> None:
     with refused(code, field):
-        await entry(world, **{field: value})
+        await entry(world, **{field: value})  # type: ignore[arg-type]
     assert world.uow.story.rows == {}
 
 

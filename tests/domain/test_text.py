@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import ErrorCode
-from domain.text import TEXT_CHARS_MAX, TITLE_CHARS_MAX, clean_line, clean_text, estimated_tokens, is_cjk, tail
+from domain.text import (
+    TEXT_CHARS_MAX,
+    TITLE_CHARS_MAX,
+    cjk_runs,
+    clean_line,
+    clean_text,
+    estimated_tokens,
+    excerpt,
+    is_cjk,
+    tail,
+)
 from domain.text import word_count as words
 from tests.domain.strategies import texts
 from tests.domain.world import refused
@@ -16,25 +28,24 @@ HEBREW_SHIN = "\ufb2c"
 """One character whose composed form is three."""
 
 
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("", 0),
-        (" \n\t…—!", 0),
-        ("Mira opened the door.", 4),
-        ("Don't stop half-way, it’s late", 5),
-        ("room 101, floor_7", 4),
-        ("Zoé naïve Ångström", 3),
-        ("她打开了门。", 5),
-        ("小明说：“Hello, world！”", 5),
-        ("他买了3个apple", 6),
-        ("かなカナ", 4),
-        ("안녕", 2),
-        ("one\n\ntwo  three", 3),
-    ],
-)
-def test_words_are_latin_words_and_single_cjk_characters(text: str, count: int) -> None:
-    assert words(text) == count
+COUNTED = [
+    ("", 0),
+    (" \n\t…—!", 0),
+    ("Mira opened the door.", 4),
+    ("Don't stop half-way, it’s late", 5),
+    ("room 101, floor_7", 4),
+    ("Zoé naïve Ångström", 3),
+    ("她打开了门。", 5),
+    ("小明说：“Hello, world！”", 5),
+    ("他买了3个apple", 6),
+    ("かなカナ", 4),
+    ("안녕", 2),
+    ("one\n\ntwo  three", 3),
+]
+
+
+def test_words_are_latin_words_and_single_cjk_characters() -> None:
+    assert [(text, words(text)) for text, _ in COUNTED] == COUNTED
 
 
 @given(texts, texts)
@@ -42,22 +53,21 @@ def test_words_of_two_paragraphs_are_the_sum_of_both(one: str, other: str) -> No
     assert words(f"{one}\n{other}") == words(one) + words(other)
 
 
-@pytest.mark.parametrize(
-    ("text", "tokens"),
-    [
-        ("", 0),
-        ("a", 1),
-        ("abcd", 1),
-        ("abcde", 2),
-        ("字", 2),
-        ("汉字", 3),
-        ("汉字a", 4),
-        ("汉字abcd", 4),
-        ("字" * 100, 150),
-    ],
-)
-def test_a_token_is_four_latin_characters_or_two_thirds_of_a_cjk_one_rounded_up(text: str, tokens: int) -> None:
-    assert estimated_tokens(text) == tokens
+ESTIMATED = [
+    ("", 0),
+    ("a", 1),
+    ("abcd", 1),
+    ("abcde", 2),
+    ("字", 2),
+    ("汉字", 3),
+    ("汉字a", 4),
+    ("汉字abcd", 4),
+    ("字" * 100, 150),
+]
+
+
+def test_a_token_is_four_latin_characters_or_two_thirds_of_a_cjk_one_rounded_up() -> None:
+    assert [(text, estimated_tokens(text)) for text, _ in ESTIMATED] == ESTIMATED
 
 
 @given(texts, texts)
@@ -84,17 +94,17 @@ def test_a_text_of_exactly_the_limit_is_taken_and_one_more_is_refused() -> None:
         clean_text("字" * (TEXT_CHARS_MAX + 1), "text")
 
 
-@pytest.mark.parametrize("value", ["", "   ", "\n\t", "\u3000"])
-def test_an_empty_line_is_refused_where_one_is_required(value: str) -> None:
-    assert clean_line(value, "genre", required=False) == ""
-    with refused(ErrorCode.EMPTY, "title"):
-        clean_line(value, "title")
+def test_an_empty_line_is_refused_where_one_is_required() -> None:
+    for value in ("", "   ", "\n\t", "\u3000"):
+        assert clean_line(value, "genre", required=False) == ""
+        with refused(ErrorCode.EMPTY, "title"):
+            clean_line(value, "title")
 
 
-@pytest.mark.parametrize("edge", ["\n", "\r", "\r\n", "\u2028", "\u2029"])
-def test_a_line_that_breaks_is_refused(edge: str) -> None:
-    with refused(ErrorCode.INVALID_CHARACTERS, "title"):
-        clean_line(f"one{edge}two", "title")
+def test_a_line_that_breaks_is_refused() -> None:
+    for edge in ("\n", "\r", "\r\n", "\u2028", "\u2029"):
+        with refused(ErrorCode.INVALID_CHARACTERS, "title"):
+            clean_line(f"one{edge}two", "title")
 
 
 def test_a_text_keeps_its_line_breaks_tabs_and_blanks() -> None:
@@ -114,21 +124,17 @@ def test_the_limit_counts_the_composed_form() -> None:
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"]
 
 
-@pytest.mark.parametrize("cleaned", [clean_line, clean_text])
-def test_every_control_character_is_refused_and_not_dropped(cleaned: object) -> None:
-    assert callable(cleaned)
+def test_every_control_character_is_refused_and_not_dropped() -> None:
     assert len(CONTROLS) == 62
-    for character in CONTROLS:
-        with refused(ErrorCode.INVALID_CHARACTERS, "text"):
-            cleaned(f"a{character}b", "text")
+    for cleaned, character in product((clean_line, clean_text), CONTROLS):
         with refused(ErrorCode.INVALID_CHARACTERS, "text"):
             cleaned(f"{character}b", "text")
 
 
-@pytest.mark.parametrize("half", ["\ud800", "\udbff", "\udc00", "\udfff"])
-def test_a_lone_surrogate_is_refused(half: str) -> None:
-    with refused(ErrorCode.INVALID_CHARACTERS, "text"):
-        clean_text(f"a{half}b", "text")
+def test_a_lone_surrogate_is_refused() -> None:
+    for half in ("\ud800", "\udbff", "\udc00", "\udfff"):
+        with refused(ErrorCode.INVALID_CHARACTERS, "text"):
+            clean_text(f"a{half}b", "text")
 
 
 def test_a_refusal_names_the_character() -> None:
@@ -143,12 +149,33 @@ def test_what_was_cleaned_once_stays_as_it_is_and_can_be_stored(text: str) -> No
     assert cleaned.encode().decode() == cleaned
 
 
-@pytest.mark.parametrize(
-    ("language", "cjk"),
-    [("zh", True), ("zh-Hans-CN", True), ("ja", True), ("ko", True), ("en", False), ("fr-CA", False)],
-)
-def test_a_language_is_cjk_by_its_first_part(language: str, cjk: bool) -> None:
-    assert is_cjk(language) is cjk
+LANGUAGES = [("zh", True), ("zh-Hans-CN", True), ("ja", True), ("ko", True), ("en", False), ("fr-CA", False)]
+
+
+def test_a_language_is_cjk_by_its_first_part() -> None:
+    assert [(language, is_cjk(language)) for language, _ in LANGUAGES] == LANGUAGES
+
+
+# Excerpts.
+
+
+def test_the_cjk_runs_of_a_question_are_each_named_once_in_order() -> None:
+    assert cjk_runs("雾里 the 钥匙，雾里 key") == ["雾里", "钥匙"]
+    assert cjk_runs("no such thing") == []
+
+
+def test_an_excerpt_marks_every_term_on_one_line() -> None:
+    assert excerpt("他在雾里。\n\n钥匙  嗡鸣，钥匙。", ["钥匙", "雾"]) == "他在«雾»里。 «钥匙» 嗡鸣，«钥匙»。"
+
+
+def test_a_term_that_lies_in_another_is_not_marked_within_it() -> None:
+    assert excerpt("他在雾里，雾很浓。", ["雾", "雾里"]) == "他在«雾里»，«雾»很浓。"
+
+
+def test_an_excerpt_begins_shortly_before_the_first_term() -> None:
+    text = "海" * 500 + "钥匙" + "山" * 500
+    assert excerpt(text, ["门", "钥匙"]) == "海" * 20 + "«钥匙»" + "山" * 58
+    assert excerpt(text, ["门"]) == "海" * 80
 
 
 # The tail.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
@@ -31,17 +32,12 @@ async def provider() -> AsyncIterator[Provider]:
 
 @pytest.fixture(scope="session")
 async def running(provider: Provider) -> AsyncIterator[Product]:
-    product = Product(
-        FABULA_OPENAI_BASE_URL=provider.base_url,
-        FABULA_OPENAI_API_KEY="sk-faults",
-        FABULA_OPENAI_MODEL="ok:tokens=20,delay_ms=20",
-        FABULA_STARTING_CREDIT_MICROS="1000000000",
-    )
+    product = Product(**provider.settings, FABULA_STARTING_CREDIT_MICROS="1000000000")
     try:
         await product.started()
         yield product
     finally:
-        product.stop()
+        await asyncio.to_thread(product.stop)
 
 
 @pytest.fixture

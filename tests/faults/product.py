@@ -75,8 +75,11 @@ class Product:
 
     async def _well(self) -> bool:
         """Whether every process in the ready file runs and /readyz says so."""
-        pids = [pid for part in self.ready["pids"].values() for pid in (part if isinstance(part, list) else [part])]
-        return all(alive(pid) for pid in pids) and await asyncio.to_thread(_answers, f"{self.ready['url']}/readyz")
+        parts = self.ready["pids"].values()
+        pids = [pid for part in parts for pid in (part if isinstance(part, list) else [part])]
+        return all(pid is None or alive(pid) for pid in pids) and await asyncio.to_thread(
+            _answers, f"{self.ready['url']}/readyz"
+        )
 
     def stop(self) -> None:
         """End it, and remove what it kept."""

@@ -20,6 +20,15 @@ class Provider(FakeOpenAI):
         self._door = asyncio.Event()
         self._door.set()
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The environment that makes this the product's default channel."""
+        return {
+            "FABULA_OPENAI_BASE_URL": self.base_url,
+            "FABULA_OPENAI_API_KEY": "sk-faults",
+            "FABULA_OPENAI_MODEL": "ok:tokens=20,delay_ms=20",
+        }
+
     @asynccontextmanager
     async def closed(self) -> AsyncIterator[None]:
         """Requests that come in meanwhile are answered when this block ends."""

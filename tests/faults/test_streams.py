@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
 from domain.events import START, EventType, Position
 from domain.ids import JobId, new_id
-from persistence.streams import Hub, StreamLog, Watch, connect
+from persistence.streams import OUTAGES, Hub, StreamLog, StreamWriter, Watch, connect
+from persistence.streams.log import log_key
+from tests.faults.line import Line
 from tests.faults.product import Product
 
 
@@ -59,3 +63,52 @@ async def test_a_reader_who_takes_over_from_another_begins_where_he_asked(hub: H
             wrong.append(numbers)
         second.close()
     assert wrong == []
+
+
+async def test_a_write_whose_answer_was_lost_is_in_the_stream_once(product: Product, valkey: Any) -> None:
+    job_id = JobId(new_id())
+    async with line_to_valkey(product) as (line, url):
+        client = connect(url)
+        writer = StreamWriter(StreamLog(client), job_id, attempt=1)
+        await writer.write(EventType.DELTA, {"text": "one "}, text="one ")
+        async with line.swallowing_answers():
+            with pytest.raises(OUTAGES):
+                await asyncio.wait_for(writer.write(EventType.DELTA, {"text": "two "}, text="two "), 5)
+        await writer.write(EventType.DELTA, {"text": "two "}, text="two ")
+        await writer.write(EventType.DELTA, {"text": "three"}, text="three")
+        await client.aclose()
+    events = await StreamLog(valkey).read(job_id, START)
+    assert [event.data["text"] for event in events] == ["one ", "two ", "three"]
+    assert writer.snapshots == 0
+
+
+async def test_a_log_that_lost_a_write_nobody_had_confirmed_shows_the_same_text_to_who_had_read_it(
+    product: Product, valkey: Any
+) -> None:
+    job_id, log = JobId(new_id()), StreamLog(valkey)
+    async with line_to_valkey(product) as (line, url):
+        client = connect(url)
+        writer = StreamWriter(StreamLog(client), job_id, attempt=1)
+        await writer.write(EventType.DELTA, {"text": "one "}, text="one ")
+        async with line.swallowing_answers():
+            with pytest.raises(OUTAGES):
+                await asyncio.wait_for(writer.write(EventType.DELTA, {"text": "two "}, text="two "), 5)
+        seen = await log.read(job_id, START)
+        await valkey.delete(log_key(job_id))
+        await writer.write(EventType.DELTA, {"text": "two "}, text="two ")
+        await client.aclose()
+    rest = await log.read(job_id, seen[-1].position)
+    assert [event.data["text"] for event in seen] == ["one ", "two "]
+    assert [(event.type, event.data["text"]) for event in rest] == [
+        (EventType.SNAPSHOT, "one "),
+        (EventType.DELTA, "two "),
+    ]
+
+
+@asynccontextmanager
+async def line_to_valkey(product: Product) -> AsyncIterator[tuple[Line, str]]:
+    """A line, and the URL that leads through it."""
+    parts = urlsplit(product.ready["redisUrl"])
+    assert parts.port is not None
+    async with Line(parts.port) as line:
+        yield line, urlunsplit(parts._replace(netloc=f":{parts.password}@127.0.0.1:{line.port}"))

@@ -1,5 +1,8 @@
 /**
- * A person's login in a browser: the access token lives in memory, the refresh token in storage.
+ * A person's login in a browser: the refresh token is kept for all tabs, the access token for this one.
+ *
+ * A reload keeps the access token. Were it lost, each reload would refresh, and one that is interrupted by the next
+ * reload would leave a used refresh token behind.
  *
  * Refresh tokens rotate and a used one is refused (and ends every session of its family), so only one tab may refresh
  * at a time: the Web Locks API holds the others back, and each reads the stored token again once it has the lock.
@@ -10,7 +13,10 @@ import { LogoutDocument, RefreshDocument, type RefreshMutation, type TokenPartsF
 
 export interface SessionOptions {
   url: string;
+  /** For the refresh token; by default localStorage. */
   storage?: Storage;
+  /** For the access token; by default sessionStorage. */
+  tabStorage?: Storage;
   storageKey?: string;
   fetch?: typeof fetch;
 }
@@ -25,26 +31,34 @@ export interface Session {
   subscribe(listener: () => void): () => void;
 }
 
+interface Access {
+  token: string;
+  /** Milliseconds since 1970; null when this clock cannot be trusted to know. */
+  renewAt: number | null;
+}
+
 /** Renew this long before the token runs out, so that a request does not meet the end of its token on the way. */
 const EARLY_MS = 20_000;
 
 export function createSession(options: SessionOptions): Session {
-  const { url, storage = localStorage, storageKey = 'fabula.refresh' } = options;
+  const { url, storage = localStorage, tabStorage = sessionStorage, storageKey = 'fabula.session' } = options;
   const send = options.fetch ?? fetch;
   const listeners = new Set<() => void>();
-  let access: { token: string; renewAt: number } | null = null;
+  let access = JSON.parse(tabStorage.getItem(storageKey) ?? 'null') as Access | null;
   let renewal: Promise<boolean> | null = null;
 
   const notify = () => listeners.forEach((listener) => listener());
   const accept = (tokens: TokenPartsFragment) => {
     const left = Date.parse(tokens.accessTokenExpiresAt) - Date.now();
     // A clock that is wrong by more than the token's life would renew before every request: then only a refusal does.
-    access = { token: tokens.accessToken, renewAt: left > EARLY_MS ? Date.now() + left - EARLY_MS : Infinity };
+    access = { token: tokens.accessToken, renewAt: left > EARLY_MS ? Date.now() + left - EARLY_MS : null };
+    tabStorage.setItem(storageKey, JSON.stringify(access));
     storage.setItem(storageKey, tokens.refreshToken);
     notify();
   };
   const forget = () => {
     access = null;
+    tabStorage.removeItem(storageKey);
     storage.removeItem(storageKey);
     notify();
   };
@@ -65,16 +79,16 @@ export function createSession(options: SessionOptions): Session {
   };
   globalThis.addEventListener?.('storage', (event) => {
     if ((event as StorageEvent).key !== storageKey) return;
-    if (!storage.getItem(storageKey)) access = null;
-    notify();
+    if (storage.getItem(storageKey)) notify();
+    else forget();
   });
   return {
     get signedIn() {
       return storage.getItem(storageKey) !== null;
     },
     getToken: async () => {
-      if (!access && !storage.getItem(storageKey)) return null;
-      if (!access || Date.now() >= access.renewAt) await renew();
+      if (!storage.getItem(storageKey)) return null;
+      if (!access || (access.renewAt !== null && Date.now() >= access.renewAt)) await renew();
       return access?.token ?? null;
     },
     renew,

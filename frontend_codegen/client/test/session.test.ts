@@ -38,14 +38,32 @@ function rotatingServer() {
   return { requests, fetch: send as typeof fetch };
 }
 
-const session = (server: ReturnType<typeof rotatingServer>, storage: Storage) =>
-  createSession({ url: 'http://127.0.0.1/graphql', storage, storageKey: 'k', fetch: server.fetch });
+const session = (
+  server: Pick<ReturnType<typeof rotatingServer>, 'fetch'>,
+  storage: Storage,
+  tabStorage = memoryStorage(),
+) => createSession({ url: 'http://127.0.0.1/graphql', storage, tabStorage, storageKey: 'k', fetch: server.fetch });
 
 test('a new page gets its access token from the stored refresh token', async () => {
   const server = rotatingServer();
   const storage = memoryStorage({ k: 'refresh-0' });
   assert.equal(await session(server, storage).getToken(), 'access-1');
   assert.equal(storage.getItem('k'), 'refresh-1');
+});
+
+test('a reload within the life of the access token refreshes nothing', async () => {
+  const server = rotatingServer();
+  const [storage, tab] = [memoryStorage({ k: 'refresh-0' }), memoryStorage()];
+  await session(server, storage, tab).getToken();
+  assert.equal(await session(server, storage, tab).getToken(), 'access-1');
+  assert.deepEqual(server.requests, ['refresh-0']);
+});
+
+test('an access token that the clock calls outdated on arrival is used until it is refused', async () => {
+  const server = rotatingServer();
+  const s = session(server, memoryStorage());
+  s.accept(tokens(0, -3_600_000));
+  assert.deepEqual([await s.getToken(), await s.getToken(), server.requests.length], ['access-0', 'access-0', 0]);
 });
 
 test('ten requests at once refresh once', async () => {
@@ -75,7 +93,7 @@ test('a refused refresh token signs out', async () => {
 });
 
 test('a server that cannot be reached does not sign out', async () => {
-  const down = { fetch: (async () => Promise.reject(new TypeError('Failed to fetch'))) as typeof fetch, requests: [] };
+  const down = { fetch: (async () => Promise.reject(new TypeError('Failed to fetch'))) as typeof fetch };
   const s = session(down, memoryStorage({ k: 'refresh-0' }));
   await assert.rejects(s.getToken(), /Failed to fetch/);
   assert.equal(s.signedIn, true);

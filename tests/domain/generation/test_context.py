@@ -241,66 +241,63 @@ def test_the_previous_text_cannot_leave_its_fence(previous: str, fenced: str) ->
 # Who is mentioned.
 
 
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("Mira", True),
-        ("mira ran", True),
-        ("MIRA!", True),
-        ("So said Mira.", True),
-        ("Mira's key", True),
-        ("“Mira”", True),
-        ("half-Mira", True),
-        ("Mirabel ran", False),
-        ("Admira", False),
-        ("Mira2", False),
-        ("_Mira_", True),
-        ("The Diver came", True),
-        ("the divers came", False),
-        ("the\ndiver", False),
-        ("他看见Mira走来", True),
-        ("他看见Mirabel走来", False),
-        ("", False),
-    ],
-)
-def test_a_latin_name_or_alias_is_mentioned_as_a_whole_word(text: str, found: bool) -> None:
-    assert mentioned(MIRA, text) is found
+OF_MIRA = [
+    ("Mira", True),
+    ("mira ran", True),
+    ("MIRA!", True),
+    ("So said Mira.", True),
+    ("Mira's key", True),
+    ("“Mira”", True),
+    ("half-Mira", True),
+    ("Mirabel ran", False),
+    ("Admira", False),
+    ("Mira2", False),
+    ("_Mira_", True),
+    ("The Diver came", True),
+    ("the divers came", False),
+    ("the\ndiver", False),
+    ("他看见Mira走来", True),
+    ("他看见Mirabel走来", False),
+    ("", False),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "found"),
-    [
-        ("André", "André came", True),
-        ("André", "Andrée came", False),
-        ("Éa", "Océane came", False),
-        ("Éa", "Éa came", True),
-        ("Иван", "Ивана видели", False),
-        ("Иван", "и Иван ушёл", True),
-        ("C-3PO", "C-3PO beeped", True),
-        ("St. John", "St. John fell", True),
-        ("St. John", "Sta John fell", False),
-        ("Dr. (M)", "Dr. (M) came", True),
-        ("Ann 2.0", "Ann 2.0", True),
-    ],
-)
-def test_a_name_of_any_alphabet_is_a_whole_word_and_never_a_pattern(name: str, text: str, found: bool) -> None:
-    assert mentioned(card(name), text) is found
+def test_a_latin_name_or_alias_is_mentioned_as_a_whole_word() -> None:
+    assert [(text, mentioned(MIRA, text)) for text, _ in OF_MIRA] == OF_MIRA
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "found"),
-    [
-        ("米拉", "雾里，米拉听见钥匙", True),
-        ("米拉", "小米拉面", True),
-        ("米拉", "米 拉", False),
-        ("안나", "안나가 왔다", True),
-        ("カイ", "カイは笑った", True),
-        ("K市", "他住在K市里", True),
-        ("K市", "OK市", False),
-    ],
-)
-def test_a_chinese_japanese_or_korean_name_is_mentioned_anywhere(name: str, text: str, found: bool) -> None:
-    assert mentioned(card(name), text) is found
+WHOLE_WORDS = [
+    ("André", "André came", True),
+    ("André", "Andrée came", False),
+    ("Éa", "Océane came", False),
+    ("Éa", "Éa came", True),
+    ("Иван", "Ивана видели", False),
+    ("Иван", "и Иван ушёл", True),
+    ("C-3PO", "C-3PO beeped", True),
+    ("St. John", "St. John fell", True),
+    ("St. John", "Sta John fell", False),
+    ("Dr. (M)", "Dr. (M) came", True),
+    ("Ann 2.0", "Ann 2.0", True),
+]
+
+
+def test_a_name_of_any_alphabet_is_a_whole_word_and_never_a_pattern() -> None:
+    assert [(name, text, mentioned(card(name), text)) for name, text, _ in WHOLE_WORDS] == WHOLE_WORDS
+
+
+ANYWHERE = [
+    ("米拉", "雾里，米拉听见钥匙", True),
+    ("米拉", "小米拉面", True),
+    ("米拉", "米 拉", False),
+    ("안나", "안나가 왔다", True),
+    ("カイ", "カイは笑った", True),
+    ("K市", "他住在K市里", True),
+    ("K市", "OK市", False),
+]
+
+
+def test_a_chinese_japanese_or_korean_name_is_mentioned_anywhere() -> None:
+    assert [(name, text, mentioned(card(name), text)) for name, text, _ in ANYWHERE] == ANYWHERE
 
 
 def test_an_entry_is_mentioned_by_any_of_its_aliases_and_by_no_empty_one() -> None:
@@ -325,12 +322,11 @@ def test_what_lies_far_back_in_the_previous_chapter_is_not_a_mention() -> None:
 def test_an_entry_that_is_never_told_stays_out_though_everyone_speaks_of_it() -> None:
     spoken = replace(NOVEL, instructions="Anselm! Anselm!", plan="Anselm", previous_text="Anselm", codex=(SECRET,))
     compiled = compile_context(spoken)
-    assert compiled.items[2:4] == (
-        ReceiptItem(Slot.CANON, "The novel", 16, Decision.INCLUDED),
-        ReceiptItem(Slot.CODEX, "Anselm", 0, Decision.MODE_NEVER),
-    )
+    assert [item for item in compiled.items if item.slot is Slot.CODEX] == [
+        ReceiptItem(Slot.CODEX, "Anselm", 0, Decision.MODE_NEVER)
+    ]
     assert "Anselm is here" not in "".join(parts(compiled))
-    assert "Codex" not in parts(compiled)[1]
+    assert "## Codex" not in parts(compiled)[1]
 
 
 def test_an_entry_that_is_always_told_is_there_though_nobody_speaks_of_it() -> None:
@@ -340,9 +336,8 @@ def test_an_entry_that_is_always_told_is_there_though_nobody_speaks_of_it() -> N
 # Room for the answer.
 
 
-@pytest.mark.parametrize(
-    ("words", "language", "tokens"),
-    [(800, "en", 1_456), (800, "zh", 1_560), (1_000, "ja", 1_950), (1, "en", 64), (35, "en", 64), (36, "en", 65)],
-)
-def test_an_answer_has_room_for_its_words_and_a_third_more(words: int, language: str, tokens: int) -> None:
-    assert output_tokens_for(words, language) == tokens
+ROOM = [(800, "en", 1_456), (800, "zh", 1_560), (1_000, "ja", 1_950), (1, "en", 64), (35, "en", 64), (36, "en", 65)]
+
+
+def test_an_answer_has_room_for_its_words_and_a_third_more() -> None:
+    assert [(words, language, output_tokens_for(words, language)) for words, language, _ in ROOM] == ROOM

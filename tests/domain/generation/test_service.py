@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ async def test_the_same_key_with_the_same_body_answers_with_the_same_generation(
 
 
 @pytest.mark.parametrize("other", [{"instructions": "Else."}, {"target_words": 9}, {"model": "writer-2"}])
-async def test_the_same_key_with_another_body_conflicts(world: World, other: dict[str, object]) -> None:
+async def test_the_same_key_with_another_body_conflicts(world: World, other: dict[str, Any]) -> None:
     chapter = await world.ready()
     await world.start(chapter)
     with refused(ErrorCode.IDEMPOTENCY_CONFLICT, "idempotencyKey"):

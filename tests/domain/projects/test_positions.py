@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.projects.positions import DIGITS, position_between
 
 PLACES = st.sampled_from(["first", "last", "between", "after newest", "before newest"])
-MOVES = st.lists(st.tuples(PLACES, st.integers(0, 100)), max_size=60)
+MOVES: st.SearchStrategy[list[tuple[str, int]]] = st.lists(st.tuples(PLACES, st.integers(0, 100)), max_size=60)
 
 
 def insert(row: list[str], at: int) -> int:
@@ -23,7 +23,7 @@ def insert(row: list[str], at: int) -> int:
 
 
 @given(MOVES)
-def test_any_sequence_of_insertions_stays_in_order_and_leaves_room_before_each(moves: list[tuple[str, float]]) -> None:
+def test_any_sequence_of_insertions_stays_in_order_and_leaves_room_before_each(moves: list[tuple[str, int]]) -> None:
     row: list[str] = []
     newest = 0
     for where, share in moves:
@@ -40,33 +40,30 @@ def test_digits_sort_bytewise_and_above_the_paths_separator() -> None:
     assert DIGITS[0] > "/"
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        (None, None, "1"),
-        ("1", None, "2"),
-        ("z", None, "z1"),
-        (None, "1", "0z"),
-        (None, "01", "00z"),
-        (None, "V", "U"),
-        ("1", "3", "2"),
-        ("1", "2", "11"),
-        ("1", "11", "10z"),
-        ("Az", "B", "Az1"),
-        ("A", "Z", "M"),
-        ("A1", "B5", "B"),
-    ],
-)
-def test_a_position_is_the_shortest_that_its_neighbours_leave(
-    before: str | None, after: str | None, expected: str
-) -> None:
-    assert position_between(before, after) == expected
+BETWEEN = [
+    (None, None, "1"),
+    ("1", None, "2"),
+    ("z", None, "z1"),
+    (None, "1", "0z"),
+    (None, "01", "00z"),
+    (None, "V", "U"),
+    ("1", "3", "2"),
+    ("1", "2", "11"),
+    ("1", "11", "10z"),
+    ("Az", "B", "Az1"),
+    ("A", "Z", "M"),
+    ("A1", "B5", "B"),
+]
 
 
-@pytest.mark.parametrize(("before", "after"), [("2", "1"), ("1", "1"), ("11", "1")])
-def test_there_is_nothing_between_neighbours_in_the_wrong_order(before: str, after: str) -> None:
-    with pytest.raises(ValueError, match="no position between"):
-        position_between(before, after)
+def test_a_position_is_the_shortest_that_its_neighbours_leave() -> None:
+    assert [(before, after, position_between(before, after)) for before, after, _ in BETWEEN] == BETWEEN
+
+
+def test_there_is_nothing_between_neighbours_in_the_wrong_order() -> None:
+    for before, after in (("2", "1"), ("1", "1"), ("11", "1")):
+        with pytest.raises(ValueError, match="no position between"):
+            position_between(before, after)
 
 
 def appended(count: int) -> list[str]:

@@ -57,7 +57,7 @@ export function EditorSheet({ editor, lang }: { editor: Editor; lang: string }) 
           disabled={!editor.dirty}
           onClick={() => void editor.save()}
         >
-          {editor.dirty ? t.chapter.save : t.chapter.saved}
+          {editor.dirty || editor.base === null ? t.chapter.save : t.chapter.saved}
         </Button>
       </footer>
     </div>

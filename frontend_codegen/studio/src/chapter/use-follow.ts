@@ -11,13 +11,13 @@ export function useFollow(length: number, active: boolean) {
   const following = useRef(true);
 
   useEffect(() => {
-    const scroller = end.current?.closest<HTMLElement>('[data-scroller]');
-    if (!scroller) return;
+    // Captured, because it is the page that scrolls on wide screens and the document on narrow ones.
     const onScroll = () => {
-      following.current = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_PX;
+      const top = end.current?.getBoundingClientRect().top ?? 0;
+      following.current = top < window.innerHeight + NEAR_PX;
     };
-    scroller.addEventListener('scroll', onScroll, { passive: true });
-    return () => scroller.removeEventListener('scroll', onScroll);
+    addEventListener('scroll', onScroll, { capture: true, passive: true });
+    return () => removeEventListener('scroll', onScroll, { capture: true });
   }, []);
   useEffect(() => {
     if (active && following.current) end.current?.scrollIntoView({ block: 'nearest' });

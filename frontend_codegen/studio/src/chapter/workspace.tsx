@@ -34,7 +34,7 @@ export function Workspace({ chapter, refetch }: { chapter: Chapter; refetch: () 
   const lang = chapter.project.language;
   return (
     <>
-      <main className="page" id="main" data-scroller>
+      <main className="page" id="main">
         <header className="page-head">
           <h1 className="page-title" lang={lang}>
             {chapter.title}

@@ -11,7 +11,7 @@ export function Preferences() {
         type="button"
         className="text-button"
         lang={language === 'zh' ? 'en' : 'zh-Hans'}
-        aria-label={t.shell.language}
+        title={t.shell.language}
         onClick={() => setLanguage(language === 'zh' ? 'en' : 'zh')}
       >
         {t.otherLanguage}
