@@ -119,11 +119,13 @@ for (const width of [1360, 420]) {
     await page.setViewportSize({ width, height: 600 });
     await enterDemo(page, novel.path);
     await startDraft(page, pace(400, 25));
+    /** How far below the window the last letter is, in pixels. */
     const caret = () =>
       draftOf(page).evaluate((element) => {
         const range = document.createRange();
-        range.selectNodeContents(element);
-        range.collapse(false);
+        const text = element.firstChild as Text;
+        range.setStart(text, text.data.trimEnd().length - 1);
+        range.setEnd(text, text.data.trimEnd().length);
         return range.getBoundingClientRect().bottom - window.innerHeight;
       });
     await waitForLength(page, 1_200);
