@@ -17,7 +17,7 @@ from workers.relay import Relay
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
-    telemetry.configure("relay", log_level=settings.log_level, otlp=settings.otlp)
+    telemetry.configure("relay", settings)
     asyncio.run(_run(settings))
     return 0
 

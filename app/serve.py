@@ -99,7 +99,7 @@ def server_of(settings: Settings, api: Api) -> Server:
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
-    telemetry.configure("api", log_level=settings.log_level, otlp=settings.otlp)
+    telemetry.configure(telemetry.API, settings)
     server = server_of(settings, build_api(settings))
     server.run()
     return 0 if server.started else 1

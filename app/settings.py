@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     starting_credit_micros: int = Field(default=5_000_000, ge=0)
     demo_delay_s: float = Field(default=0.02, ge=0)
     otlp: bool = Field(default=False)
+    metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     provider_base_url: str = Field(default="", validation_alias="FABULA_OPENAI_BASE_URL")
     provider_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="FABULA_OPENAI_API_KEY")

@@ -1,4 +1,4 @@
-"""Traces, metrics and logs. Traces leave through OTLP when OTEL_EXPORTER_OTLP_ENDPOINT is set; metrics are scraped."""
+"""Traces, metrics and logs. Traces leave through OTLP where FABULA_OTLP asks for it; metrics are scraped."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry import context, metrics, trace
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from app.settings import Settings
+
+API = "api"
 LOG_CONTEXT = "fabula.log"
 """The key in OpenTelemetry's context of what every line logged below it says: request, tenant, user, job."""
 
@@ -40,18 +41,34 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def configure(service: str, *, log_level: str, otlp: bool) -> None:
-    """Once a process, before anything else is built."""
+def configure(service: str, settings: Settings) -> None:
+    """Once a process, before anything else is built.
+
+    The API shows its metrics at /metrics; another role at FABULA_METRICS_PORT, where one is given: the libraries
+    for it cost half a second of start-up.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=log_level, handlers=[handler], force=True)
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for noisy in ("httpx", "httpx2", "httpcore", "openai", "dramatiq.worker"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     resource = Resource.create({"service.name": f"fabula-{service}"})
-    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()], resource=resource))
     provider = TracerProvider(resource=resource)
-    if otlp:
+    if settings.otlp:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+    if service == API or settings.metrics_port:
+        _collect_metrics(resource)
+    if service != API and settings.metrics_port:
+        from prometheus_client import start_http_server
+
+        start_http_server(settings.metrics_port, addr=settings.host)
+
+
+def _collect_metrics(resource: Resource) -> None:
+    from opentelemetry.exporter.prometheus import PrometheusMetricReader
+    from opentelemetry.sdk.metrics import MeterProvider
+
+    metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()], resource=resource))

@@ -29,6 +29,7 @@ from workers.runtime import CancelWatch, Runtime
 POLL_MS = 50
 """How often an idle worker looks for a message: half of it is added to the time to the first token."""
 REPORT_S = 2.0
+PAUSE_S = 0.2
 HAND_BACK_S = 2.0
 STOP_MS = 1_500
 """Together less than the four seconds after which a supervisor kills."""
@@ -37,7 +38,7 @@ logger = logging.getLogger("fabula.worker")
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
-    telemetry.configure("worker", log_level=settings.log_level, otlp=settings.otlp)
+    telemetry.configure("worker", settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -115,7 +115,7 @@ class EventSource:
     async def _rebuilt(self, tenant_id: TenantId, job: Any, after: Position) -> list[Event]:
         """Snapshot and end as PostgreSQL knows them; only what a reader at `after` has not seen."""
         job_id, attempt = JobId(job.id), max(job.attempt, 1)
-        if after.n >= TERMINAL_N and after.attempt >= attempt:
+        if after >= Position(attempt, TERMINAL_N):
             return []
         generation = await self._row(tenant_id, generations.generations_by_job(tenant_id, [job_id]))
         if generation is None:
@@ -129,7 +129,7 @@ class EventSource:
         end = EventType(GenerationState(generation.state))
         data = await self._end_data(tenant_id, generation)
         events.append(Event(job_id, Position(attempt, TERMINAL_N), end, data, job.finished_at))
-        return events
+        return [event for event in events if event.position > after]
 
     async def _end_data(self, tenant_id: TenantId, generation: Any) -> dict[str, Any]:
         usage = await self._row(tenant_id, generations.usage_of(tenant_id, [generation.job_id]))

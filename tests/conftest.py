@@ -34,9 +34,7 @@ from tests.graphql.clients import Site
 APP_PASSWORD, RELAY_PASSWORD = "app-password", "relay-password"
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-DEMO = Channel(
-    ChannelId(new_id()), "demo", ProviderKind.DEMO, "demo-writer", context_window=16_384, is_default=True
-)
+DEMO = Channel(ChannelId(new_id()), "demo", ProviderKind.DEMO, "demo-writer", context_window=16_384, is_default=True)
 _numbers = itertools.count(1)
 
 
@@ -87,8 +85,6 @@ async def template(servers: Servers) -> str:
     return "fabula"
 
 
-
-
 @contextlib.asynccontextmanager
 async def cloned(servers: Servers, template: str) -> AsyncIterator[str]:
     """The name of a fresh database, which is dropped at the end."""
@@ -116,6 +112,14 @@ async def settings(servers: Servers, template: str) -> AsyncIterator[Settings]:
 async def database(settings: Settings) -> AsyncIterator[Database]:
     """Reads as the application's role."""
     database = Database(create_engine(settings.database_app_url.get_secret_value()))
+    yield database
+    await database.close()
+
+
+@pytest.fixture(scope="module")
+async def admin(settings: Settings) -> AsyncIterator[Database]:
+    """As the migrator, who sees through row security: for looking, and for planting defects."""
+    database = Database(create_engine(settings.database_url.get_secret_value(), pool_size=2))
     yield database
     await database.close()
 

@@ -41,7 +41,7 @@ from domain.ids import JobId, TenantId
 from domain.jobs import Lease
 from domain.text import estimated_tokens, word_count
 from persistence import database, streams
-from persistence.streams import ENDED_TTL_S, Fenced, StreamWriter
+from persistence.streams import Fenced, StreamWriter
 from workers.restarts import through_restarts
 from workers.runtime import Runtime
 from workers.telemetry import attempt_span, call_span, count_ending, observe_first_token
@@ -81,7 +81,7 @@ async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
         with attempt_span(work, lease):
             await GenerationRun(runtime, lease, work, cancel).run()
     finally:
-        runtime.cancels.remove(job_id)
+        runtime.cancels.remove(job_id, cancel)
 
 
 class GenerationRun:
@@ -387,7 +387,7 @@ class GenerationRun:
         while time.monotonic() < patience:
             try:
                 await self._flush()
-                await self._writer.write(type_, dict(data), ttl_s=ENDED_TTL_S)
+                await self._writer.end(type_, dict(data))
             except streams.OUTAGES:
                 await asyncio.sleep(REDIS_RETRY_S)
             else:

@@ -83,6 +83,7 @@ class Relay:
             state = await service.recover(uow, one.job_id)
             generation = await uow.generation.of_job(one.job_id)
             job = await uow.jobs.lock(one.job_id)
+            last = await uow.generation.attempt(generation.id, job.attempt) if generation and job else None
         if state is None or job is None:
             return
         logger.info("job %s taken back: %s", one.job_id, state)
@@ -94,4 +95,5 @@ class Relay:
                 "code": generation.error_code,
                 "message": generation.error_message,
             }
-            await self._log.end(one.job_id, job.attempt, EventType(generation.state), data)
+            text = last.text if last is not None else ""
+            await self._log.end(one.job_id, job.attempt, EventType(generation.state), data, text=text)

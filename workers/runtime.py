@@ -31,11 +31,14 @@ class CancelWatch:
         self._idle = asyncio.Event()
 
     def add(self, job_id: JobId) -> asyncio.Event:
+        """What is set when the job is to stop. A run whose lease was lost may still be leaving when the next comes."""
         self._idle.clear()
-        return self._running.setdefault(job_id, asyncio.Event())
+        event = self._running[job_id] = asyncio.Event()
+        return event
 
-    def remove(self, job_id: JobId) -> None:
-        self._running.pop(job_id, None)
+    def remove(self, job_id: JobId, event: asyncio.Event) -> None:
+        if self._running.get(job_id) is event:
+            del self._running[job_id]
         if not self._running:
             self._idle.set()
 

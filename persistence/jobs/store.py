@@ -62,6 +62,8 @@ class SqlJobs:
     async def enqueue(self, job: Job, *, concurrency_max: int) -> bool:
         self._session.add(job)
         await self._session.flush()
+        # One start of a tenant at a time, until it commits: of many at once, none would count the others.
+        await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(self._tenant_id), 0))))
         ring = await self._in_hand() < concurrency_max and not await self._paused(job.queue)
         await self._session.execute(
             insert(outbox).values(

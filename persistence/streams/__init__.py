@@ -2,6 +2,6 @@
 
 from persistence.streams.cancel import CancelFlags
 from persistence.streams.hub import Hub, Watch
-from persistence.streams.log import ENDED_TTL_S, OUTAGES, Fenced, StreamLog, StreamWriter, connect
+from persistence.streams.log import OUTAGES, Fenced, StreamLog, StreamWriter, connect
 
-__all__ = ["ENDED_TTL_S", "OUTAGES", "CancelFlags", "Fenced", "Hub", "StreamLog", "StreamWriter", "Watch", "connect"]
+__all__ = ["OUTAGES", "CancelFlags", "Fenced", "Hub", "StreamLog", "StreamWriter", "Watch", "connect"]

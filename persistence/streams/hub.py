@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from domain.events import Event, Position
 from domain.ids import JobId
-from persistence.streams.log import StreamLog, connect, entry_id, event_of, log_key
+from persistence.streams.log import ANSWER_S, StreamLog, connect, entry_id, event_of, log_key
 
 TICK_S = 0.005
 """The least time between two reads: everything that arrives within it is taken at once."""
@@ -88,7 +88,7 @@ class Hub:
     """Start it once a process; `watch` any number of streams."""
 
     def __init__(self, url: str) -> None:
-        self._redis = connect(url, blocking=True)
+        self._redis = connect(url, answer_s=BLOCK_MS / 1_000 + ANSWER_S)
         self._control = connect(url)
         self.log = StreamLog(self._control)
         self._watches: dict[JobId, list[Watch]] = {}

@@ -7,6 +7,8 @@ who had seen the lost part, and readers who had not, show the same text again.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 from zlib import crc32
@@ -18,12 +20,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from domain.errors import DomainError
-from domain.events import N_MAX, Event, EventType, Position
+from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position
 from domain.ids import JobId
 
 SHARDS = 64
 LIVE_TTL_S = 24 * 3600
 ENDED_TTL_S = 600
+ANSWER_S = 2.0
 
 _APPEND = """
 local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
@@ -40,7 +43,7 @@ OUTAGES = (RedisError, OSError)
 
 
 class Fenced(DomainError):
-    """A newer attempt writes this log now."""
+    """A newer attempt writes this log now, or it has ended."""
 
 
 def shard_of(job_id: JobId) -> str:
@@ -52,15 +55,15 @@ def log_key(job_id: JobId) -> str:
     return f"{shard_of(job_id)}:events:{job_id}"
 
 
-def connect(url: str, *, blocking: bool = False) -> Any:
+def connect(url: str, *, answer_s: float = ANSWER_S) -> Any:
     """An asyncio client (typed Any: its stubs fit no call) that reports a lost connection instead of retrying.
 
-    `blocking` clients wait in XREAD for as long as it takes; the others give up after 2 s.
+    A server that does not answer within `answer_s` counts as lost: a line can die without a word.
     """
     return Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
-        socket_timeout=None if blocking else 2.0,
+        socket_timeout=answer_s,
         socket_connect_timeout=1.0,
         decode_responses=False,
     )
@@ -108,15 +111,19 @@ class StreamLog:
         entries = await self._redis.xrange(log_key(job_id), min=f"({entry_id(after)}", count=count)
         return [event_of(job_id, raw, fields) for raw, fields in entries]
 
-    async def end(self, job_id: JobId, attempt: int, type_: EventType, data: dict[str, Any]) -> None:
-        """Write a terminal event for a worker that died. Best effort: readers ask PostgreSQL when it is missing."""
-        top = await self.top(job_id)
-        last = position_of(top) if top else Position(attempt, 0)
-        n = last.n + 1 if last.attempt == attempt else 0
-        try:
-            await self.append(job_id, Position(attempt, n), type_, data, top=top, ttl_s=ENDED_TTL_S)
-        except ResponseError:
-            return
+    async def end(self, job_id: JobId, attempt: int, type_: EventType, data: dict[str, Any], *, text: str) -> None:
+        """Write what was kept of the text, and the end, for a worker that died.
+
+        Both stand where readers who rebuild them from PostgreSQL put them, and above all that the worker may still
+        write, should it have been asleep. Best effort: readers ask PostgreSQL when they are missing.
+        """
+        events = [(Position(attempt, TERMINAL_N), type_, data)]
+        if text:
+            snapshot = {"attempt": attempt, "text": text}
+            events.insert(0, (Position(attempt, SNAPSHOT_N), EventType.SNAPSHOT, snapshot))
+        with contextlib.suppress(ResponseError):  # it has an end already
+            for position, kind, said in events:
+                await self.append(job_id, position, kind, said, top="*", ttl_s=ENDED_TTL_S)
 
 
 class StreamWriter:
@@ -134,27 +141,37 @@ class StreamWriter:
         self.text = ""
         self.snapshots = 0
 
-    async def write(self, type_: EventType, data: dict[str, Any], *, text: str = "", ttl_s: int = LIVE_TTL_S) -> None:
+    async def write(self, type_: EventType, data: dict[str, Any], *, text: str = "") -> None:
         """Append an event; `text` is what it adds to the whole.
 
         Raises Fenced when a newer attempt writes, RedisError when Redis cannot be reached: the event is then not
         counted as written, and the same call may be made again.
         """
-        position = self._next()
+        await self._put(self._next, type_, data, LIVE_TTL_S)
+        self.text += text
+
+    async def end(self, type_: EventType, data: dict[str, Any]) -> None:
+        """Append the terminal event, and close the log. Raises as `write` does.
+
+        Its place is the one that readers give it who rebuild the end from PostgreSQL: one end, one cursor.
+        """
+        await self._put(lambda: Position(self._attempt, TERMINAL_N), type_, data, ENDED_TTL_S)
+
+    async def _put(self, place: Callable[[], Position], type_: EventType, data: dict[str, Any], ttl_s: int) -> None:
+        position = place()
         top = await self._try(position, type_, data, self._top, ttl_s)
         if top != entry_id(position):
-            # The log lost its end. The event below then follows a snapshot of all that came before it.
+            # The log lost its end. The event then follows a snapshot of all that came before it.
             await self._snapshot(top)
-            position = self._next()
+            position = place()
             top = await self._try(position, type_, data, self._top, ttl_s)
             if top != entry_id(position):
                 raise RedisError(f"the log of job {self._job_id} moves under its writer")
         self._n, self._top = position.n, top
-        self.text += text
 
     def _next(self, *, skip: int = 0) -> Position:
         n = self._n + 1 + skip
-        if n >= N_MAX - 1:
+        if n >= SNAPSHOT_N:
             raise Fenced(f"job {self._job_id} has written {self._n} events")
         return Position(self._attempt, n)
 
@@ -176,6 +193,8 @@ class StreamWriter:
             if "equal or smaller" not in str(error):
                 raise
             found = await self._log.top(self._job_id)
-        if found and position_of(found).attempt > self._attempt:
-            raise Fenced(f"attempt {position_of(found).attempt} writes job {self._job_id}")
+        if found and found != entry_id(position):
+            top_attempt, n = position_of(found)
+            if top_attempt > self._attempt or n >= SNAPSHOT_N:
+                raise Fenced(f"attempt {top_attempt} writes job {self._job_id}, or has ended it")
         return found

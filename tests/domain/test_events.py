@@ -27,7 +27,8 @@ from tests.domain.strategies import texts
 
 JOB = JobId(new_id())
 OTHER = JobId(new_id())
-positions = st.builds(Position, st.integers(0, 2**12), st.integers(0, N_MAX))
+numbers = st.sampled_from([0, 1, 2**19 - 1, 2**19, SNAPSHOT_N, TERMINAL_N]) | st.integers(0, N_MAX)
+positions = st.builds(Position, st.integers(0, 3) | st.integers(0, 2**12), numbers)
 
 
 @given(positions, positions)

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 
 from schema.ids import decode_id
-from tests.faults.product import Product
+from tests.faults.product import Product, eventually
 from tests.faults.watcher import Watcher
 
 REGISTER = """
@@ -65,6 +65,10 @@ class Started:
     job_id: str
 
 
+class Refused(AssertionError):
+    """An answer with errors that the test did not plan for."""
+
+
 class Author:
     """Speaks for one tenant. `token` is an access token or an API token."""
 
@@ -91,14 +95,15 @@ class Author:
         return cls(product, http, made["tokens"]["accessToken"], made["viewer"]["tenant"]["id"])
 
     async def graphql(self, query: str, **variables: Any) -> Any:
-        """The answer's data. Any error fails the test."""
+        """The answer's data. Raises Refused."""
         answer = await self._http.post(
             self._product.ready["graphqlUrl"],
             json={"query": query, "variables": variables},
             headers={"authorization": f"Bearer {self.token}"},
         )
         body = answer.json()
-        assert "errors" not in body, body["errors"]
+        if "errors" in body:
+            raise Refused(body["errors"])
         return body["data"]
 
     async def new_chapter(self, title: str = "One") -> str:
@@ -135,6 +140,28 @@ class Author:
         answer: dict[str, Any] = (await self.graphql(CANCEL, id=started.id))["generationCancel"]
         assert answer["userErrors"] == []
         return answer
+
+    async def job_state(self, started: Started, state: str) -> None:
+        """Until the job is in that state, as PostgreSQL sees it."""
+        job_id = decode_id("Job", started.job_id)
+        async with self.database() as database:
+
+            async def there() -> bool:
+                return bool(await database.fetchval("select state = $2 from app.jobs where id = $1", job_id, state))
+
+            await eventually(there, f"job {job_id} is {state}", timeout_s=20)
+
+    async def pause_queue(self) -> None:
+        """No worker takes anything new. For an author who may: the demo tenant's."""
+        await self.graphql('mutation { queuePause(input: {name: "generation"}) { userErrors { code } } }')
+
+    async def resume_queue(self) -> None:
+        await self.graphql('mutation { queueResume(input: {name: "generation"}) { userErrors { code } } }')
+
+    async def channel(self, name: str) -> str:
+        """A channel's id."""
+        channels = (await self.graphql("{ channels { id name } }"))["channels"]
+        return next(str(channel["id"]) for channel in channels if channel["name"] == name)
 
     async def cancel_job(self, started: Started) -> None:
         await self.graphql(CANCEL_JOB, id=started.job_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +41,7 @@ class Run:
         """Everything in which it is not as it must be after it ended well."""
         kept = await self.author.generation(self.started)
         version = kept["version"] or {}
-        checks = [
+        checks: list[tuple[str, object, object]] = [
             ("state", kept["state"], "COMPLETED"),
             ("version", version.get("text"), self.text),
             ("version's state", version.get("state"), "CANDIDATE"),
@@ -104,20 +105,27 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(
-    provider: Provider, authors: Sequence[Author], *, size: int = 20, tokens: int = 100, delay_ms: int = 40
+    provider: Provider,
+    authors: Sequence[Author],
+    *,
+    size: int = 20,
+    tokens: int = 80,
+    delay_ms: int = 40,
+    together: bool = True,
 ) -> AsyncIterator[Fleet]:
-    """Start and watch `size` generations of the authors in turn, and let the provider begin all texts together.
+    """Start and watch `size` generations of the authors in turn; at the block's end, wait until all have ended.
 
-    At the block's end, wait until all have ended.
+    `together` keeps the provider silent until it has been asked for every text.
     """
     chapters = {id(author): [await author.new_chapter() for _ in range(CHAPTERS)] for author in authors}
     async with asyncio.TaskGroup() as tasks:
         made = Fleet(tasks)
         asked = len(provider.exchanges)
-        async with provider.closed():
+        async with provider.closed() if together else contextlib.nullcontext():
             for number, author in zip(range(size), itertools.cycle(authors), strict=False):
                 chapter = chapters[id(author)][number % CHAPTERS]
                 await made.start(author, chapter, number, tokens=tokens, delay_ms=delay_ms)
-            await asyncio.wait_for(provider.exchange(asked + size), PATIENCE_S)
+            if together:
+                await asyncio.wait_for(provider.exchange(asked + size), PATIENCE_S)
         yield made
         await made.ended()

@@ -1,4 +1,7 @@
-"""A TCP line to a server that can swallow answers: the server does what it is told, and nobody hears of it."""
+"""A TCP line to a server that can swallow answers: the server does what it is told, and nobody hears of it.
+
+It can also go dead without a word, as behind a firewall that has forgotten the connection.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ class Line:
         self._target_port = target_port
         self._server: asyncio.Server | None = None
         self._swallows = False
+        self._dead: set[asyncio.StreamWriter] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     @property
@@ -42,6 +46,10 @@ class Line:
             self._break()
             self._swallows = False
 
+    def go_dead(self) -> None:
+        """Nothing passes over the connections of now any more, and nobody is told; new ones are well."""
+        self._dead |= self._writers
+
     def _break(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
@@ -63,7 +71,7 @@ class Line:
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool = False) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65_536):
-                if not (answers and self._swallows):
+                if not (answers and self._swallows) and sink not in self._dead:
                     sink.write(data)
                     await sink.drain()
         sink.transport.abort()

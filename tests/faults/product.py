@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -11,15 +12,25 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
 from app.embedded import PostgresServer, ValkeyServer
-from tests.app.processes import Up, alive
+from tests.app.processes import TREE, Up, alive
 
 START_TIMEOUT_S = 120.0
 RETURN_TIMEOUT_S = 30.0
+
+
+async def eventually(check: Callable[[], Awaitable[bool]], what: str, timeout_s: float) -> float:
+    """Ask again until the answer is true; when that was, in monotonic seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not await check():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        await asyncio.sleep(0.02)
+    return time.monotonic()
 
 
 class Product:
@@ -57,20 +68,40 @@ class Product:
         os.kill(self.pid(part), number)
         return time.monotonic()
 
+    @contextlib.asynccontextmanager
+    async def second_worker(self) -> AsyncIterator[None]:
+        """One more worker like the first, for as long as the block lasts."""
+        environment = _environment_of(self.pid("worker"))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "app",
+            "worker",
+            cwd=TREE,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            assert process.stdout is not None
+            while b"worker is ready" not in await process.stdout.readline():
+                assert process.returncode is None
+            yield
+        finally:
+            process.kill()
+            await process.communicate()
+
     async def recovered(self) -> float:
         """Until all is well; when that was."""
-        deadline = time.monotonic() + RETURN_TIMEOUT_S
-        while not await self._well():
-            assert time.monotonic() < deadline, f"not well: {self.ready['pids']}"
-            await asyncio.sleep(0.05)
-        return time.monotonic()
+        return await eventually(self._well, "every process, and /readyz", RETURN_TIMEOUT_S)
 
     async def replaced(self, part: str, old: int) -> float:
         """Until another process than `old` plays a part, and all is well; when that was."""
-        deadline = time.monotonic() + RETURN_TIMEOUT_S
-        while self.pid(part) == old:
-            assert time.monotonic() < deadline, f"{part} is still process {old}"
-            await asyncio.sleep(0.05)
+
+        async def another() -> bool:
+            return self.pid(part) != old
+
+        await eventually(another, f"another {part} than process {old}", RETURN_TIMEOUT_S)
         return await self.recovered()
 
     async def _well(self) -> bool:
@@ -95,3 +126,8 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
+
+
+def _environment_of(pid: int) -> dict[str, str]:
+    variables = Path(f"/proc/{pid}/environ").read_bytes().rstrip(b"\0").split(b"\0")
+    return dict(os.fsdecode(variable).split("=", 1) for variable in variables)

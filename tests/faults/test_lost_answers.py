@@ -13,7 +13,10 @@ import httpx
 import pytest
 
 from app.embedded import PostgresServer, ValkeyServer
-from tests.faults.author import Author
+from tests.fakes.behaviour import expected_text
+from tests.faults.author import Author, Refused, Started
+from tests.faults.books import accounts, imbalances, settled
+from tests.faults.figures import measured
 from tests.faults.fleet import fleet
 from tests.faults.line import Line
 from tests.faults.product import Product
@@ -88,3 +91,36 @@ async def test_endings_whose_commits_are_not_confirmed_are_settled_once(
             await asyncio.sleep(0.1)
     assert await flying.deviations() == []
     assert max(watcher.resets for watcher in flying.watchers) <= 1
+
+
+async def test_starts_whose_commits_are_not_confirmed_are_started_once(
+    distant: Distant, distant_author: Author
+) -> None:
+    """The author's program asks again with the same key, as often as it takes."""
+    chapter, keys = await distant_author.new_chapter(), [f"unconfirmed {number}" for number in range(12)]
+
+    async def start(key: str) -> tuple[Started, int]:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await distant_author.start(chapter, idempotencyKey=key, model="ok:tokens=10,delay_ms=10"), tries
+            except Refused:
+                await asyncio.sleep(0.1)
+
+    starting = [asyncio.create_task(start(key)) for key in keys]
+    for _ in range(4):
+        async with distant.postgres.swallowing_answers():
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
+    started = await asyncio.gather(*starting)
+    measured("starts over a line that loses answers: tries each", sorted(tries for _, tries in started))
+    for one, _ in started:
+        async with asyncio.timeout(30):
+            await distant_author.watcher(one, expected=expected_text(10)).run()
+    async with distant_author.database() as database:
+        made = await database.fetchval("select count(*) from app.idempotency_keys where key like 'unconfirmed %'")
+        kept = await database.fetchval("select count(*) from app.generations where model = 'ok:tokens=10,delay_ms=10'")
+    assert (made, kept) == (12, 12)
+    assert await accounts(distant_author, [one for one, _ in started]) == [settled(12)]
+    assert await imbalances(distant_author) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from schema.ids import decode_id
 from tests.faults.author import Author
 from tests.faults.figures import measured, measured_seconds
@@ -11,8 +13,8 @@ from tests.faults.fleet import Fleet, fleet
 from tests.faults.product import Product
 from tests.faults.provider import Provider
 
-RECOVERY_S = 10.0
-"""The lease of 5 s and 5 s more."""
+LEASE_S = 5.0
+RECOVERY_S = LEASE_S + 5.0
 
 
 async def kill_worker(product: Product, flying: Fleet) -> list[float]:
@@ -76,14 +78,32 @@ async def test_a_worker_that_is_told_to_stop_hands_its_chapters_on_before_their_
         assert await database.fetchval("select sum(crashes) from app.jobs where id = any($1)", ids) == 0
 
 
-async def test_a_killed_api_costs_its_readers_a_moment_and_no_word(
+async def test_chapters_that_a_stopping_worker_hands_on_are_taken_by_another_at_once(
     product: Product, provider: Provider, author: Author, neighbour: Author
+) -> None:
+    async with product.second_worker(), fleet(provider, [author, neighbour]) as flying:
+        await flying.under_way(0.3)
+        asked = product.strike("worker", signal.SIGTERM)
+    handed_on = [watcher for watcher in flying.watchers if watcher.resets]
+    waits = [watcher.first_after(asked, newer_than=1) for watcher in handed_on]
+    measured_seconds("one of two workers stopped by SIGTERM: to the first event from the other", waits)
+    assert await flying.deviations() == []
+    assert 0 < len(handed_on) < len(flying.runs)
+    assert max(watcher.resets for watcher in flying.watchers) == 1
+    assert max(waits) < LEASE_S / 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+async def test_an_api_that_goes_costs_its_readers_a_moment_and_no_word(
+    product: Product, provider: Provider, author: Author, neighbour: Author, number: signal.Signals
 ) -> None:
     async with fleet(provider, [author, neighbour]) as flying:
         await flying.under_way(0.3)
-        killed = product.strike("api")
-        await product.recovered()
+        old = product.pid("api")
+        struck = product.strike("api", number)
+        await product.replaced("api", old)
         flying.join_late()
-    measured_seconds("API killed -9: to a reader's next event", [w.first_after(killed) for w in flying.watchers])
+    waits = [watcher.pause_after(struck) for watcher in flying.watchers]
+    measured_seconds(f"API stopped by {number.name}: longest silence of a stream", waits)
     assert await flying.deviations() == []
     assert {(watcher.resets, watcher.connects) for watcher in flying.watchers} == {(0, 2)}

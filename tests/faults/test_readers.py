@@ -6,6 +6,7 @@ import asyncio
 
 from redis.asyncio import Redis
 
+from domain.ids import JobId
 from persistence.streams.log import log_key
 from schema.ids import decode_id
 from tests.fakes.behaviour import expected_text
@@ -14,16 +15,16 @@ from tests.faults.figures import measured
 from tests.faults.product import Product
 from tests.faults.watcher import Watcher
 
-SIZE = 6
+SIZE, TOKENS = 4, 250
 
 
 async def test_readers_with_a_bad_line_miss_nothing_and_see_nothing_twice(product: Product, author: Author) -> None:
     """Each stream has one reader, so that its process stops and starts reading it all the time."""
-    chapter, text = await author.new_chapter(), expected_text(500)
+    chapter, text = await author.new_chapter(), expected_text(TOKENS)
     watchers: list[Watcher] = []
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for number in range(SIZE):
-            started = await author.start(chapter, model="ok:tokens=500,delay_ms=8")
+            started = await author.start(chapter, model=f"ok:tokens={TOKENS},delay_ms=12")
             watchers.append(author.watcher(started, expected=text, leaves_after_s=0.05 + 0.01 * number))
             tasks.create_task(watchers[-1].run())
     measured("readers with a bad line: connections", [watcher.connects for watcher in watchers])
@@ -34,7 +35,7 @@ async def test_readers_with_a_bad_line_miss_nothing_and_see_nothing_twice(produc
 
 async def forget_stream(product: Product, started: Started) -> None:
     async with Redis.from_url(product.ready["redisUrl"]) as valkey:
-        assert await valkey.delete(log_key(decode_id("Job", started.job_id))) == 1
+        assert await valkey.delete(log_key(JobId(decode_id("Job", started.job_id)))) == 1
 
 
 async def watched(watcher: Watcher) -> Watcher:

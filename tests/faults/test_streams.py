@@ -13,6 +13,7 @@ import pytest
 from domain.events import START, EventType, Position
 from domain.ids import JobId, new_id
 from persistence.streams import OUTAGES, Hub, StreamLog, StreamWriter, Watch, connect
+from persistence.streams.hub import MAILBOX_MAX
 from persistence.streams.log import log_key
 from tests.faults.line import Line
 from tests.faults.product import Product
@@ -63,6 +64,31 @@ async def test_a_reader_who_takes_over_from_another_begins_where_he_asked(hub: H
             wrong.append(numbers)
         second.close()
     assert wrong == []
+
+
+async def test_a_reader_who_falls_behind_gets_the_rest_from_the_log(hub: Hub, valkey: Any) -> None:
+    job_id, log = JobId(new_id()), StreamLog(valkey)
+    watch = await hub.watch(job_id, START)
+    for n in range(1, 3 * MAILBOX_MAX):
+        await write(log, job_id, n)
+    assert await read(watch, last=3 * MAILBOX_MAX - 1) == list(range(1, 3 * MAILBOX_MAX))
+    watch.close()
+
+
+async def test_a_reader_whose_process_has_a_dead_line_to_valkey_gets_the_rest_over_a_new_one(
+    product: Product, valkey: Any
+) -> None:
+    job_id, log = JobId(new_id()), StreamLog(valkey)
+    async with line_to_valkey(product) as (line, url):
+        hub = Hub(url)
+        await hub.start()
+        watch = await hub.watch(job_id, START)
+        await write(log, job_id, 1)
+        assert await read(watch, last=1) == [1]
+        line.go_dead()
+        await write(log, job_id, 2)
+        assert await read(watch, last=2) == [2]
+        await hub.stop()
 
 
 async def test_a_write_whose_answer_was_lost_is_in_the_stream_once(product: Product, valkey: Any) -> None:

@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from app.auth import TokenCredentials
 from app.settings import Settings
 from app.wiring import Api
-from domain.accounts import Membership, Role, Tenant, User, join_tenant
+from domain.accounts import Membership, Role, User, join_tenant
 from domain.billing import top_up_entry
 from domain.ids import TenantId, UserId, new_id
 from schema.ids import encode_id

@@ -46,7 +46,7 @@ async def serving(settings: Settings) -> AsyncIterator[Served]:
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - uvicorn offers no event to await
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
@@ -98,7 +98,9 @@ class Client:
         return str(made["chapterCreate"]["chapter"]["id"])
 
     @contextlib.asynccontextmanager
-    async def socket(self, payload: dict[str, Any] | None = None, *, init: bool = True) -> AsyncIterator[ClientConnection]:
+    async def socket(
+        self, payload: dict[str, Any] | None = None, *, init: bool = True
+    ) -> AsyncIterator[ClientConnection]:
         async with connect(self.served.ws, subprotocols=["graphql-transport-ws"], proxy=None) as ws:  # type: ignore[list-item]
             if init:
                 said = payload if payload is not None else {"authorization": f"Bearer {self.token}"}

@@ -131,9 +131,7 @@ async def test_a_refused_request_leaves_its_key_free(units: Units, tenant: Tenan
 
 
 @pytest.mark.parametrize(("age", "free"), [("23 hours 59 minutes", False), ("24 hours 1 minute", True)])
-async def test_a_key_is_kept_for_a_day(
-    units: Units, tenant: TenantId, admin: Database, age: str, free: bool
-) -> None:
+async def test_a_key_is_kept_for_a_day(units: Units, tenant: TenantId, admin: Database, age: str, free: bool) -> None:
     async with units(tenant) as uow:
         await uow.jobs.claim_key(KEY)
         await uow.jobs.complete_key(KEY, new_id())

@@ -111,7 +111,7 @@ def tail_of(result: Compiled) -> str:
 def test_a_tail_is_shortened_step_by_step_and_then_left_out() -> None:
     assert TAIL_CHARS == (1_200, 800, 400)
     decisions = {}
-    for budget in range(REQUIRED + 400, REQUIRED - 1, -1):
+    for budget in range(REQUIRED + 400, REQUIRED - 1, -4):
         result = compiled(budget, previous_text=PREVIOUS)
         (decision,) = decided(result, Slot.TAIL)
         decisions[len(tail_of(result)), decision[1]] = budget - REQUIRED

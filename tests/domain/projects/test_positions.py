@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.projects.positions import DIGITS, position_between
 
 PLACES = st.sampled_from(["first", "last", "between", "after newest", "before newest"])
-MOVES: st.SearchStrategy[list[tuple[str, int]]] = st.lists(st.tuples(PLACES, st.integers(0, 100)), max_size=60)
+MOVES: st.SearchStrategy[list[tuple[str, int]]] = st.lists(st.tuples(PLACES, st.integers(0, 100)), max_size=40)
 
 
 def insert(row: list[str], at: int) -> int:

@@ -1,0 +1,48 @@
+"""The generation room, in memory."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.generation.entities import Attempt, Channel, Generation, GenerationState
+from domain.ids import ChannelId, GenerationId, JobId
+
+
+class MemoryGeneration:
+    """Implements `domain.generation.store.GenerationStore`."""
+
+    def __init__(self) -> None:
+        self.channels: dict[ChannelId, Channel] = {}
+        self.generations: dict[GenerationId, Generation] = {}
+        self.attempts: dict[tuple[GenerationId, int], Attempt] = {}
+
+    async def channel(self, channel_id: ChannelId | None) -> Channel | None:
+        for channel in self.channels.values():
+            if channel.enabled and (channel.is_default if channel_id is None else channel.id == channel_id):
+                return channel
+        return None
+
+    async def add(self, row: Generation | Attempt) -> None:
+        if isinstance(row, Generation):
+            self.generations[row.id] = row
+        elif (row.generation_id, row.number) in self.attempts:
+            raise ValueError("attempts_pkey")
+        else:
+            self.attempts[row.generation_id, row.number] = row
+
+    async def generation(self, generation_id: GenerationId) -> Generation | None:
+        return self.generations.get(generation_id)
+
+    async def of_job(self, job_id: JobId) -> Generation | None:
+        return next((one for one in self.generations.values() if one.job_id == job_id), None)
+
+    async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None:
+        return self.attempts.get((generation_id, number))
+
+    async def checkpoint(
+        self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None
+    ) -> None:
+        attempt, generation = self.attempts[generation_id, number], self.generations[generation_id]
+        attempt.text, attempt.first_token_at = text, attempt.first_token_at or first_token_at
+        if generation.state == GenerationState.PREPARING:
+            generation.state = GenerationState.STREAMING
