@@ -30,7 +30,7 @@ from resolvers.services import IssuedTokens
 from schema.ids import decode_id
 
 ACCESS_TTL = timedelta(minutes=15)
-STANDING_TTL_S = 3.0
+STANDING_TTL_S = 1.5
 """How long a membership, session or token is believed without asking the database again."""
 CACHE_MAX = 10_000
 _ALGORITHM = "HS256"
@@ -144,7 +144,10 @@ class Authenticator:
         if actor.expires_at is not None and actor.expires_at <= datetime.now(UTC):
             return False
         try:
-            return await self._stands(actor.tenant_id, actor.user_id, actor.session_id, actor.api_token_id) is not None
+            home = actor.home_id or actor.tenant_id
+            if await self._stands(home, actor.user_id, actor.session_id, actor.api_token_id) is None:
+                return False
+            return home == actor.tenant_id or await self._stands(actor.tenant_id, actor.user_id, None, None) is not None
         except OUTAGES:
             return True
 
@@ -170,7 +173,7 @@ class Authenticator:
         role = Role(row.role)
         expires_at = datetime.fromtimestamp(claims["exp"], UTC)
         rights = permissions_of(role, platform_admin=row.platform_admin)
-        return Actor(tenant_id, user_id, role, rights, session_id, None, expires_at)
+        return Actor(tenant_id, user_id, role, rights, session_id, None, expires_at, home)
 
     async def _by_api_token(self, token: str) -> Actor:
         _, _, secret = token.removeprefix(_API).partition("_")  # the secret may itself contain "_"

@@ -23,6 +23,8 @@ REFRESH_TTL = timedelta(days=30)
 
 
 class Role(StrEnum):
+    """What a member may do in a tenant."""
+
     OWNER = "OWNER"
     ADMIN = "ADMIN"
     EDITOR = "EDITOR"
@@ -115,7 +117,10 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a user in a tenant, perhaps through an API token. `principal` names the owner of idempotency keys."""
+    """Who asks: a user in a tenant, perhaps through an API token. `principal` names the owner of idempotency keys.
+
+    `home_id` is the tenant of the session, which may be another than the one acted in.
+    """
 
     tenant_id: TenantId
     user_id: UserId
@@ -124,6 +129,7 @@ class Actor:
     session_id: SessionId | None = None
     api_token_id: ApiTokenId | None = None
     expires_at: datetime | None = None
+    home_id: TenantId | None = None
 
     @property
     def principal(self) -> str:

@@ -26,6 +26,8 @@ REDELIVERY_S = 5.0
 
 
 class JobState(StrEnum):
+    """How far a job is. The last four are final."""
+
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
     CANCELLING = "CANCELLING"

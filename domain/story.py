@@ -18,6 +18,8 @@ ENTRIES_MAX = 5_000
 
 
 class CodexKind(StrEnum):
+    """What a codex entry is about."""
+
     CHARACTER = "CHARACTER"
     PLACE = "PLACE"
     ORGANISATION = "ORGANISATION"

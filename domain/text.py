@@ -46,6 +46,11 @@ def clean_line(value: str, field: str, *, chars_max: int = TITLE_CHARS_MAX, requ
     return line
 
 
+def clean_filter(value: str | None, field: str) -> str | None:
+    """What a list is narrowed by: one line, which may be empty. None stays None. Raises as `clean_line` does."""
+    return clean_line(value, field, required=False) if value is not None else None
+
+
 def clean_text(value: str, field: str, *, chars_max: int = TEXT_CHARS_MAX) -> str:
     """Any text, in Unicode's composed form, of which the limit holds: composing can shorten a text, or lengthen it.
 

@@ -9,6 +9,7 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +22,38 @@ PAGE_DEFAULT = 20
 PAGE_MAX = 100
 
 
+def storable(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("PostgreSQL stores no NUL")
+    return value
+
+
+def whole_number(value: str) -> int:
+    """As a column of type integer can hold it."""
+    number = int(value)
+    if not -(2**31) <= number < 2**31:
+        raise ValueError(value)
+    return number
+
+
+def moment(value: str) -> datetime:
+    parsed = datetime.fromisoformat(value)
+    if parsed.tzinfo is None:
+        raise ValueError("a moment needs an offset")
+    return parsed
+
+
 @dataclass(frozen=True, slots=True)
 class SortColumn:
-    """One part of a sort key; `label` is the row's attribute and `parse` reads it back from a cursor."""
+    """One part of a sort key; `label` is the row's attribute.
+
+    `parse` reads its `str` back from a cursor. Raises ValueError for what PostgreSQL would refuse: anybody may have
+    written the cursor.
+    """
 
     label: str
     column: ColumnElement[Any]
-    parse: Callable[[Any], Any] = str
+    parse: Callable[[str], Any] = storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +75,8 @@ class Keyset:
     descending: bool = False
 
     def cursor(self, row: Row[Any], scope: str) -> str:
-        parts = [self.name, scope, *(getattr(row, part.label) for part in self.columns)]
-        return base64.urlsafe_b64encode(orjson.dumps(parts, default=str)).decode().rstrip("=")
+        parts = [self.name, scope, *(str(getattr(row, part.label)) for part in self.columns)]
+        return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
 
     def read(self, cursor: str | None, scope: str) -> tuple[Any, ...] | None:
         """The sort key of a cursor. Raises Rejected for garbage and for a cursor of another list."""
@@ -58,6 +84,8 @@ class Keyset:
             return None
         try:
             name, of, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+            if not all(isinstance(part, str) for part in parts):
+                raise TypeError(parts)
             key = tuple(part.parse(value) for part, value in zip(self.columns, parts, strict=True))
         except (binascii.Error, ValueError, TypeError):
             raise Rejected(ErrorCode.BAD_USER_INPUT, "This is not a cursor of this API.", "after") from None

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.accounts import Permission
-from domain.errors import NotFound
+from domain.billing import QuotaExhausted
+from domain.errors import ErrorCode, NotFound, Rejected
 from domain.generation import service
 from domain.ids import JobId
 from domain.jobs import QUEUES
+from domain.text import clean_filter
 from persistence.jobs import reads
 from resolvers.generation import cancel_job, ring
 from resolvers.mutations import refusals_as
@@ -27,7 +29,9 @@ class JobQueries:
         filter: Annotated[types.JobFilter | None, strawberry.argument(description="Which ones.")] = None,
     ) -> Connection[types.Job]:  # fmt: skip
         wanted = filter or types.JobFilter()
-        rows = reads.filtered_jobs(info.context.actor.tenant_id, states=wanted.states, kind=wanted.kind)
+        rows = reads.filtered_jobs(
+            info.context.actor.tenant_id, states=wanted.states, kind=clean_filter(wanted.kind, "kind")
+        )
         return await info.context.reader().page(rows, reads.JOBS, first, after)  # type: ignore[attr-defined,no-any-return]
 
     @strawberry.field(description="The worker processes, as they last reported. For platform administrators.")
@@ -61,10 +65,13 @@ class JobMutations:
     async def job_retry(self, info: Info, input: types.JobRetryInput) -> types.JobRetryPayload:
         actor, services = info.context.actor, info.context.services
         job_id = JobId(decode_id("Job", input.id))
-        async with services.units(actor.tenant_id) as uow:
-            started = await service.retry(
-                uow, actor, job_id, input.idempotency_key, concurrency_max=services.tenant_concurrency
-            )
+        try:
+            async with services.units(actor.tenant_id) as uow:
+                started = await service.retry(
+                    uow, actor, job_id, input.idempotency_key, concurrency_max=services.tenant_concurrency
+                )
+        except QuotaExhausted as refusal:
+            raise Rejected(ErrorCode.QUOTA_EXHAUSTED, str(refusal)) from None
         if started.ring and started.job_id is not None:
             await ring(services, actor.tenant_id, started.job_id)
         generation = await fresh(info, "Generation", started.generation_id)

@@ -6,20 +6,20 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
-from domain.errors import ErrorCode, Rejected
+from domain.errors import ErrorCode, Forbidden, Rejected
 from domain.ids import NodeId, ProjectId, VersionId
 from domain.projects import OutlineKind, service
 from domain.projects import OutlineNode as Node
-from domain.text import cjk_runs, clean_line, excerpt
+from domain.text import cjk_runs, clean_filter, clean_line, excerpt
 from persistence.projects import reads
 from resolvers.mutations import refusals_as
 from schema import projects as types
-from schema.base import After, Connection, First, mutation_error
+from schema.base import After, Connection, First, OrderDirection, mutation_error
 from schema.context import Context, Info
 from schema.ids import decode_id, decode_optional, split_id
 from schema.projects import SearchHit
 
-DEFAULT_ORDER = types.ProjectOrder(field=types.ProjectOrderField.UPDATED_AT, direction=types.OrderDirection.DESC)
+DEFAULT_ORDER = types.ProjectOrder(field=types.ProjectOrderField.UPDATED_AT, direction=OrderDirection.DESC)
 
 
 async def fresh(info: Info, type_name: str, value: UUID) -> Any:
@@ -56,13 +56,13 @@ class ProjectQueries:
     ) -> Connection[types.Project]:  # fmt: skip
         context = info.context
         wanted, order = filter or types.ProjectFilter(), order_by or DEFAULT_ORDER
-        keyset = reads.project_keyset(order.field, order.direction is types.OrderDirection.DESC)
+        keyset = reads.project_keyset(order.field, order.direction is OrderDirection.DESC)
         rows = reads.filtered_projects(
             context.actor.tenant_id,
             status=wanted.status,
             deleted=wanted.deleted,
-            title_contains=wanted.title_contains,
-            language=wanted.language,
+            title_contains=clean_filter(wanted.title_contains, "titleContains"),
+            language=clean_filter(wanted.language, "language"),
         )
         return await context.reader().page(rows, keyset, first, after)  # type: ignore[attr-defined,no-any-return]
 
@@ -217,6 +217,8 @@ class TextMutations:
                     base_version_id=VersionId(base_id) if base_id else None, note=input.note, now=uow.now,
                 )  # fmt: skip
             payload.version = await fresh(info, "TextVersion", version.id)
+        except Forbidden:
+            raise
         except Rejected as refusal:
             payload.user_errors = [mutation_error(refusal)]
             if refusal.code is not ErrorCode.CONFLICT:

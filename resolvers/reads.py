@@ -18,6 +18,7 @@ from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.ids import JobId, TenantId
 from domain.projects.service import NODES_MAX
+from domain.text import clean_filter
 from persistence.accounts import reads as accounts
 from persistence.database import Database
 from persistence.generation import reads as generation
@@ -43,6 +44,7 @@ _ByIds = Callable[[UUID, Sequence[UUID]], Select[Any]]
 
 NODES: dict[str, _ByIds] = {
     "ApiToken": accounts.api_tokens_by_id,
+    "Channel": lambda _tenant, ids: generation.channels_by_id(ids),
     "Chapter": lambda tenant, ids: projects.nodes_by_id(tenant, ids).where(outline_nodes.c.kind == "CHAPTER"),
     "CodexEntry": story.entries_by_id,
     "CodexRelation": story.relations_by_id,
@@ -52,8 +54,9 @@ NODES: dict[str, _ByIds] = {
     "Project": projects.projects_by_id,
     "Tenant": lambda _tenant, ids: accounts.tenants_by_id(ids),
     "TextVersion": projects.versions_by_id,
+    "User": accounts.members_by_id,
 }
-"""How each kind of node is found by its ids. A user is not here: one sees oneself through `me`."""
+"""How each kind of node is found by its ids."""
 
 
 class TenantReads:
@@ -114,7 +117,9 @@ class TenantReads:
         )
 
     async def codex_entries(self, project_id: UUID, first: int, after: str | None, filter_: Any) -> Connection[Any]:
-        kind, contains = (filter_.kind, filter_.name_contains) if filter_ else (None, None)
+        kind, contains = (
+            (filter_.kind, clean_filter(filter_.name_contains, "nameContains")) if filter_ else (None, None)
+        )
         rows = story.filtered_entries(self._tenant, kind=kind, name_contains=contains)
         name = ("codex", kind, contains)
         return await self._children(name, rows, codex_entries.c.project_id, story.ENTRIES, project_id, first, after)

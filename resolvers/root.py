@@ -1,5 +1,6 @@
 """The schema's roots, put together from the rooms."""
 
+import asyncio
 from typing import Annotated, Any
 
 import strawberry
@@ -33,7 +34,7 @@ class NodeQueries:
     ) -> list[Node | None]:  # fmt: skip
         if len(ids) > PAGE_MAX:
             raise Rejected(ErrorCode.BAD_USER_INPUT, f"At most {PAGE_MAX} ids at a time.", "ids")
-        return [await _node(info, id) for id in ids]
+        return list(await asyncio.gather(*(_node(info, id) for id in ids)))
 
 
 async def _node(info: Info, id: strawberry.ID) -> Any:
@@ -55,6 +56,20 @@ Mutation = merge_types(
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions,))
+
+
+def _describe(root: Any, description: str) -> None:
+    """Say what a root is for; an `input` is what its type says it is."""
+    root.__strawberry_definition__.description = description
+    for field in root.__strawberry_definition__.fields:
+        for argument in field.arguments:
+            if argument.python_name == "input":
+                argument.description = argument.type.__strawberry_definition__.description
+
+
+_describe(Query, "What can be read. A list is a connection; anything with an id can be fetched again with `node`.")
+_describe(Mutation, "What can be changed. Each takes one `input`, and answers with what it changed or why it did not.")
+_describe(Subscription, "What can be watched, over WebSocket or server-sent events, and resumed after any event.")
 
 
 def build_schema() -> strawberry.Schema:

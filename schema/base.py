@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import strawberry
@@ -146,6 +146,20 @@ class PageInfo:
     has_previous_page: bool = strawberry.field(description="Whether the page was asked for with `after`.")
     start_cursor: str | None = strawberry.field(description="The cursor of the first edge; null on an empty page.")
     end_cursor: str | None = strawberry.field(description="The cursor of the last edge: the next `after`.")
+
+
+class OrderDirection(StrEnum):
+    """Which way to sort."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+described_enum(
+    OrderDirection,
+    ASC="Smallest, oldest or first in the alphabet first.",
+    DESC="Largest, newest or last in the alphabet first.",
+)
 
 
 NodeT = TypeVar("NodeT")

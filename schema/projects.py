@@ -8,7 +8,7 @@ from strawberry import UNSET
 
 from domain import projects as domain
 from domain.projects import NodeStatus, OutlineKind, ProjectStatus, VersionOrigin, VersionState
-from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
+from schema.base import After, Connection, First, Node, OrderDirection, Payload, described_enum, mapped
 from schema.context import Info
 from schema.ids import encode_id
 from schema.story import CodexEntry, CodexEntryFilter
@@ -215,20 +215,8 @@ class ProjectOrderField(StrEnum):
     TITLE = "TITLE"
 
 
-class OrderDirection(StrEnum):
-    """Which way to sort."""
-
-    ASC = "ASC"
-    DESC = "DESC"
-
-
 described_enum(
     ProjectOrderField, UPDATED_AT="The last change.", CREATED_AT="When it was made.", TITLE="The title, bytewise."
-)
-described_enum(
-    OrderDirection,
-    ASC="Smallest, oldest or first in the alphabet first.",
-    DESC="Largest, newest or last in the alphabet first.",
 )
 
 

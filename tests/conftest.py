@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import pytest
 
+from app.channels import provider_factory
 from app.embedded import PostgresServer, ValkeyServer
 from app.serve import server_of
 from app.settings import Settings
@@ -27,9 +28,10 @@ from domain.ids import ChannelId, new_id
 from persistence.database import Database, create_engine
 from persistence.generation.channels import sync_channels
 from persistence.migrate import migrate
-from persistence.streams import StreamLog, connect
+from persistence.streams import CancelFlags, StreamLog, connect
 from persistence.unit_of_work import Units
 from tests.graphql.clients import Site
+from workers.runtime import CancelWatch, Runtime
 
 APP_PASSWORD, RELAY_PASSWORD = "app-password", "relay-password"
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
@@ -130,14 +132,6 @@ def units(database: Database) -> Units:
 
 
 @pytest.fixture(scope="module")
-async def owner(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
-    """The superuser's connection, which row security does not bind: for planting and for looking."""
-    connection = await asyncpg.connect(settings.database_url.get_secret_value(), ssl=False)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture(scope="module")
 async def redis(settings: Settings) -> AsyncIterator[Any]:
     client = connect(settings.redis_url.get_secret_value())
     yield client
@@ -147,6 +141,16 @@ async def redis(settings: Settings) -> AsyncIterator[Any]:
 @pytest.fixture(scope="module")
 def log(redis: Any) -> StreamLog:
     return StreamLog(redis)
+
+
+@pytest.fixture(scope="module")
+async def runtime(settings: Settings, units: Units, log: StreamLog, redis: Any) -> AsyncIterator[Runtime]:
+    """A worker without its queue: `run_job(runtime, ...)` does what an actor does."""
+    cancels = CancelWatch(CancelFlags(redis))
+    watching = asyncio.create_task(cancels.run())
+    yield Runtime("in-process", settings.lease_s, units, log, cancels, provider_factory(settings))
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

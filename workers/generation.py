@@ -262,7 +262,7 @@ class GenerationRun:
         """The only writer of the stream. Text is joined for a moment, except the first."""
         while True:
             try:
-                await self._flush()
+                wrote_text = await self._flush()
             except streams.OUTAGES as error:
                 logger.warning("job %s: the stream cannot be written: %s", self._lease.job_id, error)
                 await asyncio.sleep(REDIS_RETRY_S)
@@ -270,27 +270,31 @@ class GenerationRun:
             except Fenced:
                 self._ask_stop(Stop.LEASE_LOST)
                 return
-            self._much.clear()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._much.wait(), FLUSH_S)
+            if wrote_text:
+                self._much.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FLUSH_S):
+                        await self._much.wait()
             await self._news.wait()
 
-    async def _flush(self) -> None:
-        """Write all that waits, one event after the other.
+    async def _flush(self) -> bool:
+        """Write all that waits, one event after the other; whether there was text in it.
 
         A failed write may have gone through: it is repeated word for word, and what came meanwhile follows it.
         """
+        wrote_text = False
         self._news.clear()
         while True:
             writer, outgoing = self._writer, self._outgoing
             if not outgoing:
                 if not self._unwritten:
-                    return
+                    return wrote_text
                 outgoing.append((EventType.DELTA, {"text": self._unwritten}, self._unwritten))
                 self._unwritten = ""
             type_, data, text = outgoing[0]
             await writer.write(type_, data, text=text)
             outgoing.pop(0)
+            wrote_text = wrote_text or bool(text)
 
     def _announcements_of(self, attempt: int) -> list[tuple[EventType, dict[str, object], str]]:
         """What readers hear before the first token; events of no text."""
@@ -320,7 +324,8 @@ class GenerationRun:
 
     async def _until_checkpoint_is_due(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._bulk.wait(), min(BEAT_S, self._runtime.lease_s / 4))
+            async with asyncio.timeout(min(BEAT_S, self._runtime.lease_s / 4)):
+                await self._bulk.wait()
         self._bulk.clear()
 
     async def _beat(self) -> bool:

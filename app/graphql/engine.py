@@ -125,7 +125,7 @@ class Engine:
             except TimeoutError:
                 message = f"The {prepared.kind.value} took longer than {timeout_s:g} s."
                 return {"errors": [formatted(message, "TIMEOUT", context.request_id)], "data": None}
-        return answer(result, context.request_id)
+            return answer(result, context.request_id)
 
     async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
         """The answers of a subscription. A refusal is one answer without data."""
@@ -158,17 +158,18 @@ class Engine:
 def answer(result: ExecutionResult, request_id: str) -> dict[str, Any]:
     if not result.errors:
         return {"data": result.data}
-    errors = [present(error, request_id) for error in result.errors]
-    # Without a path nothing was executed: the variables were refused.
+    # Without a path nothing was executed: the variables were refused, by a scalar's own parser perhaps.
     if result.data is None and all(error.path is None for error in result.errors):
-        return {"errors": errors}
-    return {"errors": errors, "data": result.data}
+        return {"errors": [_request_error(error, request_id, "BAD_USER_INPUT") for error in result.errors]}
+    return {"errors": [present(error, request_id) for error in result.errors], "data": result.data}
 
 
-def _request_error(error: GraphQLError, request_id: str) -> dict[str, Any]:
+def _request_error(
+    error: GraphQLError, request_id: str, otherwise: str = "GRAPHQL_VALIDATION_FAILED"
+) -> dict[str, Any]:
     known = (error.extensions or {}).get("code")
     syntax = error.message.startswith("Syntax Error")
-    code = known or ("GRAPHQL_PARSE_FAILED" if syntax else "GRAPHQL_VALIDATION_FAILED")
+    code = known or ("GRAPHQL_PARSE_FAILED" if syntax else otherwise)
     locations = [location.formatted for location in error.locations or []]
     return formatted(error.message, code, request_id, locations=locations)
 

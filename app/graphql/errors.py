@@ -48,7 +48,7 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
         case None:
             return formatted(error.message, "BAD_USER_INPUT", request_id, **place)
         case unforeseen:
-            logger.error("%s", unforeseen, exc_info=unforeseen)
+            logger.error("request %s: %s", request_id, unforeseen, exc_info=unforeseen)
             return formatted(MASKED, "INTERNAL_ERROR", request_id, **place)
 
 

@@ -115,7 +115,9 @@ def accepted(accept: str | None) -> str:
         return JSON
     asked = [part.partition(";") for part in accept.lower().split(",")]
     ranked = sorted(asked, key=lambda part: -_quality(part[2]))
-    for name, _, _ in ranked:
+    for name, _, parameters in ranked:
+        if not _quality(parameters):
+            break
         match name.strip():
             case "application/graphql-response+json" | "application/json" | "text/event-stream" as exact:
                 return exact

@@ -150,7 +150,7 @@ class Socket:
             raise Close(4401, "Unauthorized")
         if operation_id in self._operations:
             raise Close(4409, f"Subscriber for {operation_id[:100]} already exists")
-        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+        if not _is_request(payload):
             raise Close(4400, "A subscribe message has a payload with a query")
         request_id = new_id().hex
         try:
@@ -200,6 +200,16 @@ def _optional_object(payload: Any) -> dict[str, Any] | None:
     if payload is not None and not isinstance(payload, dict):
         raise Close(4400, "A payload is an object")
     return payload
+
+
+def _is_request(payload: Any) -> bool:
+    """Whether a subscribe message's payload has the types of the protocol."""
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("operationName"), str | None)
+        and all(isinstance(payload.get(part), dict | None) for part in ("variables", "extensions"))
+    )
 
 
 def _id(message: dict[str, Any]) -> str:

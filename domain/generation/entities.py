@@ -12,6 +12,8 @@ from domain.jobs import JobState
 
 
 class GenerationState(StrEnum):
+    """How far a generation is. The last four are final."""
+
     QUEUED = "QUEUED"
     PREPARING = "PREPARING"
     STREAMING = "STREAMING"
@@ -36,6 +38,8 @@ JOB_STATE: dict[GenerationState, JobState] = {
 
 
 class AttemptOutcome(StrEnum):
+    """What became of one try."""
+
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
     TRUNCATED = "TRUNCATED"
@@ -46,6 +50,8 @@ class AttemptOutcome(StrEnum):
 
 
 class TruncationReason(StrEnum):
+    """Why a text ends before its model was done."""
+
     LENGTH = "LENGTH"
     BUDGET = "BUDGET"
     CONTENT_FILTER = "CONTENT_FILTER"
@@ -53,6 +59,8 @@ class TruncationReason(StrEnum):
 
 
 class ProviderKind(StrEnum):
+    """The protocol that a channel speaks."""
+
     OPENAI_COMPATIBLE = "OPENAI_COMPATIBLE"
     DASHSCOPE = "DASHSCOPE"
     DEMO = "DEMO"

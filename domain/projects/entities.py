@@ -10,6 +10,8 @@ from domain.ids import GenerationId, NodeId, ProjectId, TenantId, UserId, Versio
 
 
 class ProjectStatus(StrEnum):
+    """Whether a project is being worked on."""
+
     ACTIVE = "ACTIVE"
     ARCHIVED = "ARCHIVED"
 
@@ -31,6 +33,8 @@ _RANKS = {kind: rank for rank, kind in enumerate(OutlineKind)}
 
 
 class NodeStatus(StrEnum):
+    """How far the writing of an outline node is."""
+
     PLANNED = "PLANNED"
     GENERATING = "GENERATING"
     DRAFT = "DRAFT"
@@ -47,6 +51,8 @@ class VersionOrigin(StrEnum):
 
 
 class VersionState(StrEnum):
+    """Where a version stands among those of its chapter."""
+
     CANDIDATE = "CANDIDATE"
     CURRENT = "CURRENT"
     ARCHIVED = "ARCHIVED"

@@ -331,7 +331,7 @@ async def _make_current(projects: ProjectStore, chapter: OutlineNode, version: T
     if chapter.current_version_id is not None:
         before = await projects.version(chapter.current_version_id)
         if before is not None:
-            before.state = VersionState.ARCHIVED
+            await projects.retire(before)
     version.state = VersionState.CURRENT
     chapter.current_version_id = version.id
     chapter.word_count = version.word_count

@@ -15,9 +15,11 @@ from persistence.paging import Keyset, SortColumn
 API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
 
 
-def users_by_id(ids: Sequence[UUID]) -> Select[Any]:
+def members_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
+    """Users, as far as they belong to the tenant."""
     shown = (users.c.id, users.c.email, users.c.display_name, users.c.locale)
-    return select(*shown).where(users.c.id.in_(ids))
+    member = (memberships.c.user_id == users.c.id) & (memberships.c.tenant_id == tenant_id)
+    return select(*shown).join(memberships, member).where(users.c.id.in_(ids))
 
 
 def tenants_by_id(ids: Sequence[UUID]) -> Select[Any]:

@@ -80,6 +80,12 @@ def usage_of(tenant_id: UUID, job_ids: Sequence[UUID]) -> Select[Any]:
     )
 
 
+_CHANNEL = (channels.c.id, channels.c.name, channels.c.provider, channels.c.model, channels.c.is_default)
+
+
 def enabled_channels() -> Select[Any]:
-    shown = (channels.c.id, channels.c.name, channels.c.provider, channels.c.model, channels.c.is_default)
-    return select(*shown).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)
+    return select(*_CHANNEL).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)
+
+
+def channels_by_id(ids: Sequence[UUID]) -> Select[Any]:
+    return select(*_CHANNEL).where(channels.c.id.in_(ids), channels.c.enabled)

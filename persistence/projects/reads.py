@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Integer, Select, cast, func, literal, select, union_all
 
 from domain.projects import OutlineKind
-from persistence.paging import Keyset, SortColumn
+from persistence.paging import Keyset, SortColumn, moment, whole_number
 from persistence.projects.tables import outline_nodes, passages, projects, text_versions
 
 SEARCH_CHARS_MAX = 200
@@ -21,12 +20,12 @@ _node = outline_nodes.c
 _version = text_versions.c
 
 PROJECT_ORDERS: dict[str, SortColumn] = {
-    "UPDATED_AT": SortColumn("updated_at", _project.updated_at, datetime.fromisoformat),
-    "CREATED_AT": SortColumn("created_at", _project.created_at, datetime.fromisoformat),
+    "UPDATED_AT": SortColumn("updated_at", _project.updated_at, moment),
+    "CREATED_AT": SortColumn("created_at", _project.created_at, moment),
     "TITLE": SortColumn("title", _project.title),
 }
 CHAPTERS = Keyset("chapters", (SortColumn("path", _node.path), SortColumn("id", _node.id, UUID)))
-VERSIONS = Keyset("versions", (SortColumn("number", _version.number, int),), descending=True)
+VERSIONS = Keyset("versions", (SortColumn("number", _version.number, whole_number),), descending=True)
 
 _PROJECT_COLUMNS = [column for column in projects.columns if column.name != "tenant_id"]
 _NODE_COLUMNS = [column for column in outline_nodes.columns if column.name != "tenant_id"]
@@ -142,13 +141,15 @@ def search(tenant_id: UUID, query: str, project_id: UUID | None, *, whole_passag
         .where(passages.c.tenant_id == tenant_id, passages.c.tsv.op("@@")(sought), passages.c.node_id.in_(live))
     )  # fmt: skip
     hits = union_all(*titles, texts).subquery("hits")
-    rounded = func.round(hits.c.score * 1_000_000).label("score")
+    rounded = cast(func.round(hits.c.score * 1_000_000), Integer).label("score")
     statement = select(
         hits.c.kind, hits.c.title, hits.c.snippet, hits.c.project_id, hits.c.node_id, rounded, hits.c.key
     )
     if project_id is not None:
         statement = statement.where(hits.c.project_id == project_id)
-    keyset = Keyset("search", (SortColumn("score", rounded, int), SortColumn("key", hits.c.key)), descending=True)
+    keyset = Keyset(
+        "search", (SortColumn("score", rounded, whole_number), SortColumn("key", hits.c.key)), descending=True
+    )
     return statement, keyset
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from sqlalchemy import Select, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import NodeId, ProjectId, TenantId, VersionId
-from domain.projects import OutlineKind, OutlineNode, Project, TextVersion
+from domain.projects import OutlineKind, OutlineNode, Project, TextVersion, VersionState
 from persistence.projects.tables import outline_nodes, passages, projects, text_versions
 
 PASSAGE_CHARS_MAX = 2_000
@@ -62,6 +65,10 @@ class SqlProjects:
     async def version(self, version_id: VersionId) -> TextVersion | None:
         return await self._session.get(TextVersion, (self._tenant_id, version_id))
 
+    async def retire(self, version: TextVersion) -> None:
+        version.state = VersionState.ARCHIVED
+        await self._session.flush()
+
     async def index_text(self, node: OutlineNode, version: TextVersion) -> None:
         await self._session.flush()
         await self._session.execute(
@@ -106,14 +113,33 @@ class SqlProjects:
         return list(await self._session.scalars(ordered))
 
 
+_SEAMS = (re.compile(r"[.!?。！？…][\"'”’」』]*"), re.compile(r"[\s,;:，；：、]"))
+"""Where a paragraph that is too long is cut: after a sentence, else where no word goes on."""
+
+
 def split_passages(text: str) -> list[str]:
     """Parts of at most PASSAGE_CHARS_MAX characters, cut at paragraph edges where there are any."""
     parts = [""]
     for paragraph in text.split("\n"):
-        for start in range(0, len(paragraph), PASSAGE_CHARS_MAX):
-            piece = paragraph[start : start + PASSAGE_CHARS_MAX]
+        for piece in _pieces(paragraph):
             if len(parts[-1]) + 1 + len(piece) > PASSAGE_CHARS_MAX:
                 parts.append(piece)
             else:
                 parts[-1] = f"{parts[-1]}\n{piece}" if parts[-1] else piece
     return [part for part in parts if part.strip()]
+
+
+def _pieces(paragraph: str) -> Iterator[str]:
+    while len(paragraph) > PASSAGE_CHARS_MAX:
+        end = _last_seam(paragraph)
+        yield paragraph[:end]
+        paragraph = paragraph[end:]
+    yield paragraph
+
+
+def _last_seam(paragraph: str) -> int:
+    for seam in _SEAMS:
+        ends = [found.end() for found in seam.finditer(paragraph, 0, PASSAGE_CHARS_MAX)]
+        if ends:
+            return ends[-1]
+    return PASSAGE_CHARS_MAX

@@ -118,12 +118,20 @@ class Hub:
         others.append(watch)
         if len(others) == 1:
             self._positions[job_id] = after
-            with contextlib.suppress(RedisError, OSError):  # the reader notices by itself once Redis is back
-                await self._control.xadd(self._wake_key, {"w": b""}, maxlen=1)
-                await self._control.expire(self._wake_key, 60)
+            try:
+                await self._wake()
+            except BaseException:  # cancelled: nobody will close what nobody has
+                self.forget(watch)
+                raise
         else:
             watch.fall_behind()
         return watch
+
+    async def _wake(self) -> None:
+        """Make the reader look at its streams again. It notices by itself once a Redis that was away is back."""
+        with contextlib.suppress(RedisError, OSError):
+            await self._control.xadd(self._wake_key, {"w": b""}, maxlen=1)
+            await self._control.expire(self._wake_key, 60)
 
     def forget(self, watch: Watch) -> None:
         others = self._watches.get(watch.job_id, [])

@@ -7,6 +7,7 @@ who had seen the lost part, and readers who had not, show the same text again.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from domain.errors import DomainError
 from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position
@@ -55,18 +57,41 @@ def log_key(job_id: JobId) -> str:
     return f"{shard_of(job_id)}:events:{job_id}"
 
 
+class Line:
+    """Mixed into a connection class of redis-py: sends without `asyncio.wait_for`.
+
+    Before Python 3.12 that swallows a cancellation which comes just as it ends, and a task that is told to stop
+    would go on for ever.
+    """
+
+    socket_timeout: float | None
+
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        answer_s, self.socket_timeout = self.socket_timeout, None
+        try:
+            async with asyncio.timeout(answer_s):
+                await super().send_packed_command(command, check_health)  # type: ignore[misc]
+        except TimeoutError:
+            raise RedisTimeout("Timeout writing to socket") from None
+        finally:
+            self.socket_timeout = answer_s
+
+
 def connect(url: str, *, answer_s: float = ANSWER_S) -> Any:
     """An asyncio client (typed Any: its stubs fit no call) that reports a lost connection instead of retrying.
 
     A server that does not answer within `answer_s` counts as lost: a line can die without a word.
     """
-    return Redis.from_url(
+    client: Any = Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=answer_s,
         socket_connect_timeout=1.0,
         decode_responses=False,
     )
+    pool = client.connection_pool
+    pool.connection_class = type("Line", (Line, pool.connection_class), {})
+    return client
 
 
 def entry_id(position: Position) -> str:

@@ -13,11 +13,10 @@ from tests.fakes.behaviour import expected_text
 from tests.faults.author import Author, Started
 from tests.faults.books import accounts, imbalances, settled
 from tests.faults.provider import Provider
-from tests.faults.watcher import Watcher
+from tests.faults.watcher import PATIENCE_S, Watcher
 
 CHAPTERS = 3
 """Generations share chapters, so that their ends meet in one row."""
-PATIENCE_S = 60.0
 
 
 @dataclass
@@ -60,7 +59,8 @@ class Run:
 class Fleet:
     """What was started, and what watches it."""
 
-    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, provider: Provider, tasks: asyncio.TaskGroup) -> None:
+        self._provider = provider
         self._tasks = tasks
         self.runs: list[Run] = []
 
@@ -77,10 +77,17 @@ class Fleet:
         self.runs.append(Run(author, started, expected_text(count, script)))
         self.runs[-1].watch(self._tasks)
 
+    @asynccontextmanager
+    async def in_step(self, size: int) -> AsyncIterator[None]:
+        """What happens in this block makes the product ask for `size` texts; none is begun before all are asked for."""
+        asked = len(self._provider.exchanges)
+        async with self._provider.closed():
+            yield
+            await asyncio.wait_for(self._provider.exchange(asked + size), PATIENCE_S)
+
     async def under_way(self, share: float) -> None:
         """Until every watcher has that share of its text."""
-        waiting = (run.first.reached(int(len(run.text) * share)) for run in self.runs)
-        await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)
+        await asyncio.gather(*(run.first.reached(int(len(run.text) * share)) for run in self.runs))
 
     def join_late(self) -> None:
         """Watch every second run once more, from its beginning, as from another device."""
@@ -89,8 +96,7 @@ class Fleet:
 
     async def ended(self) -> None:
         """Until every watcher has seen its stream's end."""
-        waiting = (watcher.ended() for run in self.runs for watcher in run.watchers)
-        await asyncio.wait_for(asyncio.gather(*waiting), PATIENCE_S)
+        await asyncio.gather(*(watcher.ended() for run in self.runs for watcher in run.watchers))
 
     async def deviations(self) -> list[str]:
         """Everything in which texts, streams and books are not as they must be after all ended well."""
@@ -119,13 +125,10 @@ async def fleet(
     """
     chapters = {id(author): [await author.new_chapter() for _ in range(CHAPTERS)] for author in authors}
     async with asyncio.TaskGroup() as tasks:
-        made = Fleet(tasks)
-        asked = len(provider.exchanges)
-        async with provider.closed() if together else contextlib.nullcontext():
+        made = Fleet(provider, tasks)
+        async with made.in_step(size) if together else contextlib.nullcontext():
             for number, author in zip(range(size), itertools.cycle(authors), strict=False):
                 chapter = chapters[id(author)][number % CHAPTERS]
                 await made.start(author, chapter, number, tokens=tokens, delay_ms=delay_ms)
-            if together:
-                await asyncio.wait_for(provider.exchange(asked + size), PATIENCE_S)
         yield made
         await made.ended()

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -67,6 +67,16 @@ class Product:
         """Send a signal to a part's process; when that was, in monotonic seconds."""
         os.kill(self.pid(part), number)
         return time.monotonic()
+
+    @contextlib.contextmanager
+    def asleep(self, part: str) -> Iterator[float]:
+        """A part's process stands still for as long as the block lasts, or until it is killed; since when."""
+        pid = self.pid(part)
+        try:
+            yield self.strike(part, signal.SIGSTOP)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     @contextlib.asynccontextmanager
     async def second_worker(self) -> AsyncIterator[None]:

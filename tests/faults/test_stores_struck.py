@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -52,11 +51,8 @@ async def test_a_frozen_valkey_keeps_no_reader_from_the_end(
     """It answers nothing, and breaks no connection either: the readers' silence is what makes them ask PostgreSQL."""
     async with fleet(provider, [author, neighbour], size=8, tokens=60, delay_ms=20) as flying:
         await flying.under_way(0.5)
-        frozen = product.strike("valkey", signal.SIGSTOP)
-        try:
+        with product.asleep("valkey") as frozen:
             await flying.ended()
-        finally:
-            product.strike("valkey", signal.SIGCONT)
     ends = [watcher.seen[-1].at - frozen for watcher in flying.watchers]
     measured_seconds("Valkey frozen: to the end of a stream that had 0.6 s to go", ends)
     assert await flying.deviations() == []
@@ -66,13 +62,11 @@ async def test_doorbells_that_valkey_forgot_are_rung_again(
     product: Product, provider: Provider, author: Author, neighbour: Author
 ) -> None:
     """Rung and not yet heard: no worker is there. The jobs' rows know that nobody has taken them."""
-    old = product.pid("worker")
-    product.strike("worker", signal.SIGSTOP)
-    async with fleet(provider, [author, neighbour], size=6, tokens=20, delay_ms=10, together=False) as flying:
-        async with Redis.from_url(product.ready["redisUrl"]) as valkey:
-            await valkey.flushall()
-        wiped = time.monotonic()
-        os.kill(old, signal.SIGKILL)
+    with product.asleep("worker"):
+        async with fleet(provider, [author, neighbour], size=6, tokens=20, delay_ms=10, together=False) as flying:
+            async with Redis.from_url(product.ready["redisUrl"]) as valkey:
+                await valkey.flushall()
+            wiped = product.strike("worker")
     waits = [watcher.first_after(wiped) for watcher in flying.watchers]
     measured_seconds("Valkey wiped with doorbells in it: to a chapter's first event", waits)
     assert await flying.deviations() == []

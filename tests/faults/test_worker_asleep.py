@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import contextlib
 
 from domain.ids import JobId, new_id
 from persistence.streams import CancelFlags, connect
@@ -25,12 +25,11 @@ async def test_a_worker_that_wakes_up_too_late_ends_nothing_that_another_is_writ
     """
     async with product.second_worker(), fleet(provider, [author], size=8, tokens=150, delay_ms=30) as flying:
         await flying.under_way(0.2)
-        product.strike("worker", signal.SIGSTOP)
-        await asyncio.gather(*(watcher.reached_attempt(2) for watcher in flying.watchers))
-        product.strike("valkey", signal.SIGSTOP)
-        product.strike("worker", signal.SIGCONT)
-        await asyncio.sleep(1.5)  # time enough for what it has in hand
-        product.strike("valkey", signal.SIGCONT)
+        with contextlib.ExitStack() as until_it_has_tried:
+            with product.asleep("worker"):
+                await asyncio.gather(*(watcher.reached_attempt(2) for watcher in flying.watchers))
+                until_it_has_tried.enter_context(product.asleep("valkey"))
+            await asyncio.sleep(1.5)
     assert await flying.deviations() == []
     outcomes = [
         (run.first.resets, [attempt["outcome"] for attempt in (await author.generation(run.started))["attempts"]])
@@ -47,12 +46,9 @@ async def test_a_worker_that_wakes_up_after_the_end_writes_nothing_behind_it(pro
     watcher = author.watcher(started, expected=text)
     watching = asyncio.create_task(watcher.run())
     await watcher.reached(300)
-    product.strike("worker", signal.SIGSTOP)
-    try:
+    with product.asleep("worker"):
         await author.cancel(started)
         await author.job_state(started, "CANCELLED")
-    finally:
-        product.strike("worker", signal.SIGCONT)
     async with asyncio.timeout(10):
         await watching
     await asyncio.sleep(1.5)  # time enough for what it had in hand

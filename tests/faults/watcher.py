@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,6 +31,7 @@ subscription ($id: ID!, $after: String) {
 """
 ENDINGS = {"GenerationCompleted", "GenerationFailed", "GenerationCancelled", "GenerationTruncated"}
 RECONNECT_S = 0.1
+PATIENCE_S = 60.0
 
 
 class Seen(NamedTuple):
@@ -84,18 +86,19 @@ class Watcher:
 
     async def reached(self, characters: int) -> None:
         """Until the text is that long, or the stream has ended."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self.text) >= characters or self.end is not None)
+        await self._until(lambda: len(self.text) >= characters or self.end is not None)
 
     async def reached_attempt(self, number: int) -> None:
-        """Until an event of that attempt, or a later one."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.attempt >= number or self.end is not None)
+        """Until an event of that attempt or a later one, or the stream's end."""
+        await self._until(lambda: self.attempt >= number or self.end is not None)
 
     async def ended(self) -> None:
         """Until the stream's end."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.end is not None)
+        await self._until(lambda: self.end is not None)
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S), self._changed:
+            await self._changed.wait_for(reached)
 
     @property
     def attempt(self) -> int:

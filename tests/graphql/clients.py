@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -36,7 +36,7 @@ class Refused(AssertionError):
     """A GraphQL answer with errors, where a test wanted data."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Person:
     """A user in a tenant, with a session. Calls carry the access token unless `headers` say otherwise."""
 
@@ -81,13 +81,13 @@ class Person:
         assert "errors" in answer, answer
         return str(answer["errors"][0]["extensions"]["code"])
 
-    async def mutate(self, name: str, fields: str = "__typename", **input_: Any) -> Any:
+    async def mutate(self, name: str, fields: str = "__typename", /, **input_: Any) -> Any:
         """The payload of a mutation that takes one input."""
         type_ = name[0].upper() + name[1:] + "Input"
         errors = "" if name == "chapterGenerate" else " userErrors { code message field }"
         return await self(f"mutation ($i: {type_}!) {{ {name}(input: $i) {{ {fields}{errors} }} }}", i=input_)
 
-    async def refusal(self, name: str, **input_: Any) -> tuple[str, list[str] | None]:
+    async def refusal(self, name: str, /, **input_: Any) -> tuple[str, list[str] | None]:
         """(code, field) of the only user error of a mutation that must do nothing."""
         payload = await self.mutate(name, **input_)
         [error] = payload["userErrors"]
@@ -113,7 +113,7 @@ class Person:
         return jwt.encode(claims, self.site.settings.secret.get_secret_value(), algorithm="HS256")
 
 
-@dataclass
+@dataclass(repr=False)
 class Site:
     """A running API and what it takes to talk to it."""
 
@@ -193,6 +193,17 @@ async def _events(response: httpx.Response) -> AsyncIterator[tuple[str, Any]]:
         elif not line and name:
             yield name, json.loads(data) if data else None
             name, data = "", ""
+
+
+async def eventually(ask: Callable[[], Awaitable[Any]], what: str, timeout_s: float = PATIENCE_S) -> Any:
+    """The first answer that is true, for what no event tells of."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not (answer := await ask()):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {timeout_s} s: {what}") from None
+    return answer
 
 
 class Ws:

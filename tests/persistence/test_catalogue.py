@@ -11,8 +11,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.settings import Settings
 from domain.ids import TenantId, new_id
-from persistence.database import Database
+from persistence.database import Database, create_engine
 from persistence.metadata import PLATFORM
 from persistence.tables import metadata
 
@@ -141,6 +142,84 @@ async def test_a_row_of_another_tenant_can_be_neither_written_nor_seen(database:
         await connection.commit()
     assert len(await database.rows(mine, text("select 1 from app.tenants"))) == 1
     assert await database.rows(other, text("select 1 from app.tenants")) == []
+
+
+async def test_a_row_cannot_be_moved_to_another_tenant(database: Database) -> None:
+    mine = TenantId(new_id())
+    async with database.read(mine) as connection:
+        await connection.execute(
+            text("insert into app.tenants (tenant_id, slug, name) values (:id, 'm', 'x')"), {"id": mine}
+        )
+        with pytest.raises(DBAPIError, match="row-level security"):
+            await connection.execute(text("update app.tenants set tenant_id = :other"), {"other": new_id()})
+
+
+async def test_another_tenants_row_can_be_neither_changed_nor_deleted(database: Database, admin: Database) -> None:
+    mine, theirs = TenantId(new_id()), TenantId(new_id())
+    async with admin.engine.begin() as connection:
+        for tenant in (mine, theirs):
+            await connection.execute(
+                text("insert into app.tenants (tenant_id, slug, name) values (:id, :s, 'x')"),
+                {"id": tenant, "s": str(tenant)},
+            )
+        await connection.execute(
+            text("insert into app.idempotency_keys values (:t, 'p', 'o', 'k', '', null, now())"), {"t": theirs}
+        )
+    async with database.read(mine) as connection:
+        assert (await connection.execute(text("update app.tenants set name = 'y'"))).rowcount == 1
+        assert (await connection.execute(text("delete from app.idempotency_keys"))).rowcount == 0
+
+
+async def test_a_reference_to_another_tenants_row_cannot_be_stored(admin: Database) -> None:
+    """Foreign keys see through row security: only a composite key stops this."""
+    one, two, project = TenantId(new_id()), TenantId(new_id()), new_id()
+    async with admin.engine.connect() as connection:
+        for tenant in (one, two):
+            await connection.execute(
+                text("insert into app.tenants (tenant_id, slug, name) values (:id, :s, 'x')"),
+                {"id": tenant, "s": str(tenant)},
+            )
+        await connection.execute(
+            text("insert into app.projects (tenant_id, id, title) values (:t, :p, 'x')"), {"t": one, "p": project}
+        )
+        with pytest.raises(DBAPIError, match="outline_nodes_tenant_id_project_id_fkey"):
+            await connection.execute(
+                text(
+                    "insert into app.outline_nodes (tenant_id, id, project_id, kind, title, position, path) "
+                    "values (:t, :n, :p, 'CHAPTER', 'x', 'V', 'V')"
+                ),
+                {"t": two, "n": new_id(), "p": project},
+            )
+
+
+async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
+    relay = Database(create_engine(settings.database_relay_url.get_secret_value(), pool_size=1))
+    await relay.platform_rows(text("select tenant_id, id, state from app.jobs"))
+    for statement in (
+        "select error_message from app.jobs",
+        "select title from app.projects",
+        "select text from app.text_versions",
+        "update app.jobs set state = 'FAILED'",
+        "delete from app.outbox",
+        "select email from app.users",
+    ):
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await relay.platform_rows(text(statement))
+    await relay.close()
+
+
+async def test_the_application_may_not_write_what_the_platform_decides(database: Database) -> None:
+    for statement in (
+        "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros) "
+        "values (gen_random_uuid(), 'x', 0, 0, 0)",
+        "update app.channels set base_url = 'http://elsewhere'",
+        "delete from app.users",
+        "create table app.mine (id int)",
+        "alter table app.projects disable row level security",
+        "set role fabula_owner",
+    ):
+        with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+            await database.platform_rows(text(statement))
 
 
 async def test_the_migrations_make_what_the_code_maps(admin: Database) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -12,10 +13,11 @@ from sqlalchemy import text
 from app.settings import Settings
 from domain.errors import LeaseLost
 from domain.ids import JobId, TenantId, new_id
-from domain.jobs import IdempotencyKey, Job, JobKind, JobState, Lease
+from domain.jobs import IdempotencyKey, Job, JobKind, JobState, Lease, UsedKey
 from persistence.database import Database, create_engine
 from persistence.jobs.relay import RelayView
 from persistence.unit_of_work import Units
+from tests.graphql.clients import eventually
 
 KEY = IdempotencyKey("user:1", "chapterGenerate", "k", b"body")
 
@@ -119,6 +121,45 @@ async def test_a_key_replays_its_result_and_knows_another_body(units: Units, ten
         assert used is not None and (used.result_id, used.same_body) == (result, True)
         other = await uow.jobs.claim_key(IdempotencyKey(KEY.principal, KEY.operation, KEY.key, b"other"))
         assert other is not None and other.same_body is False
+
+
+@pytest.mark.parametrize("first_commits", [True, False])
+async def test_the_second_use_of_a_key_waits_for_the_first_to_end(
+    units: Units, tenant: TenantId, admin: Database, first_commits: bool
+) -> None:
+    result, taken, go_on = new_id(), asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        async with units(tenant) as uow:
+            assert await uow.jobs.claim_key(KEY) is None
+            await uow.jobs.complete_key(KEY, result)
+            taken.set()
+            await go_on.wait()
+            if not first_commits:
+                raise RuntimeError("refused")
+
+    async def second() -> UsedKey | None:
+        async with units(tenant) as uow:
+            return await uow.jobs.claim_key(KEY)
+
+    holder = asyncio.create_task(first())
+    await taken.wait()
+    waiting = asyncio.create_task(second())
+    blocked = text("select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")
+    await eventually(lambda: admin.platform_rows(blocked), "the second waits for the first's lock")
+    assert not waiting.done()
+    go_on.set()
+    await asyncio.gather(holder, return_exceptions=True)
+    assert await waiting == (UsedKey(result, same_body=True) if first_commits else None)
+
+
+async def test_a_key_of_another_principal_or_operation_is_another_key(units: Units, tenant: TenantId) -> None:
+    async with units(tenant) as uow:
+        assert await uow.jobs.claim_key(KEY) is None
+        await uow.jobs.complete_key(KEY, new_id())
+    for other in (replace(KEY, principal="user:2"), replace(KEY, operation="jobRetry")):
+        async with units(tenant) as uow:
+            assert await uow.jobs.claim_key(other) is None
 
 
 async def test_a_refused_request_leaves_its_key_free(units: Units, tenant: TenantId) -> None:

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.billing import AccountKind, Entry, EntryKind, Posting, QuotaExhausted, hold_entry, top_up_entry
-from domain.ids import JobId, TenantId, new_id
+from domain.accounts import GRANTS, Actor, Role
+from domain.billing import (
+    AccountKind,
+    Entry,
+    EntryKind,
+    Posting,
+    QuotaExhausted,
+    Usage,
+    UsageRecord,
+    hold_entry,
+    release_entry,
+    settle_entry,
+    take_hold,
+    top_up_entry,
+)
+from domain.ids import JobId, TenantId, UserId, new_id
 from domain.jobs import Job, JobKind
+from domain.projects import OutlineKind
+from domain.projects import service as projects
 from persistence.accounts.tables import tenants
+from persistence.billing.tables import ledger_entries, ledger_postings
 from persistence.database import Database
 from persistence.unit_of_work import SqlUnitOfWork, Units
 
@@ -46,6 +66,29 @@ async def test_an_entry_that_does_not_balance_is_refused_at_the_commit(
     assert await _balances(database, tenant) == {"AVAILABLE": 1_000, "FUNDING": -1_000}
 
 
+@pytest.mark.parametrize("postings", [(), ((AccountKind.AVAILABLE, 1),)], ids=["none", "one"])
+async def test_an_entry_has_at_least_two_sides(
+    units: Units, tenant: TenantId, postings: tuple[tuple[AccountKind, int], ...]
+) -> None:
+    with pytest.raises(DBAPIError, match="does not balance"):
+        async with units(tenant) as uow:
+            entry = ledger_entries.insert().values(tenant_id=tenant, id=(id_ := new_id()), kind="TOP_UP", reference="x")
+            await uow.billing._session.execute(entry)
+            for account, micros in postings:
+                posting = ledger_postings.insert().values(
+                    tenant_id=tenant, entry_id=id_, account=account, micros=micros
+                )
+                await uow.billing._session.execute(posting)
+
+
+async def test_a_posting_added_to_an_old_entry_is_refused(units: Units, tenant: TenantId) -> None:
+    with pytest.raises(DBAPIError, match="does not balance"):
+        async with units(tenant) as uow:
+            old = await uow.billing._session.scalar(select(ledger_entries.c.id))
+            posting = ledger_postings.insert().values(tenant_id=tenant, entry_id=old, account="SPENT", micros=5)
+            await uow.billing._session.execute(posting)
+
+
 async def test_a_hold_takes_exactly_what_there_is_and_not_one_more(
     units: Units, tenant: TenantId, database: Database
 ) -> None:
@@ -64,11 +107,66 @@ async def test_one_reference_is_posted_once(units: Units, tenant: TenantId) -> N
             await uow.billing.post(top_up_entry("first", 1_000))
 
 
-@pytest.mark.parametrize("table", ["ledger_entries", "ledger_postings"])
-async def test_what_was_posted_stays(admin: Database, tenant: TenantId, table: str) -> None:
+@pytest.mark.parametrize("table", ["ledger_entries", "ledger_postings", "usage_records"])
+@pytest.mark.parametrize("change", ["delete from app.{}", "update app.{} set tenant_id = tenant_id"])
+async def test_what_was_booked_stays_even_for_its_owner(
+    admin: Database, units: Units, tenant: TenantId, table: str, change: str
+) -> None:
+    async with units(tenant) as uow:
+        await uow.billing.record_usage(usage_of(await _job(uow)))
     async with admin.engine.connect() as connection:
-        with pytest.raises(DBAPIError, match="append-only"):
-            await connection.execute(text(f"delete from app.{table} where tenant_id = :t"), {"t": tenant})
+        with pytest.raises(DBAPIError, match=f"app.{table} is append-only"):
+            await connection.execute(text(f"{change.format(table)} where tenant_id = :t"), {"t": tenant})
+
+
+async def test_the_application_may_not_even_ask_to_change_what_was_booked(database: Database, tenant: TenantId) -> None:
+    for change in ("delete from app.ledger_entries", "update app.ledger_postings set micros = 1"):
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await database.change(tenant, text(change))
+
+
+def usage_of(job_id: JobId, attempt: int = 1) -> UsageRecord:
+    return UsageRecord(job_id, attempt, "LLM", "m", "c", Usage(1, 1), 1, True, datetime.now(UTC))
+
+
+async def test_an_attempt_is_counted_once(units: Units, tenant: TenantId, database: Database) -> None:
+    async with units(tenant) as uow:
+        job_id = await _job(uow)
+        await uow.billing.record_usage(usage_of(job_id, 1))
+        await uow.billing.record_usage(usage_of(job_id, 2))
+    with pytest.raises(DBAPIError, match="usage_records_pkey"):
+        async with units(tenant) as uow:
+            await uow.billing.record_usage(usage_of(job_id, 2))
+    assert len(await database.rows(tenant, text("select 1 from app.usage_records"))) == 2
+
+
+async def test_a_job_is_settled_or_released_and_never_both(units: Units, tenant: TenantId, database: Database) -> None:
+    async with units(tenant) as uow:
+        job_id = await _job(uow)
+        await take_hold(uow.billing, job_id, 100)
+    async with units(tenant) as uow:
+        await uow.billing.post(settle_entry(job_id, 1, 100, 30))
+    for second in (release_entry(job_id, 100), settle_entry(job_id, 2, 100, 30)):
+        with pytest.raises(DBAPIError, match="ledger_entries_hold_closes_once_idx"):
+            async with units(tenant) as uow:
+                await uow.billing.post(top_up_entry(second.reference, 1_000))  # so that credit is not what stops it
+                await uow.billing.post(second)
+    assert await _balances(database, tenant) == {"AVAILABLE": 970, "SPENT": 30, "FUNDING": -1_000}
+
+
+async def test_of_twenty_holds_at_once_as_many_are_taken_as_there_is_credit_for(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async def hold() -> bool:
+        try:
+            async with units(tenant) as uow:
+                await take_hold(uow.billing, await _job(uow), 150)
+        except QuotaExhausted:
+            return False
+        return True
+
+    assert sum(await asyncio.gather(*(hold() for _ in range(20)))) == 6
+    assert await _balances(database, tenant) == {"AVAILABLE": 100, "HELD": 900, "FUNDING": -1_000}
 
 
 async def test_a_hold_closes_once(units: Units, tenant: TenantId) -> None:
@@ -98,3 +196,42 @@ async def test_a_job_moves_only_forward(
         await connection.execute(text(f"update app.jobs set {first} where id = :id"), {"id": job_id})
         with pytest.raises(DBAPIError, match=why):
             await connection.execute(text(f"update app.jobs set {then} where id = :id"), {"id": job_id})
+
+
+async def test_a_version_is_never_rewritten(admin: Database, units: Units, tenant: TenantId) -> None:
+    async with units(tenant) as uow:
+        actor = Actor(tenant, UserId(new_id()), Role.OWNER, GRANTS[Role.OWNER])
+        project = await projects.create_project(uow.projects, actor, projects.ProjectDraft("t"))
+        node = await projects.create_node(
+            uow.projects, actor, projects.NodeDraft(project.id, OutlineKind.CHAPTER, "One")
+        )
+        version = await projects.update_text(
+            uow.projects, actor, node.id, text="first", base_version_id=None, note="", now=uow.now
+        )
+    async with admin.engine.connect() as connection:
+        where = f"where id = '{version.id}'"
+        await connection.execute(text(f"update app.text_versions set state = 'ARCHIVED' {where}"))
+        for change in ("text = 'second'", "number = 7", "origin = 'AI'", "created_at = now() + interval '1 s'"):
+            async with connection.begin_nested() as attempt:
+                with pytest.raises(DBAPIError, match="a version's text never changes"):
+                    await connection.execute(text(f"update app.text_versions set {change} {where}"))
+                await attempt.rollback()
+
+
+async def test_a_chapter_has_one_current_version(admin: Database, units: Units, tenant: TenantId) -> None:
+    async with units(tenant) as uow:
+        actor = Actor(tenant, UserId(new_id()), Role.OWNER, GRANTS[Role.OWNER])
+        project = await projects.create_project(uow.projects, actor, projects.ProjectDraft("t"))
+        node = await projects.create_node(
+            uow.projects, actor, projects.NodeDraft(project.id, OutlineKind.CHAPTER, "One")
+        )
+        for number in range(3):
+            await projects.update_text(
+                uow.projects, actor, node.id, text=f"{number}", base_version_id=node.current_version_id, note="",
+                now=uow.now,
+            )  # fmt: skip
+    async with admin.engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="text_versions_one_current_idx"):
+            await connection.execute(
+                text("update app.text_versions set state = 'CURRENT' where node_id = :n"), {"n": node.id}
+            )

@@ -55,6 +55,9 @@ class MemoryProjects:
     async def version(self, version_id: VersionId) -> TextVersion | None:
         return self.versions.get(version_id)
 
+    async def retire(self, version: TextVersion) -> None:
+        version.state = VersionState.ARCHIVED
+
     async def index_text(self, node: OutlineNode, version: TextVersion) -> None:
         self.indexed[node.id] = version.text
 

@@ -1,0 +1,107 @@
+"""A tenant that has one of everything, so that any field has something to show or to hide."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import text
+
+from domain.ids import JobId, TenantId
+from persistence.database import Database
+from schema.ids import decode_id
+from tests.documents import GENERATE
+from tests.graphql.clients import Person
+from workers.generation import run_job
+from workers.runtime import Runtime
+
+MARKER = "quillfeather"
+
+
+@dataclass(repr=False)
+class Studio:
+    """MARKER is in every text of the tenant; `ids` has a global id of each type that has one."""
+
+    person: Person
+    ids: dict[str, str] = field(default_factory=dict)
+    token: str = ""
+
+    def words(self, what: str) -> str:
+        return f"{what} {MARKER}"
+
+
+async def populated(person: Person, runtime: Runtime) -> Studio:
+    studio = Studio(person)
+    ids, words, mutate = studio.ids, studio.words, person.mutate
+    ids["Tenant"], ids["User"] = person.tenant_gid, (await person("{ me { user { id } } }"))["user"]["id"]
+    ids["Channel"] = (await person("{ channels { id } }"))[0]["id"]
+    made = await mutate("projectCreate", "project { id }", title=words("Novel"), premise=words("Premise"))
+    ids["Project"] = project = made["project"]["id"]
+    made = await mutate("outlineNodeCreate", "outlineNode { id }", projectId=project, kind="VOLUME", title=words("V"))
+    ids["OutlineNode"] = made["outlineNode"]["id"]
+    made = await mutate(
+        "chapterCreate", "chapter { id }", projectId=project, title=words("Chapter"), parentId=ids["OutlineNode"]
+    )
+    ids["Chapter"] = chapter = made["chapter"]["id"]
+    made = await mutate("chapterTextUpdate", "version { id }", chapterId=chapter, text=words("Text"))
+    ids["CurrentVersion"] = made["version"]["id"]
+    ids["CodexEntry"] = one = await _entry(studio, "Mei")
+    made = await mutate(
+        "codexRelationCreate", "codexRelation { id }", fromId=one, toId=await _entry(studio, "Lan"), kind="sister of",
+        note=words("note"),
+    )  # fmt: skip
+    ids["CodexRelation"] = made["codexRelation"]["id"]
+    made = await mutate("apiTokenCreate", "token apiToken { id }", name=words("key"), scopes=["read"])
+    ids["ApiToken"], studio.token = made["apiToken"]["id"], made["token"]
+    await _generations(studio, runtime)
+    return studio
+
+
+async def _entry(studio: Studio, name: str) -> str:
+    made = await studio.person.mutate(
+        "codexEntryCreate", "codexEntry { id }", projectId=studio.ids["Project"], kind="CHARACTER",
+        name=studio.words(name), aliases=[studio.words("alias")],
+        attributes=[{"key": "age", "value": studio.words("forty")}],
+    )  # fmt: skip
+    return str(made["codexEntry"]["id"])
+
+
+async def _generations(studio: Studio, runtime: Runtime) -> None:
+    """One that has ended, with a version; and one that failed, which could be retried."""
+    for instructions, model in (("[demo:chunks=20 delay_ms=0]", None), ("x", "no-such-model")):
+        started = await studio.person(
+            GENERATE.replace("idempotencyKey: $key", 'idempotencyKey: $key, model: $model').replace(
+                "$words: Int)", "$words: Int, $model: String)"
+            ),
+            chapterId=studio.ids["Chapter"], instructions=studio.words(instructions), key=secrets.token_hex(8),
+            model=model,
+        )  # fmt: skip
+        ids = {"Generation": started["generation"]["id"], "Job": started["generation"]["job"]["id"]}
+        await run_job(runtime, studio.person.tenant_id, JobId(decode_id("Job", ids["Job"])))
+        state = await state_of(studio.person, ids["Generation"])
+        if model is None:
+            assert state["state"] == "COMPLETED", state
+            studio.ids |= ids | {"TextVersion": state["version"]["id"]}
+        else:
+            assert state["state"] == "FAILED", state
+            studio.ids |= {"FailedJob": ids["Job"]}
+
+
+async def state_of(person: Person, generation_id: str) -> Any:
+    query = "query ($id: ID!) { node(id: $id) { ... on Generation { state text errorCode version { id text } } } }"
+    return await person(query, id=generation_id)
+
+
+TENANT_TABLES = text(
+    "select table_name as name from information_schema.columns where table_schema = 'app' and column_name = 'tenant_id'"
+)
+
+
+async def rows_of(admin: Database, tenant_id: TenantId) -> set[tuple[str, str]]:
+    """Every row of a tenant, with its table."""
+    parts = [
+        f"select '{table.name}', to_jsonb(t)::text from app.{table.name} t where tenant_id = '{tenant_id}'"
+        for table in await admin.platform_rows(TENANT_TABLES)
+    ]
+    return {(row[0], row[1]) for row in await admin.platform_rows(text(" union all ".join(parts)))}

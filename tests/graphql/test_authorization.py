@@ -1,0 +1,214 @@
+"""Nothing of one tenant is shown to, or changed by, another: walked over every field that the schema has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+from graphql import build_schema as schema_of
+
+from app.auth import Authenticator
+from app.graphql import engine
+from app.settings import Limits, Settings
+from domain.accounts import Actor
+from persistence.database import Database
+from resolvers.root import build_schema
+from tests.conftest import opened_site
+from tests.graphql.clients import Person, Site
+from tests.graphql.studio import MARKER, Studio, populated, rows_of
+from tests.graphql.walker import Operation, Unknown, Walker
+from workers.runtime import Runtime
+
+WALKER = Walker(build_schema()._schema)
+FIELDS = list(WALKER.fields())
+MUTATIONS = [name for kind, name in FIELDS if kind == "mutation"]
+OPEN_TO_ALL = {"register", "login", "refresh", "logout"}
+"""The only fields for somebody without credentials."""
+
+
+@pytest.fixture(scope="module")
+async def site(settings: Settings) -> AsyncIterator[Site]:
+    """With limits that let a walk ask for everything at once."""
+    limits = Limits(query_tokens_max=50_000, query_depth_max=100, query_aliases_max=10_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "CACHED_CHARS_MAX", 100_000)  # large documents are validated once here, too
+        async with opened_site(settings.model_copy(update={"limits": limits})) as one:
+            yield one
+
+
+@pytest.fixture(scope="module")
+async def studio(alice: Person, runtime: Runtime) -> Studio:
+    return await populated(alice, runtime)
+
+
+async def answer_to(person: Person, operation: Operation) -> str:
+    """The answer, or the whole stream, as text."""
+    if operation.kind != "subscription":
+        return json.dumps(await person.ask(operation.query, **operation.variables), ensure_ascii=False)
+    headers = {"authorization": person.authorization} if person.access_token else {}
+    async with person.site.sse(operation.query, operation.variables, **headers) as events:
+        return json.dumps([event async for event in events], ensure_ascii=False)
+
+
+def with_strangers_ids(kind: str, name: str, ids: dict[str, str]) -> Iterator[Operation]:
+    """A field asked about everything of a tenant: rightly, and with each id wherever one fits."""
+    yield WALKER.rightly(kind, name, ids)
+    if WALKER.takes_ids(kind, name):
+        for one in ids.values():
+            yield WALKER.operation(kind, name, lambda _path, _of, one=one: one)
+
+
+async def trespasses(thief: Person, studio: Studio, admin: Database, kind: str, name: str) -> list[str]:
+    """What a stranger could see or change through one field."""
+    found = []
+    before = await rows_of(admin, studio.person.tenant_id)
+    for operation in with_strangers_ids(kind, name, studio.ids):
+        answer = await answer_to(thief, operation)
+        shared = {studio.ids["Channel"], *([studio.ids["User"]] if name == "login" else [])}
+        shown = [one for one in ({MARKER, *studio.ids.values()} - shared) if one in answer]
+        if shown:
+            found.append(f"{operation} shows {shown}: {answer[:500]}")
+    if await rows_of(admin, studio.person.tenant_id) != before:
+        found.append(f"{kind} {name} changes rows")
+    return found
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+async def test_a_stranger_sees_and_changes_nothing_through(
+    bob: Person, studio: Studio, admin: Database, kind: str, name: str
+) -> None:
+    assert await trespasses(bob, studio, admin, kind, name) == []
+
+
+SHOWS = {"node", "nodes", "me", "apiTokens", "projects", "search", "jobs", "generationEvents", "jobEvents"}
+
+
+@pytest.mark.parametrize(("kind", "name"), [one for one in FIELDS if one[0] != "mutation"])
+async def test_its_owner_is_shown_through(studio: Studio, kind: str, name: str) -> None:
+    """The walk would notice nothing if it asked for nothing."""
+    operation = WALKER.rightly(kind, name, studio.ids)
+    if name == "workers":
+        return
+    answer = await answer_to(studio.person, operation)
+    assert '"errors"' not in answer, answer[:2_000]
+    found = MARKER in answer or studio.ids["User"] in answer
+    assert found is (name in SHOWS), answer[:500]
+
+
+@pytest.mark.parametrize(("kind", "name"), FIELDS)
+async def test_nobody_without_credentials_gets_through(
+    alice: Person, studio: Studio, admin: Database, kind: str, name: str
+) -> None:
+    operation = WALKER.rightly(kind, name, studio.ids)
+    if kind == "subscription":
+        nobody = replace(alice, access_token="")
+        answer = json.loads(await answer_to(nobody, operation))
+        errors = answer[0][1]["errors"]
+    else:
+        answer = (await alice.site.post(operation.query, operation.variables)).json()
+        errors = answer.get("errors", [])
+    codes = {error["extensions"]["code"] for error in errors}
+    assert codes == (set() if name in OPEN_TO_ALL else {"UNAUTHENTICATED"}), answer
+
+
+RIGHTS = {
+    "VIEWER": set(),
+    "BILLING": set(),
+    "AUTHOR": {"write", "generate"},
+    "EDITOR": {"write", "generate"},
+    "ADMIN": {"write", "generate", "admin"},
+    "OWNER": {"write", "generate", "admin"},
+}
+NEEDS = {
+    "apiTokenCreate": "admin",
+    "apiTokenRevoke": "admin",
+    "chapterGenerate": "generate",
+    "generationCancel": "generate",
+    "jobRetry": "generate",
+    "jobCancel": "generate",
+    "queuePause": "platform",
+    "queueResume": "platform",
+}
+"""What a mutation asks for; the others ask for the right to write."""
+
+
+async def refusals(person: Person, ids: dict[str, str], name: str) -> set[str]:
+    """The codes of the top-level errors of one mutation."""
+    operation = WALKER.rightly("mutation", name, ids)
+    answer = await person.ask(operation.query, **operation.variables)
+    return {error["extensions"]["code"] for error in answer.get("errors", [])}
+
+
+@pytest.mark.parametrize("role", ["VIEWER", "BILLING", "AUTHOR", "ADMIN", "OWNER"])
+async def test_a_role_may_do_what_it_grants_and_no_more(
+    site: Site, runtime: Runtime, admin: Database, role: str
+) -> None:
+    owner = await site.tenant()
+    studio = await populated(owner, runtime)
+    member = owner if role == "OWNER" else await site.member(owner, role)
+    # What deletes comes last, so that everything is still there for the others.
+    for name in sorted(set(MUTATIONS) - OPEN_TO_ALL, key=lambda one: ("Delete" in one, one)):
+        before = await rows_of(admin, owner.tenant_id)
+        allowed = NEEDS.get(name, "write") in RIGHTS[role]
+        assert await refusals(member, studio.ids, name) == (set() if allowed else {"FORBIDDEN"}), name
+        changed = await rows_of(admin, owner.tenant_id) != before
+        assert changed <= allowed, name
+
+
+async def test_the_scopes_of_a_token_cut_its_owners_rights(alice: Person, studio: Studio) -> None:
+    for scope, name in (("write", "projectUpdate"), ("generate", "jobCancel"), ("admin", "apiTokenRevoke")):
+        made = await alice.mutate("apiTokenCreate", "token apiToken { id }", name="x", scopes=["read", scope])
+        token, ids = alice.with_token(made["token"]), {**studio.ids, "ApiToken": made["apiToken"]["id"]}
+        for other in ("projectUpdate", "jobCancel", "apiTokenRevoke"):
+            assert await refusals(token, ids, other) == (set() if other == name else {"FORBIDDEN"}), (scope, other)
+
+
+async def test_a_token_that_may_not_read_reads_nothing(alice: Person, studio: Studio) -> None:
+    made = await alice.mutate("apiTokenCreate", "token", name="x", scopes=["write"])
+    writer = alice.with_token(made["token"])
+    for kind, name in FIELDS:
+        if kind == "mutation" or name == "me":
+            continue
+        answer = await answer_to(writer, WALKER.rightly(kind, name, studio.ids))
+        assert '"FORBIDDEN"' in answer and MARKER not in answer, (name, answer[:500])
+
+
+@pytest.fixture
+def wall_with_a_hole(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody is let into the studio's tenant."""
+    asked = Authenticator._by_access_token
+
+    async def let_in(self: Authenticator, token: str, tenant: str | None) -> Actor:
+        return replace(await asked(self, token, tenant), tenant_id=studio.person.tenant_id)
+
+    monkeypatch.setattr(Authenticator, "_by_access_token", let_in)
+
+
+@pytest.mark.usefixtures("wall_with_a_hole")
+@pytest.mark.parametrize(
+    ("kind", "name"), [one for one in FIELDS if one[1] in {"node", "projects", "search", "generationEvents"}]
+)
+async def test_a_hole_in_the_wall_would_be_seen_by_reading(
+    bob: Person, studio: Studio, admin: Database, kind: str, name: str
+) -> None:
+    assert " shows " in (await trespasses(bob, studio, admin, kind, name))[0]
+
+
+@pytest.mark.usefixtures("wall_with_a_hole")
+@pytest.mark.parametrize("name", ["projectUpdate", "chapterTextUpdate", "jobRetry", "codexRelationDelete"])
+async def test_a_hole_in_the_wall_would_be_seen_by_writing(
+    bob: Person, studio: Studio, admin: Database, name: str
+) -> None:
+    assert f"mutation {name} changes rows" in await trespasses(bob, studio, admin, "mutation", name)
+
+
+def test_a_field_with_an_id_or_a_scalar_that_the_walk_does_not_know_stops_it() -> None:
+    for argument in ("thingId: ID!", "when: Moment!"):
+        schema = schema_of(
+            "scalar Moment type Query { a: Int } type Subscription { a: Int } "
+            f"type Mutation {{ thingDelete({argument}): Int }}"
+        )
+        with pytest.raises(Unknown):
+            Walker(schema).rightly("mutation", "thingDelete", {})

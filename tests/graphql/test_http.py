@@ -1,0 +1,407 @@
+"""GraphQL over HTTP: what may be sent, what is answered, and what of an error a client sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.settings import Limits, Settings
+from resolvers.reads import TenantReads
+from tests.conftest import opened_site
+from tests.graphql.clients import Person, Site
+
+JSON = "application/json"
+GRAPHQL = "application/graphql-response+json"
+HELLO = {"query": "{ __typename }"}
+
+
+async def send(site: Site, body: Any = None, method: str = "POST", **headers: str) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(HELLO if body is None else body).encode()
+    return await site.http.request(method, "/graphql", content=content, headers={"content-type": JSON, **headers})
+
+
+def code_of(response: httpx.Response) -> str:
+    """The code of the only error, in a body of the shape that every error has."""
+    body = response.json()
+    [error] = body["errors"]
+    assert set(error) >= {"message", "extensions"}
+    assert error["extensions"]["requestId"] == response.headers["x-request-id"]
+    return str(error["extensions"]["code"])
+
+
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        (None, JSON),
+        ("*/*", JSON),
+        ("application/*", JSON),
+        (JSON, JSON),
+        (GRAPHQL, GRAPHQL),
+        (f"{GRAPHQL}; charset=utf-8, {JSON};q=0.9", GRAPHQL),
+        (f"{GRAPHQL};q=0.5, {JSON}", JSON),
+        (f"text/html, {GRAPHQL};q=0.8", GRAPHQL),
+        ("APPLICATION/JSON", JSON),
+        ("text/html, */*;q=0.1", JSON),
+    ],
+)
+async def test_the_answer_comes_in_the_type_that_is_preferred(site: Site, accept: str | None, answered: str) -> None:
+    response = await send(site, **({"accept": accept} if accept else {"accept": ""}))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == f"{answered}; charset=utf-8"
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "image/png, text/plain", f"{JSON};q=0", f"{GRAPHQL};q=0.0, {JSON};q=0"]
+)
+async def test_a_client_that_takes_none_of_our_types_is_told_so(site: Site, accept: str) -> None:
+    response = await send(site, accept=accept)
+    assert (response.status_code, code_of(response)) == (406, "NOT_ACCEPTABLE")
+
+
+@pytest.mark.parametrize("sent", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "json"])
+async def test_only_json_is_read(site: Site, sent: str) -> None:
+    response = await send(site, **{"content-type": sent})
+    assert (response.status_code, code_of(response)) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+@pytest.mark.parametrize(
+    "sent", ["application/json; charset=utf-8", "Application/JSON", "application/json;charset=UTF-8"]
+)
+async def test_parameters_of_the_content_type_do_no_harm(site: Site, sent: str) -> None:
+    assert (await send(site, **{"content-type": sent})).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
+async def test_operations_are_posted(site: Site, method: str) -> None:
+    response = await site.http.request(method, "/graphql", params={"query": "{ __typename }"})
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    if method != "HEAD":
+        assert code_of(response) == "METHOD_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"nonsense",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b'"{ __typename }"',
+        b"{}",
+        b'{"query": null}',
+        b'{"query": 5}',
+        b'{"query": ""}',
+        b'{"query": "  "}',
+        b'{"query": "{ __typename }", "variables": "x"}',
+        b'{"query": "{ __typename }", "variables": []}',
+        b'{"query": "{ __typename }", "operationName": 5}',
+        b'{"query": "{ __typename }", "extensions": []}',
+        b'[{"query": "{ __typename }"}]',
+    ],
+)
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL])
+async def test_a_body_that_is_no_request_is_refused(site: Site, body: bytes, accept: str) -> None:
+    response = await send(site, body, accept=accept)
+    assert (response.status_code, code_of(response)) == (400, "BAD_REQUEST")
+    assert response.headers["content-type"] == f"{accept}; charset=utf-8"
+    assert "data" not in response.json()
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("query", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ('{ projects(first: "x") { edges { cursor } } }', "GRAPHQL_VALIDATION_FAILED"),
+        ("query A { __typename } query B { __typename }", "BAD_REQUEST"),
+        ("query ($id: ID!) { node(id: $id) { id } }", "BAD_USER_INPUT"),
+    ],
+)
+async def test_a_document_that_cannot_run_says_why(site: Site, query: str, code: str) -> None:
+    modern = await send(site, {"query": query}, accept=GRAPHQL)
+    legacy = await send(site, {"query": query}, accept=JSON)
+    assert (modern.status_code, code_of(modern)) == (400, code)
+    assert (legacy.status_code, code_of(legacy)) == (200, code)
+    assert "data" not in modern.json()
+
+
+async def test_an_operation_is_chosen_by_its_name(site: Site) -> None:
+    query = "query A { a: __typename } query B { b: __typename }"
+    assert (await send(site, {"query": query, "operationName": "B"})).json() == {"data": {"b": "Query"}}
+    assert code_of(await send(site, {"query": query, "operationName": "C"})) == "BAD_REQUEST"
+
+
+async def test_a_partial_answer_is_200_in_both_types(alice: Person) -> None:
+    for accept in (JSON, GRAPHQL):
+        response = await send(
+            alice.site, {"query": '{ good: __typename node(id: "garbage") { id } }'}, accept=accept,
+            authorization=alice.authorization,
+        )  # fmt: skip
+        body = response.json()
+        assert (response.status_code, body["data"]) == (200, {"good": "Query", "node": None})
+        assert (body["errors"][0]["path"], code_of(response)) == (["node"], "BAD_USER_INPUT")
+        assert body["errors"][0]["locations"] == [{"line": 1, "column": 20}]
+
+
+@pytest.mark.parametrize(
+    ("authorization", "code"),
+    [
+        ("Bearer nonsense", "UNAUTHENTICATED"),
+        ("Bearer", "UNAUTHENTICATED"),
+        ("Basic YTpi", "UNAUTHENTICATED"),
+        ("Bearer fab_0_AAAA", "UNAUTHENTICATED"),
+        ("Bearer fab_x", "UNAUTHENTICATED"),
+    ],
+)
+async def test_bad_credentials_are_401_whatever_is_asked(site: Site, authorization: str, code: str) -> None:
+    response = await send(site, authorization=authorization)
+    assert (response.status_code, code_of(response)) == (401, code)
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_the_scheme_of_credentials_is_read_in_any_case(alice: Person) -> None:
+    response = await send(alice.site, authorization=f"bearer   {alice.access_token}")
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+async def test_a_body_is_read_to_its_limit_and_not_a_byte_further(site: Site, excess: int) -> None:
+    limit = site.settings.limits.body_bytes_max
+    frame = json.dumps({**HELLO, "variables": {"x": ""}}).encode()
+    body = frame.replace(b'""', b'"' + b"x" * (limit - len(frame) + excess) + b'"')
+    assert len(body) == limit + excess
+    response = await send(site, body)
+    if excess:
+        assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
+    else:
+        assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_ten_megabytes_of_text_are_refused_in_json_and_change_nothing(alice: Person) -> None:
+    query = "mutation ($t: String!) { projectCreate(input: {title: $t}) { project { id } } }"
+    response = await alice.site.post(query, {"t": "x" * 10_000_000}, authorization=alice.authorization)
+    assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
+    assert response.headers["content-type"] == f"{JSON}; charset=utf-8"
+    assert await alice("{ projects { edges { cursor } } }") == {"edges": []}
+
+
+async def test_a_body_without_a_length_is_counted_all_the_same(site: Site) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 65_536
+
+    response = await site.http.post("/graphql", content=endless(), headers={"content-type": JSON})
+    assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
+
+
+# -- the size of a document ------------------------------------------------------------------------------------------
+
+
+def nested(levels: int) -> str:
+    """Chapters of projects of chapters ...: `levels` fields inside one another."""
+    chain = ["node(id: $id)"]
+    while len(chain) < levels:
+        chain += ["chapters", "edges", "node", "project"]
+    query = "id"
+    for number in reversed(range(levels - 1)):
+        field = chain[number]
+        query = f"{field} {{ ... on Project {{ {query} }} }}" if number == 0 else f"{field} {{ {query} }}"
+    # The last level is a leaf that every type on the way has: `__typename`.
+    return f"query ($id: ID!) {{ {query.replace('{ id }', '{ __typename }')} }}"
+
+
+LIMITS = Limits()
+
+
+def aliased(count: int) -> str:
+    return "{ " + " ".join(f"a{n}: __typename" for n in range(count)) + " }"
+
+
+def tokens(count: int) -> str:
+    listed = " ".join(["$id"] + ['"x"'] * (count - 22))
+    return f"query ($id: ID!) {{ nodes(ids: [{listed}]) {{ id }} }}"
+
+
+@pytest.mark.parametrize(
+    ("make", "limit", "code"),
+    [
+        (nested, LIMITS.query_depth_max, "COST_LIMIT_EXCEEDED"),
+        (aliased, LIMITS.query_aliases_max, "COST_LIMIT_EXCEEDED"),
+        (tokens, LIMITS.query_tokens_max, "GRAPHQL_PARSE_FAILED"),
+    ],
+    ids=["depth", "aliases", "tokens"],
+)
+async def test_a_document_may_be_as_large_as_its_limit_and_no_larger(
+    alice: Person, make: Any, limit: int, code: str
+) -> None:
+    id_ = (await alice.mutate("projectCreate", "project { id }", title="x"))["project"]["id"]
+    within, beyond = await alice.ask(make(limit), id=id_), await alice.ask(make(limit + 1), id=id_)
+    assert "data" in within, within
+    assert [error["extensions"]["code"] for error in beyond["errors"]] == [code]
+    assert "data" not in beyond
+
+
+async def test_fragments_do_not_hide_depth_or_aliases(alice: Person) -> None:
+    levels = "fragment P on Project { chapters { edges { node { project { ...Q } } } } } " + "".join(
+        f"fragment {a} on Project {{ chapters {{ edges {{ node {{ project {{ ...{b} }} }} }} }} }} "
+        for a, b in ("QR", "RS", "ST")
+    )
+    query = "query ($id: ID!) { node(id: $id) { ...P } } " + levels + "fragment T on Project { id }"
+    assert await alice.code(query, id="x") == "COST_LIMIT_EXCEEDED"
+    spread = "{ " + "...F " * 8 + "} fragment F on Query { a: __typename b: __typename }"
+    assert await alice.code(spread) == "COST_LIMIT_EXCEEDED"
+
+
+async def test_fragments_that_multiply_are_stopped_before_they_do(alice: Person) -> None:
+    bomb = "{ ...F0 } " + "".join(
+        f"fragment F{n} on Query {{ {f'...F{n + 1} ' * 12} }} " for n in range(7)
+    ) + "fragment F7 on Query { __typename }"  # fmt: skip
+    async with asyncio.timeout(3):
+        assert await alice.code(bomb) == "COST_LIMIT_EXCEEDED"
+
+
+async def test_a_fragment_that_contains_itself_is_refused(alice: Person) -> None:
+    assert await alice.code("{ ...F } fragment F on Query { __typename ...F }") == "GRAPHQL_VALIDATION_FAILED"
+
+
+async def test_the_schema_can_be_asked_for(site: Site) -> None:
+    from graphql import get_introspection_query
+
+    answer = (await site.post(get_introspection_query(input_value_deprecation=True))).json()
+    assert answer["data"]["__schema"]["queryType"]["name"] == "Query"
+
+
+# -- errors ----------------------------------------------------------------------------------------------------------
+
+
+async def test_what_nobody_foresaw_is_masked_and_logged_under_the_requests_id(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(TenantReads, "one", broken)
+    with caplog.at_level(logging.ERROR):
+        response = await alice.site.post(
+            '{ node(id: "' + alice.tenant_gid + '") { id } }', authorization=alice.authorization
+        )
+    [error] = response.json()["errors"]
+    assert (response.status_code, error["message"], code_of(response)) == (200, "Internal error", "INTERNAL_ERROR")
+    assert "hunter2" not in response.text
+    [record] = [one for one in caplog.records if "hunter2" in one.getMessage()]
+    assert response.headers["x-request-id"] in record.getMessage()
+
+
+async def test_a_failure_before_execution_is_masked_as_well(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(type(alice.site.api.authenticator), "_by_access_token", broken)
+    response = await alice.site.post("{ __typename }", authorization=alice.authorization)
+    assert (response.status_code, code_of(response)) == (500, "INTERNAL_ERROR")
+    assert "hunter2" not in response.text
+    assert "hunter2" in caplog.text
+
+
+async def test_an_operation_that_takes_too_long_is_ended(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = asyncio.Event()
+
+    async def slow(*_: Any) -> Any:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(TenantReads, "one", slow)
+    limits = Limits(query_timeout_s=0.1)
+    async with opened_site(settings.model_copy(update={"limits": limits})) as site:
+        person = await site.tenant()
+        answer = await person.ask("query ($id: ID!) { node(id: $id) { id } }", id=person.tenant_gid)
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["TIMEOUT"]
+        assert answer["data"] is None
+        await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_a_subscription_needs_a_stream(alice: Person) -> None:
+    response = await alice.site.post('subscription { jobEvents(id: "x") { seq } }', authorization=alice.authorization)
+    assert (response.status_code, code_of(response)) == (406, "NOT_ACCEPTABLE")
+
+
+# -- origins ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def public(settings: Settings) -> AsyncIterator[Site]:
+    """As it stands on the internet: one web page is known."""
+    changed = {"dev": False, "allowed_origins": ("https://studio.example",)}
+    async with opened_site(settings.model_copy(update=changed)) as one:
+        yield one
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://studio.example", "null", "http://localhost:5173",
+                                    "https://studio.example.evil.example", "https://studio.example:8443"])  # fmt: skip
+async def test_pages_of_other_origins_are_refused(public: Site, origin: str) -> None:
+    response = await send(public, origin=origin)
+    assert response.status_code == 403
+    assert "access-control-allow-origin" not in response.headers
+    preflight = await public.http.options(
+        "/graphql", headers={"origin": origin, "access-control-request-method": "POST"}
+    )
+    assert preflight.status_code == 403
+
+
+async def test_a_known_page_may_call_and_is_told_so(public: Site) -> None:
+    origin = "https://studio.example"
+    response = await send(public, origin=origin)
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin)
+    assert response.headers["vary"] == "origin"
+    preflight = await public.http.options(
+        "/graphql", headers={"origin": origin, "access-control-request-method": "POST"}
+    )
+    assert preflight.status_code == 204
+    allowed = {one.strip() for one in preflight.headers["access-control-allow-headers"].split(",")}
+    assert {"authorization", "content-type", "x-tenant"} <= allowed
+
+
+async def test_our_own_pages_and_programs_may_call(public: Site) -> None:
+    assert (await send(public, origin=public.url)).status_code == 200
+    assert (await send(public)).status_code == 200
+
+
+async def test_while_developing_any_page_of_this_machine_may_call(site: Site) -> None:
+    for origin, status in (("http://localhost:5173", 200), ("http://127.0.0.1:1", 200), ("https://evil.example", 403)):
+        assert (await send(site, origin=origin)).status_code == status
+
+
+# -- what operators ask ----------------------------------------------------------------------------------------------
+
+
+async def test_the_process_says_how_it_is(site: Site) -> None:
+    assert (await site.http.get("/healthz")).text == "ok\n"
+    ready = await site.http.get("/readyz")
+    assert (ready.status_code, ready.json()["ready"]) == (200, True)
+    assert {name: check["ok"] for name, check in ready.json()["checks"].items()} == {
+        "postgres": True, "redis": True, "search": True}  # fmt: skip
+    assert (await site.http.get("/version")).json() == {"version": "0.1.0"}
+    assert (await site.http.get("/metrics")).status_code == 200
+
+
+async def test_a_process_without_its_stores_is_alive_and_not_ready(settings: Settings) -> None:
+    lost = {"redis_url": type(settings.redis_url)("redis://127.0.0.1:1/0")}
+    async with opened_site(settings.model_copy(update=lost)) as site:
+        assert (await site.http.get("/healthz")).status_code == 200
+        ready = await site.http.get("/readyz")
+        assert (ready.status_code, ready.json()["checks"]["redis"]["ok"]) == (503, False)
+        assert ready.json()["checks"]["postgres"] == {"ok": True}
