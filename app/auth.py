@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
@@ -78,10 +79,14 @@ class TokenCredentials:
 
     def new_session(self, user: User, tenant_id: TenantId, now: datetime) -> tuple[Session, IssuedTokens]:
         session = Session(SessionId(new_id()), user.id, tenant_id, b"", now + REFRESH_TTL)
-        session.refresh_hash, issued = self.renew(session, now)
+        session.refresh_hash, issued = self._issue(session, secrets.token_bytes(32), now)
         return session, issued
 
-    def renew(self, session: Session, now: datetime) -> tuple[bytes, IssuedTokens]:
+    def renew(self, session: Session, refresh_token: str, now: datetime) -> tuple[bytes, IssuedTokens]:
+        following = hmac.digest(self._secret.encode(), b"refresh" + refresh_token.encode(), "sha256")
+        return self._issue(session, following, now)
+
+    def _issue(self, session: Session, refresh_secret: bytes, now: datetime) -> tuple[bytes, IssuedTokens]:
         expires = now + ACCESS_TTL
         claims = {
             "sub": session.user_id.hex,
@@ -90,7 +95,7 @@ class TokenCredentials:
             "iat": int(now.timestamp()),
             "exp": int(expires.timestamp()),
         }
-        refresh = _REFRESH + _encode(session.tenant_id.bytes + session.id.bytes + secrets.token_bytes(32))
+        refresh = _REFRESH + _encode(session.tenant_id.bytes + session.id.bytes + refresh_secret)
         access = jwt.encode(claims, self._secret, algorithm=_ALGORITHM)
         return _sha256(refresh), IssuedTokens(access, expires, refresh, now + REFRESH_TTL)
 

@@ -20,6 +20,7 @@ PASSWORD_CHARS_MIN = 10
 PASSWORD_CHARS_MAX = 1_000
 API_TOKENS_MAX = 100
 REFRESH_TTL = timedelta(days=30)
+REFRESH_GRACE = timedelta(seconds=10)
 
 
 class Role(StrEnum):
@@ -231,20 +232,23 @@ def clean_locale(value: str, field_name: str = "locale") -> str:
     return tag
 
 
-def rotate(session: Session | None, presented_hash: bytes, new_hash: bytes, now: datetime, ttl: timedelta) -> bool:
-    """Exchange a refresh token. True when the family goes on; False when the token was already used.
+def rotate(session: Session | None, presented_hash: bytes, next_hash: bytes, now: datetime, ttl: timedelta) -> bool:
+    """Exchange a refresh token for the one that follows it. True when the family goes on; False when it was used.
 
-    A used token in new hands means that one of the two holders stole it, so the caller must commit the revocation
-    that False has made. Raises Unauthenticated for a family that is unknown, revoked or expired.
+    The last exchange may be repeated for REFRESH_GRACE: its answer may have been lost, and two tabs of a browser
+    refresh at once. Later, a used token means that one of its two holders stole it, so the caller must commit the
+    revocation that False has made. Raises Unauthenticated for a family that is unknown, revoked or expired.
     """
     if session is None or session.revoked_at is not None:
         raise Unauthenticated("This session has ended. Sign in again.")
     if session.expires_at <= now:
         raise Unauthenticated("This session has expired. Sign in again.", expired=True)
+    if session.refresh_hash == next_hash and session.rotated_at and now - session.rotated_at <= REFRESH_GRACE:
+        return True
     if session.refresh_hash != presented_hash:
         session.revoked_at = now
         return False
-    session.refresh_hash, session.rotated_at, session.expires_at = new_hash, now, now + ttl
+    session.refresh_hash, session.rotated_at, session.expires_at = next_hash, now, now + ttl
     return True
 
 

@@ -80,6 +80,20 @@ class Event:
         return self.type in TERMINAL
 
 
+def closing(
+    job_id: JobId, attempt: int, end: EventType, data: dict[str, Any], *, text: str, at: datetime
+) -> list[Event]:
+    """What was kept of the text, and the end, where no worker is left to tell them.
+
+    They stand above all that a worker may still write, should it have been asleep.
+    """
+    events = [Event(job_id, Position(attempt, TERMINAL_N), end, data, at)]
+    if text:
+        snapshot = {"attempt": attempt, "text": text}
+        events.insert(0, Event(job_id, Position(attempt, SNAPSHOT_N), EventType.SNAPSHOT, snapshot, at))
+    return events
+
+
 _CURSOR = struct.Struct(">16sII")
 
 

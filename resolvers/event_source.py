@@ -12,7 +12,7 @@ from opentelemetry import metrics
 
 from domain.accounts import Actor
 from domain.errors import ErrorCode
-from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position
+from domain.events import START, TERMINAL_N, Event, EventType, Position, closing
 from domain.generation.entities import GenerationState
 from domain.ids import JobId, TenantId
 from domain.jobs import JobState
@@ -92,6 +92,14 @@ class EventSource:
         events = ended if ended is not None else await self._logged(job_id, after, first + 1)
         return events[:first], len(events) > first
 
+    async def tell_end(self, tenant_id: TenantId, job_id: JobId) -> None:
+        """Let those who watch a job know at once that it ended without a worker."""
+        events = await self._ended(tenant_id, job_id, START)
+        try:
+            await self._hub.log.close(events or [])
+        except OUTAGES as error:
+            logger.warning("the end of job %s was not told: %s; its readers will ask", job_id, error)
+
     async def _logged(self, job_id: JobId, after: Position, count: int | None = None) -> list[Event]:
         try:
             return await self._hub.log.read(job_id, after, count=count)
@@ -120,15 +128,10 @@ class EventSource:
         generation = await self._row(tenant_id, generations.generations_by_job(tenant_id, [job_id]))
         if generation is None:
             return []
-        text = await self._row(tenant_id, generations.texts_of(tenant_id, [generation.id]))
-        events = []
-        if text is not None and text.text:
-            place = Position(attempt, SNAPSHOT_N)
-            snapshot = {"attempt": attempt, "text": text.text}
-            events.append(Event(job_id, place, EventType.SNAPSHOT, snapshot, job.finished_at))
-        end = EventType(GenerationState(generation.state))
-        data = await self._end_data(tenant_id, generation)
-        events.append(Event(job_id, Position(attempt, TERMINAL_N), end, data, job.finished_at))
+        kept = await self._row(tenant_id, generations.texts_of(tenant_id, [generation.id]))
+        text = (kept.text if kept is not None else "") or ""
+        end, data = EventType(GenerationState(generation.state)), await self._end_data(tenant_id, generation)
+        events = closing(job_id, attempt, end, data, text=text, at=job.finished_at)
         return [event for event in events if event.position > after]
 
     async def _end_data(self, tenant_id: TenantId, generation: Any) -> dict[str, Any]:

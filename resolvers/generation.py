@@ -12,6 +12,7 @@ from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
 from domain.events import decode_cursor
 from domain.generation import service
 from domain.generation.context import ContextTooSmall
+from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
 from persistence.accounts.reads import wallet
@@ -112,8 +113,10 @@ async def ring(services: Services, tenant_id: TenantId, job_id: JobId) -> None:
 async def cancel_job(context: Context, job_id: JobId) -> None:
     services: Services = context.services
     async with services.units(context.actor.tenant_id) as uow:
-        _, tell_worker = await service.cancel(uow, context.actor, job_id)
-    if tell_worker:
+        generation, tell_worker = await service.cancel(uow, context.actor, job_id)
+    if generation.state is GenerationState.CANCELLED:
+        await services.events.tell_end(context.actor.tenant_id, job_id)
+    elif tell_worker:
         try:
             await services.cancels.raise_for(job_id)
         except Exception:

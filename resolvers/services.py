@@ -28,8 +28,8 @@ class Credentials(Protocol):
     """Makes and reads tokens; knows the signing key."""
 
     def new_session(self, user: User, tenant_id: TenantId, now: datetime) -> tuple[Session, IssuedTokens]: ...
-    def renew(self, session: Session, now: datetime) -> tuple[bytes, IssuedTokens]:
-        """The next refresh token's hash, and the tokens."""
+    def renew(self, session: Session, refresh_token: str, now: datetime) -> tuple[bytes, IssuedTokens]:
+        """The hash of the refresh token that follows this one, always the same, and the tokens."""
         ...
 
     def read_refresh(self, token: str) -> tuple[TenantId, object, bytes]:

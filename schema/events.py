@@ -154,7 +154,9 @@ class GenerationTruncated(GenerationEvent, JobEvent):
         return await _version(info, self.data.get("version"))
 
 
-@strawberry.type(description="Your right to watch has ended. The stream ends; the work goes on.")
+@strawberry.type(
+    description="Your right to watch has ended; the work goes on. Repeats `seq` and `cursor` of the last event: resume there."
+)
 class StreamRevoked(GenerationEvent, JobEvent):
     code: ErrorCode = strawberry.field(description="UNAUTHENTICATED or FORBIDDEN.")
     message: str = strawberry.field(description="Why.")

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 
-from domain.events import EventType
+from domain.events import EventType, closing
 from domain.generation import service
 from domain.jobs import Doorbell, JobState
 from domain.unit_of_work import OpenUnitOfWork
@@ -96,4 +96,5 @@ class Relay:
                 "message": generation.error_message,
             }
             text = last.text if last is not None else ""
-            await self._log.end(one.job_id, job.attempt, EventType(generation.state), data, text=text)
+            end = EventType(generation.state)
+            await self._log.close(closing(one.job_id, job.attempt, end, data, text=text, at=uow.now))

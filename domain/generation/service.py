@@ -200,7 +200,8 @@ async def _job_and_generation(uow: UnitOfWork, job_id: JobId) -> tuple[Job, Gene
 
 
 async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Generation, bool]:
-    """Ask to stop. A queued job ends at once; True means that a running worker must be told.
+    """Ask to stop. A queued job ends at once, with what a try that crashed had written; True means that a running
+    worker must be told.
 
     Cancelling what has already ended, or is being cancelled, changes nothing.
     """
@@ -209,7 +210,8 @@ async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Generati
     if job.state == JobState.QUEUED:
         await uow.jobs.cancel_queued(job)
         generation.state, generation.finished_at = GenerationState.CANCELLED, uow.now
-        await _settle_chapter(uow, generation)
+        crashed = await uow.generation.attempt(generation.id, job.attempt)
+        await _keep_text(uow, generation, crashed.text if crashed else "")
         await close_hold(uow.billing, job.id, job.attempt, 0)
     elif job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
@@ -290,7 +292,7 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> VersionId | N
     generation.truncation_reason = ending.truncation
     generation.error_code, generation.error_message = ending.code, ending.message
     charged = await _close_attempt(uow, generation, lease.attempt, result, billed=ending.billed)
-    await _keep_text(uow, generation, result)
+    await _keep_text(uow, generation, result.text if ending.keeps_text else "")
     await close_hold(uow.billing, lease.job_id, lease.attempt, charged)
     return generation.version_id
 
@@ -316,26 +318,21 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
     return charged if billed else 0
 
 
-async def _keep_text(uow: UnitOfWork, generation: Generation, result: Result) -> None:
+async def _keep_text(uow: UnitOfWork, generation: Generation, text: str) -> None:
+    """Make the text, unless it is blank, a version of its chapter, which is then free again."""
     # A chapter that was deleted meanwhile gets its text all the same: it can be restored.
     chapter = await uow.projects.node(generation.node_id, lock=True, deleted=True)
     if chapter is None:
         return
-    if result.ending.keeps_text and result.text:
+    if text.strip():
         channel = await uow.generation.channel(generation.channel_id)
         demo = channel is not None and channel.provider == ProviderKind.DEMO
         origin = VersionOrigin.DEMO if demo else VersionOrigin.AI
-        version = new_version(chapter, result.text, origin, generation_id=generation.id)
+        version = new_version(chapter, text, origin, generation_id=generation.id)
         version.model, version.channel = generation.model, generation.channel
         await uow.projects.add(version)
         generation.version_id = version.id
     await _release_chapter(uow, chapter)
-
-
-async def _settle_chapter(uow: UnitOfWork, generation: Generation) -> None:
-    chapter = await uow.projects.node(generation.node_id, lock=True, deleted=True)
-    if chapter is not None:
-        await _release_chapter(uow, chapter)
 
 
 async def _release_chapter(uow: UnitOfWork, chapter: OutlineNode) -> None:

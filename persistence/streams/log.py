@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
 from zlib import crc32
@@ -136,19 +136,13 @@ class StreamLog:
         entries = await self._redis.xrange(log_key(job_id), min=f"({entry_id(after)}", count=count)
         return [event_of(job_id, raw, fields) for raw, fields in entries]
 
-    async def end(self, job_id: JobId, attempt: int, type_: EventType, data: dict[str, Any], *, text: str) -> None:
-        """Write what was kept of the text, and the end, for a worker that died.
-
-        Both stand where readers who rebuild them from PostgreSQL put them, and above all that the worker may still
-        write, should it have been asleep. Best effort: readers ask PostgreSQL when they are missing.
-        """
-        events = [(Position(attempt, TERMINAL_N), type_, data)]
-        if text:
-            snapshot = {"attempt": attempt, "text": text}
-            events.insert(0, (Position(attempt, SNAPSHOT_N), EventType.SNAPSHOT, snapshot))
+    async def close(self, events: Iterable[Event]) -> None:
+        """Write the events that close a stream. Best effort: readers ask PostgreSQL when they are missing."""
         with contextlib.suppress(ResponseError):  # it has an end already
-            for position, kind, said in events:
-                await self.append(job_id, position, kind, said, top="*", ttl_s=ENDED_TTL_S)
+            for event in events:
+                await self.append(
+                    event.job_id, event.position, event.type, event.data, top="*", ttl_s=ENDED_TTL_S
+                )  # fmt: skip
 
 
 class StreamWriter:

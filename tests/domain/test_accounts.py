@@ -10,6 +10,7 @@ import pytest
 from domain.accounts import (
     API_TOKENS_MAX,
     GRANTS,
+    REFRESH_GRACE,
     Actor,
     ApiToken,
     Permission,
@@ -105,13 +106,23 @@ def test_a_refresh_token_is_exchanged_and_the_session_lives_on() -> None:
     assert family.revoked_at is None
 
 
-def test_a_token_used_twice_ends_the_whole_session() -> None:
+def test_the_last_exchange_may_be_repeated_while_its_answer_may_be_on_its_way() -> None:
     family = session()
     assert rotate(family, b"first", b"second", NOW, TTL) is True
-    assert rotate(family, b"first", b"third", NOW, TTL) is False
-    assert (family.revoked_at, family.refresh_hash) == (NOW, b"second")
+    assert rotate(family, b"first", b"second", NOW + REFRESH_GRACE, TTL) is True
+    assert (family.refresh_hash, family.rotated_at, family.revoked_at) == (b"second", NOW, None)
+    assert rotate(family, b"second", b"third", NOW + REFRESH_GRACE, TTL) is True
+    assert rotate(family, b"first", b"second", NOW + REFRESH_GRACE, TTL) is False
+
+
+def test_a_token_used_twice_ends_the_whole_session() -> None:
+    family = session()
+    late = NOW + REFRESH_GRACE + timedelta(microseconds=1)
+    assert rotate(family, b"first", b"second", NOW, TTL) is True
+    assert rotate(family, b"first", b"second", late, TTL) is False
+    assert (family.revoked_at, family.refresh_hash) == (late, b"second")
     with pytest.raises(Unauthenticated) as caught:
-        rotate(family, b"second", b"third", NOW, TTL)
+        rotate(family, b"second", b"third", late, TTL)
     assert caught.value.expired is False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from domain.ids import JobId
 from persistence.database import Database
 from persistence.streams import StreamLog, StreamWriter
 from persistence.streams.log import log_key
+from resolvers.event_source import SILENCE_S
 from schema.ids import decode_id
 from tests.documents import EVENTS, GENERATE
 from tests.graphql.clients import Person, Site
@@ -163,6 +165,19 @@ async def test_two_watchers_who_come_at_different_times_read_the_same(alice: Per
     await running
     stored = await alice("query ($id: ID!) { node(id: $id) { ... on Generation { text } } }", id=one.id)
     assert texts == {stored["text"]}
+
+
+async def test_who_watches_a_waiting_generation_hears_of_its_cancel_at_once(alice: Person) -> None:
+    one = await start(alice)
+    async with alice.socket() as ws:
+        await ws.subscribe("1", EVENTS, id=one.id)
+        await asyncio.sleep(0.1)  # it has asked PostgreSQL once, and would ask again after SILENCE_S
+        began = time.monotonic()
+        await alice.mutate("generationCancel", "generation { state }", id=one.id)
+        events = [event async for event in ws.events("1")]
+    assert [event["__typename"] for event in events] == ["GenerationCancelled"]
+    assert time.monotonic() - began < SILENCE_S / 2
+    assert [event["seq"] for event in await over_ws(alice, one.id)] == [events[0]["seq"]]
 
 
 async def test_a_client_that_leaves_stops_only_its_own_watching(alice: Person, runtime: Runtime) -> None:

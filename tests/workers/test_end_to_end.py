@@ -11,10 +11,15 @@ from typing import Any
 
 import dramatiq
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.relay import build_relay
 from app.settings import Settings
 from app.work import POLL_MS, WorkerProcess
+from schema.ids import decode_id
 from tests.documents import EVENTS, GENERATE
 from tests.graphql.clients import Person, Site, eventually
 from tests.graphql.studio import state_of
@@ -76,6 +81,40 @@ async def test_a_chapter_asked_for_by_mutation_arrives_word_by_word_and_stays(si
     text = "".join(event["text"] for event in events if event["__typename"] == "TextDelta")
     assert text == events[-1]["version"]["text"] == (await state_of(person, id_))["text"]
     assert sum(event["__typename"] == "TextDelta" for event in events) > 2
+
+
+@pytest.fixture(scope="module")
+def spans() -> InMemorySpanExporter:
+    """What this process traces from now on."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+async def test_one_trace_leads_from_the_mutation_through_the_worker_to_the_provider(
+    site: Site, spans: InMemorySpanExporter
+) -> None:
+    person = await site.tenant()
+    id_ = await start(person)
+    await watched(person, id_)
+
+    async def attempts() -> list[ReadableSpan]:
+        return [one for one in spans.get_finished_spans() if one.name == "generation.attempt" and _of(one, person)]
+
+    [attempt] = await eventually(attempts, "the attempt's span ends")
+    traced = [one for one in spans.get_finished_spans() if one.context.trace_id == attempt.context.trace_id]
+    by_name = {one.name: one for one in traced}
+    mutation, call = by_name["graphql.mutation"], by_name["provider.call"]
+    assert (attempt.parent.span_id, call.parent.span_id) == (mutation.context.span_id, attempt.context.span_id)
+    job = (await person("query ($id: ID!) { node(id: $id) { ... on Generation { job { id } } } }", id=id_))["job"]["id"]
+    assert attempt.attributes["fabula.job"] == str(decode_id("Job", job))
+    assert _of(mutation, person)
+
+
+def _of(span: ReadableSpan, person: Person) -> bool:
+    return (span.attributes or {}).get("fabula.tenant") == str(person.tenant_id)
 
 
 async def test_a_cancel_by_mutation_reaches_the_worker(site: Site) -> None:

@@ -2,7 +2,8 @@
  * What a watcher of one generation knows, as a pure function of the events it has seen.
  *
  * `seq` only grows, over attempts and reconnects alike, so an event at or below the last one is a repeat and changes
- * nothing. Types of events that this version does not know advance `seq` and are otherwise ignored.
+ * nothing. Types of events that this version does not know advance `seq` and are otherwise ignored. `StreamRevoked` is
+ * no part of the stream: it repeats the place of the last event, from which a new watcher may resume.
  */
 import type {
   GenerationEventPartsFragment,
@@ -56,7 +57,7 @@ export const initialStreamState: StreamState = {
 };
 
 export function reduceStream(state: StreamState, event: GenerationEvent): StreamState {
-  if (event.seq <= state.seq || state.terminal) return state;
+  if (state.terminal || (event.seq <= state.seq && event.__typename !== 'StreamRevoked')) return state;
   return { ...state, ...change(state, event), seq: event.seq, cursor: event.cursor };
 }
 

@@ -86,6 +86,11 @@ test('each other ending is told apart', () => {
   assert.equal(kind(event('StreamRevoked', { revokedCode: 'FORBIDDEN', message: 'Gone.' }))?.kind, 'revoked');
 });
 
+test('a revoked right is heard although it repeats the place of the last event', () => {
+  const state = run([event('TextDelta', { text: 'The lamp' }, 3), event('StreamRevoked', { revokedCode: 'FORBIDDEN' }, 3)]);
+  assert.deepEqual([state.text, state.terminal?.kind, state.cursor], ['The lamp', 'revoked', 'c3']);
+});
+
 test('nothing follows a terminal event', () => {
   const ended = run([event('GenerationCancelled', { version: null }, 1)]);
   assert.equal(reduceStream(ended, event('TextDelta', { text: 'late' }, 2)), ended);

@@ -191,6 +191,22 @@ async def test_a_dead_workers_cancelled_job_is_cancelled_with_its_checkpoint(wor
     assert open_holds(world) == []
 
 
+async def test_a_cancel_while_a_crashed_job_waits_keeps_what_was_written_and_costs_nothing(world: World) -> None:
+    chapter = await world.ready()
+    lease = await world.running(chapter)
+    assert await crash(world, lease) == "QUEUED"
+    generation, tell_worker = await service.cancel(world.uow, world.author, lease.job_id)
+    (version,) = world.uow.projects.versions.values()
+    assert (version.text, generation.version_id, generation.state, tell_worker) == (
+        TEXT,
+        version.id,
+        "CANCELLED",
+        False,
+    )
+    assert (chapter.status, open_holds(world)) == ("PLANNED", [])
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS}
+
+
 async def test_a_worker_that_is_told_to_stop_hands_its_job_on_without_blame(world: World) -> None:
     lease = await world.running(await world.ready())
     await service.hand_back(world.uow, lease, result(service.CRASHED))
