@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from app import operations, telemetry, ui
+from app.graphql.documents import Documents
 from app.graphql.engine import Engine
 from app.graphql.http import HttpEndpoint
 from app.graphql.ws import Socket
@@ -32,7 +33,8 @@ SOCKET_FAREWELL_S = 2
 
 def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
-    engine = Engine(build_schema(), settings.limits)
+    schema = build_schema()._schema
+    documents, engine = Documents(schema, settings.limits), Engine(schema, settings.limits)
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:
@@ -47,13 +49,13 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
         await api.close()
 
     app = FastAPI(title="Fabula", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-    http = HttpEndpoint(engine, api.authenticator.authenticate, new_context, settings.limits)
+    http = HttpEndpoint(documents, engine, api.authenticator.authenticate, new_context, settings.limits)
 
     async def graphql(request: Request) -> Response:
         return await http(request)
 
     async def graphql_ws(ws: WebSocket) -> None:
-        socket = Socket(ws, engine, api.authenticator.authenticate, new_context, settings.limits)
+        socket = Socket(ws, documents, engine, api.authenticator.authenticate, new_context, settings.limits)
         sockets.add(socket)
         try:
             await socket.serve()

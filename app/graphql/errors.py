@@ -28,6 +28,17 @@ class RequestRefused(Exception):
         return {"errors": [formatted(self.message, self.code, request_id)]}
 
 
+class DocumentRefused(Exception):
+    """A document that is not executed, for all that is wrong with it."""
+
+    def __init__(self, errors: list[GraphQLError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        return {"errors": [request_error(error, request_id) for error in self.errors]}
+
+
 def formatted(message: str, code: str, request_id: str, **more: Any) -> dict[str, Any]:
     return {"message": message, **more, "extensions": {"code": code, "requestId": request_id}}
 
@@ -58,3 +69,12 @@ def cause(error: GraphQLError) -> BaseException | None:
     while isinstance(original, GraphQLError):
         original = original.original_error
     return original
+
+
+def request_error(error: GraphQLError, request_id: str, otherwise: str = "GRAPHQL_VALIDATION_FAILED") -> dict[str, Any]:
+    """An error of a request of which nothing was executed."""
+    known = (error.extensions or {}).get("code")
+    syntax = error.message.startswith("Syntax Error")
+    code = known or ("GRAPHQL_PARSE_FAILED" if syntax else otherwise)
+    locations = [location.formatted for location in error.locations or []]
+    return formatted(error.message, code, request_id, locations=locations)

@@ -12,8 +12,10 @@ from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from app.graphql.engine import Engine, Prepared, read_request
-from app.graphql.errors import MASKED, RequestRefused, present
+from app.graphql.documents import Documents, Prepared
+from app.graphql.engine import Engine
+from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, present
+from app.graphql.request import read_request
 from app.graphql.ws import Authenticate, NewContext
 from app.settings import Limits
 from domain.errors import Forbidden, Unauthenticated
@@ -29,7 +31,10 @@ DRAINED_BYTES_MAX = 64 * 1024 * 1024
 
 
 class HttpEndpoint:
-    def __init__(self, engine: Engine, authenticate: Authenticate, new_context: NewContext, limits: Limits) -> None:
+    def __init__(
+        self, documents: Documents, engine: Engine, authenticate: Authenticate, new_context: NewContext, limits: Limits
+    ) -> None:
+        self._documents = documents
         self._engine = engine
         self._authenticate = authenticate
         self._new_context = new_context
@@ -54,11 +59,14 @@ class HttpEndpoint:
             raise RequestRefused("METHOD_NOT_ALLOWED", "Send operations with POST.", 405, {"allow": "POST"})
         asked = read_request(await self._body(request))
         context = await self._context(request, request_id)
-        prepared = self._engine.prepare(asked, request_id)
-        if not isinstance(prepared, Prepared):
+        try:
+            prepared = self._documents.prepare(asked)
+        except DocumentRefused as refusal:
             # As application/json, an answer to a well-formed request is 200 even when GraphQL refuses it.
             status = 200 if media_type == JSON else 400
-            return reply(prepared, status, JSON if media_type == EVENT_STREAM else media_type, request_id)
+            return reply(
+                refusal.body(request_id), status, JSON if media_type == EVENT_STREAM else media_type, request_id
+            )
         if media_type == EVENT_STREAM:
             events = sse(self._results(prepared, context))
             return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(request_id))

@@ -19,8 +19,10 @@ import orjson
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from app.graphql.engine import Engine, Prepared, read_request
-from app.graphql.errors import RequestRefused, formatted
+from app.graphql.documents import Documents, Prepared
+from app.graphql.engine import Engine
+from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.request import read_request
 from app.settings import Limits
 from domain.accounts import Actor
 from domain.errors import Forbidden, Unauthenticated
@@ -48,9 +50,11 @@ class Socket:
     """One connection: reads its messages, runs its operations."""
 
     def __init__(
-        self, ws: WebSocket, engine: Engine, authenticate: Authenticate, new_context: NewContext, limits: Limits
-    ) -> None:
+        self, ws: WebSocket, documents: Documents, engine: Engine, authenticate: Authenticate, new_context: NewContext,
+        limits: Limits,
+    ) -> None:  # fmt: skip
         self._ws = ws
+        self._documents = documents
         self._engine = engine
         self._authenticate = authenticate
         self._new_context = new_context
@@ -154,14 +158,12 @@ class Socket:
             raise Close(4400, "A subscribe message has a payload with a query")
         request_id = new_id().hex
         try:
-            prepared = self._engine.prepare(read_request(payload), request_id)
-        except RequestRefused as refusal:
-            prepared = refusal.body(request_id)
-        if isinstance(prepared, Prepared) and len(self._operations) >= self._limits.connection_subscriptions_max:
-            message = f"At most {self._limits.connection_subscriptions_max} operations at once on a connection."
-            prepared = {"errors": [formatted(message, "LIMIT_REACHED", request_id)]}
-        if not isinstance(prepared, Prepared):
-            await self._send({"id": operation_id, "type": "error", "payload": prepared["errors"]})
+            prepared = self._documents.prepare(read_request(payload))
+            if len(self._operations) >= self._limits.connection_subscriptions_max:
+                message = f"At most {self._limits.connection_subscriptions_max} operations at once on a connection."
+                raise RequestRefused("LIMIT_REACHED", message)
+        except (RequestRefused, DocumentRefused) as refusal:
+            await self._send({"id": operation_id, "type": "error", "payload": refusal.body(request_id)["errors"]})
             return
         context = self._new_context(self._actor, request_id, self._client)
         self._operations[operation_id] = asyncio.create_task(self._run(operation_id, prepared, context))

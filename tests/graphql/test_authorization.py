@@ -10,7 +10,7 @@ import pytest
 from graphql import build_schema as schema_of
 
 from app.auth import Authenticator
-from app.graphql import engine
+from app.graphql import documents
 from app.settings import Limits, Settings
 from domain.accounts import Actor
 from persistence.database import Database
@@ -33,7 +33,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
     """With limits that let a walk ask for everything at once."""
     limits = Limits(query_tokens_max=50_000, query_depth_max=100, query_aliases_max=10_000)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "CACHED_CHARS_MAX", 100_000)  # large documents are validated once here, too
+        patch.setattr(documents, "CACHED_CHARS_MAX", 100_000)  # large documents are validated once here, too
         async with opened_site(settings.model_copy(update={"limits": limits})) as one:
             yield one
 
