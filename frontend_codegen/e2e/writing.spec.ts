@@ -78,6 +78,22 @@ test('a reload in the middle finds the draft again', async ({ page, api, novel }
   expect(await textOf(page)).toBe(stored.version!.text);
 });
 
+test('why no draft was written is still there after a reload', async ({ page, api, novel }) => {
+  const start = `mutation ($input: ChapterGenerateInput!) { chapterGenerate(input: $input) { __typename } }`;
+  const input = {
+    chapterId: novel.chapterId,
+    instructions: '',
+    idempotencyKey: novel.chapterId,
+    model: 'no-such-model',
+  };
+  await api.run(start, { input });
+  await expect.poll(async () => (await storedGeneration(api, novel.chapterId)).state).toBe('FAILED');
+  await enterDemo(page, novel.path);
+  await expect(page.getByText('No draft was written.')).toBeVisible();
+  await page.reload();
+  await expect(page.getByText('No draft was written.')).toBeVisible();
+});
+
 test('a dropped connection resumes behind the last event', async ({ page, api, novel }) => {
   const subscriptions: { after: string | null }[] = [];
   let lastCursor: string | null = null;

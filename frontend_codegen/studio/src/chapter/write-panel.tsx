@@ -66,7 +66,7 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
       <Field label={t.generate.channel}>
         <ChannelSelect value={channelId} onChange={setChannelId} />
       </Field>
-      <ProblemNotice problem={problem} />
+      <ProblemNotice problem={problem ?? (running ? null : failureOf(t, chapter))} />
       <Button look="primary" icon="pencil" type="submit" busy={fetching} disabled={running}>
         {fetching ? t.generate.starting : running ? t.generate.running : t.generate.button}
       </Button>
@@ -111,6 +111,14 @@ function refusalOf(t: Strings, language: Language, outcome: Outcome): Problem | 
         field: outcome.field?.at(-1) ?? null,
       };
   }
+}
+
+/** Why the last attempt left no draft, also to somebody who was not there when it ended. */
+function failureOf(t: Strings, chapter: Chapter): Problem | null {
+  const latest = latestGeneration(chapter);
+  if (latest?.state !== 'FAILED') return null;
+  const code = latest.errorCode ?? '';
+  return { code, message: `${t.generate.states.failed} ${sentence(t, code, latest.errorMessage ?? '')}`, field: null };
 }
 
 function Plan({ chapter }: { chapter: Chapter }) {
