@@ -58,7 +58,7 @@ def _anything(field: Field, type_: GraphQLOutputType) -> Complete:
 def expected_class(type_: GraphQLOutputType) -> type | None:
     """The class whose values are their own completion, for a leaf that has one without further conditions."""
     inner: Any = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
-    return {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}.get(inner) if is_leaf_type(inner) else None
+    return {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}.get(inner)
 
 
 def _leaf(type_: Any) -> Complete:
@@ -116,10 +116,11 @@ def _object(field: Field, type_: GraphQLObjectType) -> Complete:
         completed = execute(executor, value, place)
         return await completed if executor.is_awaitable(completed) else completed
 
-    needs_info = not getattr(is_type_of, "needs_no_info", False)
+    checks: Any = is_type_of
+    needs_info = not getattr(checks, "needs_no_info", False)
 
     def complete(executor: Any, value: Any, place: Place) -> Any:
-        answer: Any = is_type_of(value, field.info(executor, place) if needs_info else None)
+        answer: Any = checks(value, field.info(executor, place) if needs_info else None)
         if answer is True:
             return execute(executor, value, place)
         if executor.is_awaitable(answer):
@@ -167,7 +168,8 @@ def _list(field: Field, type_: Any) -> Complete:
                     try:
                         done = complete_item(executor, item, (place, len(completed), None))
                     except Exception as error:  # noqa: BLE001 - located and kept
-                        done = fail(executor, error, (place, len(completed), None))
+                        fail(executor, error, (place, len(completed), None))
+                        done = None
                     if done.__class__ not in DATA and executor.is_awaitable(done):
                         done = guarded(executor, done, (place, len(completed), None))
                         waiting.append(len(completed))

@@ -8,6 +8,7 @@ from graphql import GraphQLObjectType, OperationType
 from graphql.execution.collect_fields import CollectedFields
 from graphql.execution.executor import Executor
 from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
+from graphql.execution.middleware import MiddlewareManager
 from graphql.pyutils import Path
 
 from app.graphql.compiled.plan import FieldDetailsList, GroupedFieldSet, Plan, Plans, Selection
@@ -33,7 +34,7 @@ class Compiled(Executor[Any]):
         return super().execute_operation(serially)
 
     def _find_plan(self) -> Plan | None:
-        if self.operation.operation is OperationType.MUTATION or self.middleware_manager is not None:
+        if self.operation.operation is OperationType.MUTATION or _wraps_resolvers(self.middleware_manager):
             return None
         if any(fragment.variable_signatures for fragment in self.fragments.values()):
             return None
@@ -100,3 +101,8 @@ class Compiled(Executor[Any]):
 
 class CompiledExecutor(Compiled, ExecutorThrowingOnIncremental):
     """To be given to graphql-core's `execute` and `subscribe`."""
+
+
+def _wraps_resolvers(manager: MiddlewareManager | None) -> bool:
+    """Whether there is middleware in it. Strawberry makes one for each request, mostly empty."""
+    return manager is not None and (type(manager) is not MiddlewareManager or bool(manager.middlewares))

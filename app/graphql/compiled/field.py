@@ -28,11 +28,11 @@ class Field:
     def place(self, above: Place) -> Place:
         return above, self.key, self.parent_type.name
 
-    def info(self, executor: Any, place: Any) -> GraphQLResolveInfo:
+    def info(self, executor: Any, place: Any) -> GraphQLResolveInfo[Any]:
         """What a resolver is told, at the place of the field or of anything in its lists."""
         while place[1].__class__ is int:
             place = place[0]
-        made: GraphQLResolveInfo = executor.build_resolve_info(
+        made: GraphQLResolveInfo[Any] = executor.build_resolve_info(
             self.definition, to_nodes(self.details), self.parent_type, as_path(place)
         )
         return made

@@ -83,7 +83,7 @@ def _direct(field: Field) -> Resolve | None:
         pure = specialise(field.parent_type.name)
         return lambda _executor, source, _place: pure(source)
     arguments = strawberry_arguments(field, made)
-    function = base.wrapped_func
+    function: Any = base.wrapped_func
     sources = [one.name for one in (base.parent_parameter, base.root_parameter) if one is not None]
     info_name = base.info_parameter.name if base.info_parameter else None
     with_self = base.self_parameter is not None
