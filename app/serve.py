@@ -34,7 +34,10 @@ SOCKET_FAREWELL_S = 2
 def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
     schema = build_schema()._schema
-    documents, engine = Documents(schema, settings.limits), Engine(schema, settings.limits, compiled=settings.compiled_execution)
+    documents, engine = (
+        Documents(schema, settings.limits),
+        Engine(schema, settings.limits, compiled=settings.compiled_execution),
+    )
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:
