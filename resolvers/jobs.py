@@ -18,6 +18,7 @@ from resolvers.projects import fresh
 from schema import jobs as types
 from schema.base import After, Connection, First
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.ids import decode_id
 
 
@@ -60,7 +61,9 @@ async def queue_status(context: Context, name: str) -> types.QueueStatus:
 
 @strawberry.type
 class JobMutations:
-    @strawberry.mutation(description="Try a job again that ended without success. It becomes a new job.")
+    @strawberry.mutation(
+        description="Try a job again that ended without success. It becomes a new job.", directives=[Cost(weight=50)]
+    )
     @refusals_as(types.JobRetryPayload)
     async def job_retry(self, info: Info, input: types.JobRetryInput) -> types.JobRetryPayload:
         actor, services = info.context.actor, info.context.services

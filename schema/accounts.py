@@ -7,6 +7,7 @@ import strawberry
 from domain import accounts
 from domain.accounts import Role
 from schema.base import Connection, Node, Payload, described_enum, mapped
+from schema.cost import Cost
 
 described_enum(
     Role,
@@ -64,7 +65,7 @@ class ApiToken(Node):
     scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
 
 
-@strawberry.type(description="The two tokens of a session.")
+@strawberry.type(description="The two tokens of a session.", directives=[Cost(weight=0)])
 class AuthTokens:
     access_token: str = strawberry.field(description="Send as `Authorization: Bearer ...`; short-lived.")
     access_token_expires_at: datetime = strawberry.field(description="When to refresh at the latest.")

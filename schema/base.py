@@ -16,6 +16,7 @@ from strawberry_sqlalchemy_mapper import StrawberrySQLAlchemyMapper
 from domain import billing, errors
 from persistence import tables  # noqa: F401 - completes the mappings that `mapped` reads
 from persistence.paging import PAGE_DEFAULT, PAGE_MAX
+from schema.cost import Cost
 from schema.ids import encode_id
 
 T = TypeVar("T")
@@ -140,7 +141,7 @@ class Node:
         return strawberry.ID(encode_id(info._raw_info.parent_type.name, self.id))  # type: ignore[arg-type]
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="Where a page lies in its list.", directives=[Cost(weight=0)])
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follow.")
     has_previous_page: bool = strawberry.field(description="Whether the page was asked for with `after`.")
@@ -165,7 +166,7 @@ described_enum(
 NodeT = TypeVar("NodeT")
 
 
-@strawberry.type(description="One entry of a list, with its cursor.")
+@strawberry.type(description="One entry of a list, with its cursor.", directives=[Cost(weight=0)])
 class Edge(Generic[NodeT]):
     node: NodeT = strawberry.field(description="The entry.")
     cursor: str = strawberry.field(description="Where this entry stands in the list.")
@@ -191,7 +192,7 @@ def connection(page: Any) -> Any:
     )
 
 
-@strawberry.type(description="An exact sum of money.")
+@strawberry.type(description="An exact sum of money.", directives=[Cost(weight=0)])
 class Money:
     amount: Decimal = strawberry.field(description="In whole units, with up to six decimals.")
     currency: str = strawberry.field(description="ISO 4217 code.")
@@ -235,7 +236,7 @@ class UserError:
     code: errors.ErrorCode = strawberry.field(description="What kind of mistake it is.")
 
 
-@strawberry.type(description="Why a mutation did nothing.")
+@strawberry.type(description="Why a mutation did nothing.", directives=[Cost(weight=0)])
 class MutationError(UserError):
     pass
 

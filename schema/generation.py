@@ -9,6 +9,7 @@ from domain.generation import entities
 from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
 from schema.base import After, Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.events import GenerationEvent, event_page
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
@@ -93,7 +94,7 @@ class GenerationUsage:
     cost: Money = strawberry.field(description="What was taken from the wallet.")
 
 
-@strawberry.type(description="One thing that went into the prompt, or did not.")
+@strawberry.type(description="One thing that went into the prompt, or did not.", directives=[Cost(weight=0)])
 class ReceiptItem:
     slot: str = strawberry.field(description="The part of the prompt, such as STYLE or CODEX.")
     title: str = strawberry.field(description="What it is.")
@@ -133,7 +134,9 @@ class Generation(Node):
     state: GenerationState = strawberry.field(description="How far it is.")
     truncation_reason: TruncationReason | None = strawberry.field(description="Why it ended early.")
 
-    @strawberry.field(description="The text so far, at most a second old while it is written.")
+    @strawberry.field(
+        description="The text so far, at most a second old while it is written.", directives=[Cost(weight=5)]
+    )
     async def text(self, info: Info) -> str:
         return await info.context.reads.generation_text(self.id)
 
@@ -167,7 +170,9 @@ class Generation(Node):
     async def usage(self, info: Info) -> GenerationUsage | None:
         return generation_usage(await info.context.reads.usage(self.job_id))
 
-    @strawberry.field(description="The stream's events, for clients that poll.")
+    @strawberry.field(
+        description="The stream's events, for clients that poll.", directives=[ListSize(assumed_size=1_000)]
+    )
     async def events(
         self, info: Info, after: After = None,
         first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,

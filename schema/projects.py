@@ -10,6 +10,7 @@ from domain import projects as domain
 from domain.projects import NodeStatus, OutlineKind, ProjectStatus, VersionOrigin, VersionState
 from schema.base import After, Connection, First, Node, OrderDirection, Payload, described_enum, mapped
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.ids import encode_id
 from schema.story import CodexEntry, CodexEntryFilter
 
@@ -56,7 +57,6 @@ def _global(type_name: str, value: Any) -> strawberry.ID | None:
 @mapped(
     domain.TextVersion,
     number="Counts up within the chapter, from 1.",
-    text="The whole text.",
     word_count="Latin words and CJK characters.",
     created_at="When it was written.",
     model="The model that wrote it; null for a person's own text.",
@@ -66,6 +66,7 @@ def _global(type_name: str, value: Any) -> strawberry.ID | None:
 class TextVersion(Node):
     """One state of a chapter's text. It never changes: an edit makes a new version."""
 
+    text: str = strawberry.field(description="The whole text.", directives=[Cost(weight=5)])
     origin: VersionOrigin = strawberry.field(description="Who wrote it.")
     state: VersionState = strawberry.field(description="Where it stands.")
 
@@ -162,7 +163,7 @@ class Project(Node):
 
     status: ProjectStatus = strawberry.field(description="Whether it is being worked on.")
 
-    @strawberry.field(description="Words of all current texts.")
+    @strawberry.field(description="Words of all current texts.", directives=[Cost(weight=1)])
     async def word_count(self, info: Info) -> int:
         return await info.context.reads.project_words(self.id)
 
@@ -170,7 +171,9 @@ class Project(Node):
     async def chapters(self, info: Info, first: First = 20, after: After = None) -> Connection[Chapter]:
         return await info.context.reads.chapters(self.id, first, after)
 
-    @strawberry.field(description="The whole outline in reading order, at most 2,000 nodes.")
+    @strawberry.field(
+        description="The whole outline in reading order, at most 2,000 nodes.", directives=[ListSize(assumed_size=200)]
+    )
     async def outline(self, info: Info) -> list[OutlineNode]:
         return await info.context.reads.outline(self.id)
 

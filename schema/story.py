@@ -8,6 +8,7 @@ from domain import story
 from domain.story import CodexInclusion, CodexKind
 from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
 from schema.context import Info
+from schema.cost import Cost
 
 described_enum(
     CodexKind,
@@ -27,7 +28,7 @@ described_enum(
 )
 
 
-@strawberry.type(description="A fact of a codex entry.")
+@strawberry.type(description="A fact of a codex entry.", directives=[Cost(weight=0)])
 class CodexAttribute:
     key: str = strawberry.field(description="What it is about, such as `age`.")
     value: str = strawberry.field(description="What is true.")
