@@ -62,7 +62,7 @@ class Viewer:
 class ApiToken(Node):
     """A key for programs. It can do what its scopes and its owner's role both allow."""
 
-    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
+    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
 
 
 @strawberry.type(description="The two tokens of a session.", directives=[Cost(weight=0)])
@@ -104,7 +104,7 @@ class LogoutInput:
 @strawberry.input(description="A new API token.")
 class ApiTokenCreateInput:
     name: str = strawberry.field(description="To recognise it by.")
-    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
+    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
     expires_at: datetime | None = strawberry.field(default=None, description="When it stops working; null for never.")
 
 
