@@ -135,7 +135,9 @@ class Buckets:
                 return await self._renew(lease, principal, cost)
             except OUTAGES as error:
                 logger.warning("costs are not limited: %s", error)
-                self._away_until = time.monotonic() + AWAY_S
+                now = time.monotonic()
+                self._away_until = now + AWAY_S
+                lease.level, lease.taken_at = lease.budget.limit, now
                 return Taken(True, lease.budget, lease.budget.limit)
 
     async def _renew(self, lease: _Lease, principal: str, cost: int) -> Taken:
@@ -151,8 +153,8 @@ class Buckets:
             return Taken(False, budget, lease.remaining(now), (cost - level) / budget.restored_per_s)
         return Taken(True, budget, lease.remaining(now))
 
-    def give_back(self, principal: str, credit: int, limit: int | None = None) -> int:
-        """Return what an operation did not use (or take what it used beyond). Returns what remains, estimated."""
+    def give_back(self, principal: str, credit: int, limit: int | None = None) -> None:
+        """Return what an operation did not use; what it used beyond, when negative."""
         now = time.monotonic()
         lease = self._leases.get(principal)
         if lease is None:
@@ -160,7 +162,6 @@ class Buckets:
         if now - lease.taken_at >= lease.budget.lease_s and not lease.lock.locked():
             lease.credit, lease.taken_at = min(0, lease.credit), now  # a new lease, to be returned soon
         lease.credit += credit
-        return lease.remaining(now)
 
     # -- returning what lies idle ---------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ A loader's key is the parent's id and the page's arguments; calls with equal arg
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
 from uuid import UUID
@@ -68,7 +67,6 @@ class TenantReads:
         self._events = events
         self._actor = actor
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
-        self._running: set[asyncio.Task[Any]] = set()
 
     @property
     def _tenant(self) -> TenantId:
@@ -95,11 +93,6 @@ class TenantReads:
     def forget(self) -> None:
         """After a mutation: read everything afresh."""
         self._loaders.clear()
-
-    def stop(self) -> None:
-        """End what is still being loaded: a loader's task is not ended with those who wait for it."""
-        for task in self._running:
-            task.cancel()
 
     async def _generations_of_jobs(self, ids: list[UUID]) -> list[Any | None]:
         found = {row.job_id: row for row in await self._rows(generation.generations_by_job(self._tenant, ids))}
@@ -215,20 +208,15 @@ class TenantReads:
     async def _load(self, name: Hashable, key: UUID, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> Any:
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = DataLoader(load_fn=self._batch(name, load), max_batch_size=BATCH_MAX)
+            loader = self._loaders[name] = DataLoader(load_fn=_counted(name, load), max_batch_size=BATCH_MAX)
         return await loader.load(key)
 
-    def _batch(self, name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Callable[[list[Any]], Any]:
-        kind = name if isinstance(name, str) else str(name[-1] if name[0] == "node" else name[0])  # type: ignore[index]
 
-        async def batch(keys: list[Any]) -> list[Any]:
-            _batches.record(len(keys), {"loads": kind})
-            task = asyncio.current_task()
-            assert task is not None, "a batch is loaded by the loader's own task"
-            self._running.add(task)
-            try:
-                return await load(keys)
-            finally:
-                self._running.discard(task)
+def _counted(name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Callable[[list[Any]], Any]:
+    kind = name if isinstance(name, str) else str(name[-1] if name[0] == "node" else name[0])  # type: ignore[index]
 
-        return batch
+    async def counted(keys: list[Any]) -> list[Any]:
+        _batches.record(len(keys), {"loads": kind})
+        return await load(keys)
+
+    return counted

@@ -64,11 +64,7 @@ class Gate:
     async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
         """The answer of a query or mutation. Raises DocumentRefused and RequestRefused."""
         taken = await self.admit(prepared, context)
-        try:
-            answer = await self._engine.run(prepared, context)
-        finally:
-            context.reads.stop()
-        return self.finish(prepared, context, taken, answer)
+        return self.finish(prepared, context, taken, await self._engine.run(prepared, context))
 
     async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
         """The answers of a subscription. It costs once, when it begins, and its first answer says what.
@@ -77,16 +73,13 @@ class Gate:
         """
         with self._watching(context):
             taken = await self.admit(prepared, context)
-            try:
-                async with contextlib.aclosing(self._engine.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                    first = await anext(answers, None)
-                    if first is not None:
-                        context.cost.actual = context.cost.requested  # a stream costs the same, however it goes on
-                        yield self.finish(prepared, context, taken, first)
-                    async for answer in answers:
-                        yield answer
-            finally:
-                context.reads.stop()
+            async with contextlib.aclosing(self._engine.stream(prepared, context)) as answers:  # type: ignore[type-var]
+                first = await anext(answers, None)
+                if first is not None:
+                    context.cost.actual = context.cost.requested  # a stream costs the same, however it goes on
+                    yield self.finish(prepared, context, taken, first)
+                async for answer in answers:
+                    yield answer
 
     async def admit(self, prepared: Prepared, context: Context, bucket_max: int | None = None) -> Taken:
         """Let an operation in and take what it may cost. `bucket_max` is the principal's own bucket, if it has one.
@@ -127,7 +120,10 @@ class Gate:
         if cost.actual is None:
             plan = self._costs.plan(prepared.document, prepared.operation)
             cost.actual = cost.requested if data is None else plan.actual(data)
-        remaining = self._buckets.give_back(_principal(context), cost.requested - cost.actual)
+        unused = cost.requested - cost.actual
+        if unused:
+            self._buckets.give_back(_principal(context), unused, taken.budget.limit)
+        remaining = max(0, min(taken.budget.limit, taken.remaining + unused))
         return _figures(cost.requested, cost.actual, taken, remaining)
 
     def body(self, refusal: DocumentRefused | RequestRefused, actor: Actor | None, request_id: str) -> dict[str, Any]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from graphql import OperationDefinitionNode, parse, validate
 
 from app.graphql.cost import Costs, plan_of, static_cost
+from app.settings import Limits, Settings
 from resolvers.root import build_schema
+from tests.conftest import opened_site
+from tests.documents import EVENTS, GENERATE
+from tests.graphql.clients import Person, Site
 
 SCHEMA = build_schema()._schema
 
@@ -53,7 +58,7 @@ FROM_THE_ISSUE = """query ($first: Int! = 20, $inner: Int!) {
         ('{ node(id: "x") { ... on Generation { events(first: 5000) { events { seq } } } } }', 1 + 1 + 1000),
         ('{ node(id: "x") { ... on TextVersion { text } } }', 1 + 5),
         ('mutation { projectDelete(input: {id: "x"}) { project { id } userErrors { code } } }', 10 + 1),
-        ('mutation { jobRetry(input: {id: "x", idempotencyKey: "k"}) { job { id } } }', 50 + 1),
+        ('mutation { jobRetry(input: {id: "x", idempotencyKey: "k"}) { job { id } } }', 20 + 1),
         ('subscription { jobEvents(id: "x") { seq } }', 1),
         ("{ __schema { types { fields { type { name } } } } }", 100),
     ],
@@ -150,3 +155,139 @@ def test_what_is_null_holds_no_lists() -> None:
     plan = plan_of(SCHEMA, *parsed('{ node(id: "x") { ... on Project { chapters { edges { node { id } } } } } }'))
     assert plan.actual({"node": None}) == 1
     assert plan.actual(None) == 0
+
+
+# -- the limit and the bucket, as clients meet them ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+async def poor(settings: Settings) -> AsyncIterator[Site]:
+    """A bucket of 100 that is not restored within the time of a test."""
+    limits = Limits(cost_bucket_max=100, cost_restored_per_s=0.5)
+    async with opened_site(settings.model_copy(update={"limits": limits})) as one:
+        yield one
+
+
+AT_THE_LIMIT = """query ($ids: [ID!]!) {
+  projects(first: 100) { edges { node { chapters(first: 47) { edges { node { id } } } } } }
+  nodes(ids: $ids) { __typename }
+}"""
+"""1 + 100 * (1 + 1 + 47), and one for each id."""
+
+
+async def test_an_operation_may_cost_the_limit_and_no_more(alice: Person) -> None:
+    within = await alice.ask(AT_THE_LIMIT, ids=[alice.tenant_gid] * 99)
+    beyond = await alice.ask(AT_THE_LIMIT, ids=[alice.tenant_gid] * 100)
+    assert within["extensions"]["cost"]["requested"] == Limits().query_cost_max == 5_000
+    [error] = beyond["errors"]
+    assert error["message"] == "The operation may cost 5,001, and 5,000 is the limit. Ask for shorter pages."
+    assert error["extensions"]["code"] == "COST_LIMIT_EXCEEDED"
+    assert error["extensions"]["cost"] == {"requested": 5_001, "limit": 5_000}
+    assert "data" not in beyond
+
+
+async def test_an_answer_says_what_it_cost_over_every_transport(alice: Person) -> None:
+    await alice.mutate("projectCreate", title="The only one")
+    query, expected = "{ projects(first: 30) { edges { node { id } } } }", (31, 2)
+    async with alice.socket() as ws:
+        await ws.subscribe("1", query)
+        answers = [(await ws.receive())["payload"], await alice.ask(query)]
+    async with alice.site.sse(query, {}, authorization=alice.authorization) as events:
+        answers += [data async for name, data in events if name == "next"]
+    costs = [answer["extensions"]["cost"] for answer in answers]
+    assert [(one["requested"], one["actual"]) for one in costs] == [expected] * 3
+    assert {(one["bucket"]["limit"], one["bucket"]["restoreRate"]) for one in costs} == {(10_000, 500)}
+
+
+async def test_the_first_answer_of_a_stream_says_what_it_cost(alice: Person) -> None:
+    generation = await alice_generation(alice)
+    async with alice.socket() as ws:
+        await ws.subscribe("1", EVENTS, id=generation)
+        await alice.mutate("generationCancel", id=generation)
+        answers = []
+        while (message := await ws.receive())["type"] == "next":
+            answers.append(message["payload"])
+    assert answers[0]["extensions"]["cost"]["requested"] == answers[0]["extensions"]["cost"]["actual"] == 1 + 1 + 5
+    assert all("extensions" not in answer for answer in answers[1:])
+
+
+async def alice_generation(alice: Person) -> str:
+    project = (await alice.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
+    chapter = (await alice.mutate("chapterCreate", "chapter { id }", projectId=project, title="1"))["chapter"]["id"]
+    return str((await alice(GENERATE, chapterId=chapter, key=chapter))["generation"]["id"])
+
+
+async def test_what_pages_did_not_fill_is_given_back(poor: Site) -> None:
+    person = await poor.tenant()
+    for _ in range(30):
+        answer = await person.ask("{ projects(first: 60) { edges { node { id } } } }")
+    cost = answer["extensions"]["cost"]
+    assert (cost["requested"], cost["actual"]) == (61, 1)
+    assert cost["bucket"] == {"limit": 100, "remaining": 70, "restoreRate": 0.5}
+
+
+async def test_an_answer_of_which_nothing_was_executed_costs_nothing(poor: Site) -> None:
+    person = await poor.tenant()
+    answer = await person.ask("query ($id: ID!) { node(id: $id) { id } }", id={})
+    assert answer["extensions"]["cost"] == {
+        "requested": 1, "actual": 0, "bucket": {"limit": 100, "remaining": 100, "restoreRate": 0.5}}  # fmt: skip
+
+
+SPEND = 'mutation { projectDelete(input: {id: "x"}) { userErrors { code } } }'
+"""Costs ten, and does nothing."""
+
+
+async def test_an_empty_bucket_is_429_and_says_when_to_come_again(poor: Site) -> None:
+    person = await poor.tenant()
+    for _ in range(10):
+        assert "data" in await person.ask(SPEND)
+    response = await poor.post(SPEND, authorization=person.authorization)
+    [error] = response.json()["errors"]
+    assert (response.status_code, error["extensions"]["code"]) == (429, "RATE_LIMITED")
+    assert error["message"].startswith("The operation may cost 10, and 0 is left. Try again in ")
+    assert 15 <= int(response.headers["retry-after"]) == error["extensions"]["retryAfterS"] <= 20
+    assert error["extensions"]["cost"]["bucket"]["remaining"] == 0
+    assert (await person.ask("{ __typename }"))["data"] == {"__typename": "Query"}  # what costs nothing goes on
+
+
+async def test_an_empty_bucket_ends_one_operation_of_a_socket_or_stream(poor: Site) -> None:
+    person = await poor.tenant()
+    for _ in range(10):
+        await person.ask(SPEND)
+    async with person.socket() as ws:
+        await ws.subscribe("1", SPEND)
+        message = await ws.receive()
+        assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+        await ws.subscribe("2", "{ __typename }")
+        assert (await ws.receive())["type"] == "next"
+    async with poor.sse(SPEND, {}, authorization=person.authorization) as events:
+        told = [event async for event in events]
+    assert [name for name, _ in told] == ["next", "complete"]
+    assert told[0][1]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_an_operation_dearer_than_the_whole_bucket_is_refused_for_good(poor: Site) -> None:
+    person = await poor.tenant()
+    assert await person.code("{ projects(first: 100) { edges { node { id } } } }") == "COST_LIMIT_EXCEEDED"
+
+
+async def test_nobody_in_particular_pays_by_address_and_a_token_for_itself(poor: Site) -> None:
+    person = await poor.tenant()
+    made = await person.mutate("apiTokenCreate", "token", name="x", scopes=["read"])
+    for _ in range(9):
+        await person.ask(SPEND)
+    assert await person.code(SPEND) == "RATE_LIMITED"
+    assert "data" in await person.with_token(made["token"]).ask(SPEND)
+    while (response := await poor.post(SPEND)).status_code != 429:
+        assert response.status_code == 200
+    assert "data" in await person.with_token(made["token"]).ask(SPEND)
+
+
+async def test_while_redis_is_away_nobody_is_refused(settings: Settings) -> None:
+    limits = Limits(cost_bucket_max=10, cost_restored_per_s=0.001)
+    lost = {"redis_url": type(settings.redis_url)("redis://127.0.0.1:1/0"), "limits": limits}
+    async with opened_site(settings.model_copy(update=lost)) as site:
+        person = await site.tenant()
+        for _ in range(3):
+            answer = await person.ask(SPEND)
+            assert answer["extensions"]["cost"]["bucket"] == {"limit": 10, "remaining": 10, "restoreRate": 0.001}

@@ -114,13 +114,13 @@ async def test_an_empty_bucket_says_when_there_will_be_enough(settings: Settings
 
 async def test_what_an_operation_did_not_use_is_given_back(buckets: Buckets, who: str) -> None:
     await buckets.take(who, 5_000)
-    assert buckets.give_back(who, 4_990) == LIMIT - 10
+    buckets.give_back(who, 4_990)
     assert await spent(buckets, who, 10) == LIMIT - 10
 
 
 async def test_what_it_used_beyond_is_taken_as_well(buckets: Buckets, who: str) -> None:
     await buckets.take(who, 5_000)
-    assert buckets.give_back(who, -2_000) == LIMIT - 7_000
+    buckets.give_back(who, -2_000)
     assert await spent(buckets, who, 10) == LIMIT - 7_000
 
 
