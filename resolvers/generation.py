@@ -53,7 +53,7 @@ class GenerationQueries:
 @strawberry.type
 class GenerationMutations:
     @strawberry.mutation(
-        description="Have a chapter written. Watch it with `generationEvents`.", directives=[Cost(weight=20)]
+        description="Have a chapter written. Watch it with `generationEvents`.", directives=[Cost(weight=10)]
     )
     async def chapter_generate(self, info: Info, input: types.ChapterGenerateInput) -> types.ChapterGenerateResult:
         context, actor = info.context, info.context.actor

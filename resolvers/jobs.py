@@ -62,7 +62,7 @@ async def queue_status(context: Context, name: str) -> types.QueueStatus:
 @strawberry.type
 class JobMutations:
     @strawberry.mutation(
-        description="Try a job again that ended without success. It becomes a new job.", directives=[Cost(weight=20)]
+        description="Try a job again that ended without success. It becomes a new job.", directives=[Cost(weight=10)]
     )
     @refusals_as(types.JobRetryPayload)
     async def job_retry(self, info: Info, input: types.JobRetryInput) -> types.JobRetryPayload:

@@ -9,7 +9,7 @@ from strawberry.schema_directive import Location
     name="cost",
     description=(
         "What a field, or a field of this type, adds to the cost of an operation. Otherwise an object costs 1, a "
-        "mutation 10 and a scalar nothing. What lies in a list counts once for each entry that `first` asks for."
+        "mutation 5 and a scalar nothing. What lies in a list counts once for each entry that `first` asks for."
     ),
 )
 class Cost:

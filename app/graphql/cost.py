@@ -1,6 +1,6 @@
 """What an operation may cost, by the weights in the schema, and what its answer did cost.
 
-A field of an object type costs its weight: `@cost` of the field, else of its type, else 1, or 10 for a mutation. A
+A field of an object type costs its weight: `@cost` of the field, else of its type, else 1, or 5 for a mutation. A
 scalar costs nothing unless it is marked. An entry of a list counts as often as the list may have entries: `first` of
 the list's field or of the connection around it, at most a page; a list without `first` is taken to have
 `@listSize(assumedSize:)` entries, or 10. Fields that merge count once, fragments are followed, an abstract type costs
@@ -44,7 +44,7 @@ from graphql import (
 from persistence.paging import PAGE_MAX
 from schema.cost import Cost, ListSize
 
-MUTATION_WEIGHT = 10
+MUTATION_WEIGHT = 5
 INTROSPECTION_WEIGHT = 100
 LIST_SIZE = 10
 """Entries that a list is taken to have of which the schema says nothing."""
