@@ -76,12 +76,16 @@ class Size:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one object costs: `fixed`, its lists and what has lists in it, and the dearest of `alternatives`."""
+    """What one object costs: `fixed`, each of `parts`, and the dearest of `alternatives`."""
 
     fixed: int
     parts: tuple[Part, ...] = ()
     alternatives: tuple[Plan, ...] = ()
     introspects: bool = False
+
+    @cached_property
+    def flat(self) -> bool:
+        return not self.parts and not self.alternatives
 
     @cached_property
     def known(self) -> int | None:
@@ -100,28 +104,32 @@ class Plan:
         for part in self.parts:
             times = 1 if part.size is None else part.size.of(variables)
             total += times * part.plan.requested(variables)
-        return total + max((plan.requested(variables) for plan in self.alternatives), default=0)
+        if self.alternatives:
+            total += max(plan.requested(variables) for plan in self.alternatives)
+        return total
 
     def actual(self, value: Any) -> int:
         """The same for an answer: every list as long as it is. Looks at lists and at nothing else."""
-        if not isinstance(value, dict):
-            return self.fixed
         total = self.fixed
         for part in self.parts:
-            found, plan = value.get(part.key), part.plan
+            found = value
+            for key in part.path:
+                found = found.get(key) if isinstance(found, dict) else None
+            plan = part.plan
             if part.size is None:
                 total += plan.actual(found)
             elif isinstance(found, list):
-                nested = plan.parts or plan.alternatives
-                total += sum(map(plan.actual, found)) if nested else len(found) * plan.fixed
-        return total + max((plan.actual(value) for plan in self.alternatives), default=0)
+                total += len(found) * plan.fixed if plan.flat else sum(map(plan.actual, found))
+        if self.alternatives and value is not None:
+            total += max(plan.actual(value) for plan in self.alternatives)
+        return total
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A list under a response key, or one object (without a size) that has lists in it."""
+    """A list under response keys, or one object (without a size) of which several types are possible."""
 
-    key: str
+    path: tuple[str, ...]
     size: Size | None
     plan: Plan
 
@@ -202,13 +210,15 @@ class _Compiler:
         merged: dict[str, list[FieldNode]] = {}
         for node in self._collect(type_, selections, set()):
             merged.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-        fixed, parts = 0, []
+        fixed = 0
+        parts: list[Part] = []
         for key, nodes in merged.items():
-            part = self._field(type_, key, nodes, page)
-            if part.size is None and not part.plan.parts and not part.plan.alternatives:
-                fixed += part.plan.fixed
+            size, plan = self._field(type_, nodes, page)
+            if size is not None or plan.alternatives:
+                parts.append(Part((key,), size, plan))
             else:
-                parts.append(part)
+                fixed += plan.fixed
+                parts += [Part((key, *part.path), part.size, part.plan) for part in plan.parts]
         return Plan(fixed, tuple(parts))
 
     def _collect(
@@ -235,23 +245,24 @@ class _Compiler:
         wanted = self._schema.get_type(condition.name.value)
         return is_abstract_type(wanted) and self._schema.is_sub_type(wanted, type_)
 
-    def _field(self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], page: Size | None) -> Part:
+    def _field(self, parent: GraphQLObjectType, nodes: list[FieldNode], page: Size | None) -> tuple[Size | None, Plan]:
+        """How often what is selected of a field may come (None: it is no list), and what it costs each time."""
         name = nodes[0].name.value
         if name.startswith("__"):
             self.introspects |= name != "__typename"
-            return Part(key, None, Plan(INTROSPECTION_WEIGHT if name != "__typename" else 0))
+            return None, Plan(INTROSPECTION_WEIGHT if name != "__typename" else 0)
         field = parent.fields[name]
         named = get_named_type(field.type)
         weight = _weight(field, named, MUTATION_WEIGHT if parent is self._mutation else 1)
         if not is_composite_type(named):
-            return Part(key, None, Plan(weight))
+            return None, Plan(weight)
         sliced = self._size(field, nodes[0])
         selections = tuple(node.selection_set for node in nodes if node.selection_set is not None)
         inner = self.selection(named, selections, sliced)
         plan = Plan(inner.fixed + weight, inner.parts, inner.alternatives)
         if not isinstance(get_nullable_type(field.type), GraphQLList):
-            return Part(key, None, plan)
-        return Part(key, sliced or page or Size(_assumed(field, LIST_SIZE)), plan)
+            return None, plan
+        return sliced or page or Size(_assumed(field, LIST_SIZE)), plan
 
     def _size(self, field: GraphQLField, node: FieldNode) -> Size | None:
         """What a slicing argument says of a field's length; None when it has none."""
