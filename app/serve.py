@@ -36,7 +36,7 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
     schema = build_schema()._schema
     limits = settings.limits
-    documents, engine = Documents(schema, limits), Engine(schema, limits)
+    documents, engine = Documents(schema, limits), Engine(schema, limits, compiled=settings.compiled_execution)
     gate = Gate(schema, engine, limits, api.buckets, settings.introspection)
     sockets: set[Socket] = set()
 
