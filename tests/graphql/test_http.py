@@ -367,6 +367,7 @@ async def test_a_known_page_may_call_and_is_told_so(public: Site) -> None:
     response = await send(public, origin=origin)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin)
     assert response.headers["vary"] == "origin"
+    assert response.headers["access-control-expose-headers"] == "retry-after, x-request-id"
     preflight = await public.http.options(
         "/graphql", headers={"origin": origin, "access-control-request-method": "POST"}
     )
