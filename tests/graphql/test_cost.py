@@ -162,7 +162,7 @@ def test_what_is_null_holds_no_lists() -> None:
 @pytest.fixture(scope="module")
 async def poor(settings: Settings) -> AsyncIterator[Site]:
     """A bucket of 100 that is not restored within the time of a test."""
-    limits = Limits(cost_bucket_max=100, cost_restored_per_s=0.5)
+    limits = Limits(cost_bucket_max=100, cost_restored_per_s=0.01)
     async with opened_site(settings.model_copy(update={"limits": limits})) as one:
         yield one
 
@@ -222,14 +222,14 @@ async def test_what_pages_did_not_fill_is_given_back(poor: Site) -> None:
         answer = await person.ask("{ projects(first: 60) { edges { node { id } } } }")
     cost = answer["extensions"]["cost"]
     assert (cost["requested"], cost["actual"]) == (61, 1)
-    assert cost["bucket"] == {"limit": 100, "remaining": 70, "restoreRate": 0.5}
+    assert cost["bucket"] == {"limit": 100, "remaining": 70, "restoreRate": 0.01}
 
 
 async def test_an_answer_of_which_nothing_was_executed_costs_nothing(poor: Site) -> None:
     person = await poor.tenant()
     answer = await person.ask("query ($id: ID!) { node(id: $id) { id } }", id={})
     assert answer["extensions"]["cost"] == {
-        "requested": 1, "actual": 0, "bucket": {"limit": 100, "remaining": 100, "restoreRate": 0.5}}  # fmt: skip
+        "requested": 1, "actual": 0, "bucket": {"limit": 100, "remaining": 100, "restoreRate": 0.01}}  # fmt: skip
 
 
 SPEND = """mutation {
@@ -247,7 +247,7 @@ async def test_an_empty_bucket_is_429_and_says_when_to_come_again(poor: Site) ->
     [error] = response.json()["errors"]
     assert (response.status_code, error["extensions"]["code"]) == (429, "RATE_LIMITED")
     assert error["message"].startswith("The operation may cost 10, and 0 is left. Try again in ")
-    assert 15 <= int(response.headers["retry-after"]) == error["extensions"]["retryAfterS"] <= 20
+    assert 950 <= int(response.headers["retry-after"]) == error["extensions"]["retryAfterS"] <= 1_000
     assert error["extensions"]["cost"]["bucket"]["remaining"] == 0
     assert (await person.ask("{ __typename }"))["data"] == {"__typename": "Query"}  # what costs nothing goes on
 
