@@ -21,7 +21,8 @@ from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import Services
 from schema import generation as types
-from schema.base import After, money, mutation_error
+from schema.base import money, mutation_error
+from schema.batched import After
 from schema.billing import Wallet
 from schema.context import Context, Info
 from schema.cost import Cost

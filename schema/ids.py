@@ -30,6 +30,11 @@ def encode_id(type_name: str, value: UUID) -> str:
     return base64.urlsafe_b64encode(_CODES[type_name] + value.bytes).decode()
 
 
+def code_of(type_name: str) -> bytes:
+    """The two bytes that stand for a type in its ids."""
+    return _CODES[type_name]
+
+
 def split_id(value: str, field: str = "id") -> tuple[str, UUID]:
     """The type's name and the UUID. Raises Rejected(BAD_USER_INPUT) for anything that is no id of this API."""
     try:

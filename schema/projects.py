@@ -14,8 +14,8 @@ from persistence.generation import reads as generation_reads
 from persistence.listing import contains
 from persistence.projects import reads
 from persistence.story import reads as story_reads
-from schema.base import After, Connection, First, Node, OrderDirection, Payload, described_enum, mapped
-from schema.batched import batched, columns_of, ids_of, needs
+from schema.base import Connection, Node, OrderDirection, Payload, described_enum, mapped
+from schema.batched import Call, batched, id_of, ids_of, needs, paged, reference
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.ids import encode_id
@@ -78,16 +78,15 @@ class TextVersion(Node):
     state: VersionState = strawberry.field(description="Where it stands.")
 
     @strawberry.field(
-        description="The version that was current when this one was made.", metadata=needs("base_version_id")
+        description="The version that was current when this one was made.",
+        metadata=id_of("TextVersion", "base_version_id"),
     )
     def base_version_id(self) -> strawberry.ID | None:
         return _global("TextVersion", self.base_version_id)
 
-    @strawberry.field(description="The generation that wrote it.", metadata=needs("generation_id"))
-    async def generation(self, info: Info) -> LazyGeneration | None:
-        if self.generation_id is None:
-            return None
-        return await info.context.reads.one("Generation", self.generation_id)
+    generation: LazyGeneration | None = reference(
+        "Generation", "generation_id", description="The generation that wrote it."
+    )
 
 
 @mapped(
@@ -107,7 +106,9 @@ class OutlineNode(Node):
     def depth(self) -> int:
         return self.path.count("/")
 
-    @strawberry.field(description="The node that contains it; null at the top.", metadata=needs("parent_id"))
+    @strawberry.field(
+        description="The node that contains it; null at the top.", metadata=id_of("OutlineNode", "parent_id")
+    )
     def parent_id(self) -> strawberry.ID | None:
         return _global("OutlineNode", self.parent_id)
 
@@ -132,35 +133,26 @@ class Chapter(Node):
 
     status: NodeStatus = strawberry.field(description="How far it is.")
 
-    @strawberry.field(description="The volume or arc that contains it; null at the top.", metadata=needs("parent_id"))
+    @strawberry.field(
+        description="The volume or arc that contains it; null at the top.", metadata=id_of("OutlineNode", "parent_id")
+    )
     def parent_id(self) -> strawberry.ID | None:
         return _global("OutlineNode", self.parent_id)
 
-    @strawberry.field(description="The project it belongs to.", metadata=needs("project_id"))
-    async def project(self, info: Info) -> Annotated["Project", strawberry.lazy("schema.projects")]:
-        return await info.context.reads.one("Project", self.project_id)
-
-    @strawberry.field(
-        description="The text that counts; null while nothing was written.", metadata=needs("current_version_id")
+    project: Annotated["Project", strawberry.lazy("schema.projects")] = reference(
+        "Project", "project_id", description="The project it belongs to."
     )
-    async def current_version(self, info: Info) -> TextVersion | None:
-        if self.current_version_id is None:
-            return None
-        return await info.context.reads.one("TextVersion", self.current_version_id)
+    current_version: TextVersion | None = reference(
+        "TextVersion", "current_version_id", description="The text that counts; null while nothing was written."
+    )
 
-    @batched(description="Every text it had or could have, newest first.", columns=("id",))
-    async def versions(
-        chapters: list[Any], info: Info, first: First = 20, after: After = None
-    ) -> list[Connection[TextVersion]]:
-        columns = columns_of(info, "TextVersion", "edges", "node")
-        return await info.context.reads.pages(reads.VERSIONS, ids_of(chapters), first, after, columns)
+    @paged(Connection[TextVersion], "TextVersion", description="Every text it had or could have, newest first.")
+    def versions() -> Call:
+        return Call(reads.VERSIONS)
 
-    @batched(description="Every generation asked for, newest first.", columns=("id",))
-    async def generations(
-        chapters: list[Any], info: Info, first: First = 20, after: After = None
-    ) -> list[Connection[LazyGeneration]]:
-        columns = columns_of(info, "Generation", "edges", "node")
-        return await info.context.reads.pages(generation_reads.GENERATIONS, ids_of(chapters), first, after, columns)
+    @paged(Connection[LazyGeneration], "Generation", description="Every generation asked for, newest first.")
+    def generations() -> Call:
+        return Call(generation_reads.GENERATIONS)
 
 
 @mapped(
@@ -185,12 +177,9 @@ class Project(Node):
         words = await info.context.reads.values(reads.PROJECT_WORDS, "words", ids_of(projects))
         return [int(count or 0) for count in words]
 
-    @batched(description="Its chapters in reading order.", columns=("id",))
-    async def chapters(
-        projects: list[Any], info: Info, first: First = 20, after: After = None
-    ) -> list[Connection[Chapter]]:
-        columns = columns_of(info, "Chapter", "edges", "node")
-        return await info.context.reads.pages(reads.CHAPTERS, ids_of(projects), first, after, columns)
+    @paged(Connection[Chapter], "Chapter", description="Its chapters in reading order.")
+    def chapters() -> Call:
+        return Call(reads.CHAPTERS)
 
     @batched(
         description="The whole outline in reading order, at most 2,000 nodes.",
@@ -200,17 +189,13 @@ class Project(Node):
     async def outline(projects: list[Any], info: Info) -> list[list[OutlineNode]]:
         return await info.context.reads.lists(reads.OUTLINES, "project_id", ids_of(projects), limit=NODES_MAX)
 
-    @batched(description="Its characters, places and other entries, by name.", columns=("id",))
-    async def codex_entries(
-        projects: list[Any], info: Info, first: First = 20, after: After = None,
+    @paged(Connection[CodexEntry], "CodexEntry", description="Its characters, places and other entries, by name.")
+    def codex_entries(
         filter: Annotated[CodexEntryFilter | None, strawberry.argument(description="Which ones.")] = None,
-    ) -> list[Connection[CodexEntry]]:  # fmt: skip
+    ) -> Call:
         wanted = filter or CodexEntryFilter()
         name = clean_filter(wanted.name_contains, "nameContains")
-        return await info.context.reads.pages(
-            story_reads.ENTRIES, ids_of(projects), first, after, columns_of(info, "CodexEntry", "edges", "node"),
-            kind=wanted.kind, name=contains(name) if name else None,
-        )  # fmt: skip
+        return Call(story_reads.ENTRIES, {"kind": wanted.kind, "name": contains(name) if name else None})
 
 
 @strawberry.type(description="Something a search found.")

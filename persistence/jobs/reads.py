@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, select, text
 
 from persistence.jobs.tables import jobs, queue_controls, workers
-from persistence.listing import Listing, by_id
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 
 _job = jobs.c
@@ -24,7 +24,7 @@ JOBS = Listing(
     },
     hidden=_HIDDEN,
 )
-JOBS_BY_ID = by_id("Job", jobs, hidden=_HIDDEN)
+JOBS_BY_ID = Lookup("Job", jobs, hidden=_HIDDEN)
 
 
 def jobs_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
