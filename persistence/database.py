@@ -24,6 +24,8 @@ from domain.ids import TenantId
 SET_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
 POOL_SIZE = 20
 POOL_WAIT_S = 10
+UNCOUNTED = "fabula_uncounted"
+"""An execution option: the statement belongs to no request."""
 
 
 _statements = metrics.get_meter("fabula.persistence").create_counter(
@@ -68,8 +70,8 @@ class Database:
         self.statements = 0
         event.listen(engine.sync_engine, "before_cursor_execute", self._count)
 
-    def _count(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if "set_config('app.tenant_id'" not in statement:
+    def _count(self, connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "set_config('app.tenant_id'" not in statement and not connection.get_execution_options().get(UNCOUNTED):
             self.statements += 1
 
     @asynccontextmanager

@@ -23,6 +23,8 @@ from persistence.accounts import reads as accounts
 from persistence.database import Database
 from persistence.generation import reads as generation
 from persistence.generation.tables import generations
+from persistence.integrations import reads as integrations
+from persistence.integrations.tables import trusted_documents
 from persistence.jobs import reads as jobs
 from persistence.paging import Keyset, Page, check_first, of_parents, one_list
 from persistence.projects import reads as projects
@@ -46,6 +48,7 @@ NODES: dict[str, _ByIds] = {
     "ApiToken": accounts.api_tokens_by_id,
     "Channel": lambda _tenant, ids: generation.channels_by_id(ids),
     "Chapter": lambda tenant, ids: projects.nodes_by_id(tenant, ids).where(outline_nodes.c.kind == "CHAPTER"),
+    "ClientApp": integrations.client_apps_by_id,
     "CodexEntry": story.entries_by_id,
     "CodexRelation": story.relations_by_id,
     "Generation": generation.generations_by_id,
@@ -54,6 +57,7 @@ NODES: dict[str, _ByIds] = {
     "Project": projects.projects_by_id,
     "Tenant": lambda _tenant, ids: accounts.tenants_by_id(ids),
     "TextVersion": projects.versions_by_id,
+    "TrustedDocument": integrations.documents_by_id,
     "User": accounts.members_by_id,
 }
 """How each kind of node is found by its ids."""
@@ -128,6 +132,12 @@ class TenantReads:
         rows = story.relation_rows(self._tenant)
         return await self._children(
             "relations", rows, codex_relations.c.from_id, story.RELATIONS, entry_id, first, after
+        )
+
+    async def trusted_documents(self, app_id: UUID, first: int, after: str | None) -> Connection[Any]:
+        rows = integrations.document_rows(self._tenant)
+        return await self._children(
+            "documents", rows, trusted_documents.c.client_app_id, integrations.DOCUMENTS, app_id, first, after
         )
 
     async def _children(
