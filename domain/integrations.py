@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from domain.accounts import Actor, Permission
@@ -285,14 +284,12 @@ def clean_origins(values: Sequence[str]) -> list[str]:
     return sorted(set(origins))
 
 
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?")
+
+
 def _is_origin(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return False
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return parts.scheme in {"http", "https"} and bool(host) and value == f"{parts.scheme}://{host}{port}"
+    found = _ORIGIN.fullmatch(value)
+    return found is not None and int(found[1] or 0) < 2**16
 
 
 # -- the registry ----------------------------------------------------------------------------------------------------
