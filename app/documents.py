@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.graphql.documents import Documents
 from app.graphql.measure import Measures, name_in
-from app.manifest import ManifestError, manifest_of, read_manifest
+from app.manifest import ManifestError, checked, manifest_of, read_manifest
 from app.settings import Settings
 from domain.errors import Rejected
 from domain.ids import ClientAppId
@@ -27,6 +27,7 @@ from domain.integrations import (
     Rejection,
     Submitted,
     Unfit,
+    document_hash,
     enter_documents,
     measured_all,
 )
@@ -106,7 +107,8 @@ class Review:
 async def review(engine: AsyncEngine, measures: Measures, manifest: Sequence[Submitted]) -> Review:
     """Measure the manifest, and every registered document that was measured against another schema."""
     found = Review()
-    found.bundled, bad = measured_all(manifest, measures)
+    known = await registry.measured_bundle(engine, measures.fingerprint)
+    found.bundled, bad = measured_all([one for one in manifest if document_hash(one.text) not in known], measures)
     names = {one.hash: name_in(one.text) for one in manifest}
     found.broken += [_sentence(names[one.hash], one.hash, FIRST_PARTY_NAME, one.reason) for one in bad]
     ours = {one.hash for one in found.bundled}
@@ -142,7 +144,7 @@ async def apply(engine: AsyncEngine, found: Review) -> None:
 
 async def check(engine: AsyncEngine, settings: Settings) -> int:
     """Review everything; keep the result when all is well. The exit code: 1 when a document stops the deploy."""
-    found = await review(engine, measures_of(settings), manifest_of(settings))
+    found = await review(engine, measures_of(settings), checked(manifest_of(settings)))
     for sentence in found.broken:
         print(f"broken: {sentence}", file=sys.stderr)
     if found.broken:

@@ -5,6 +5,7 @@ ManifestError    the file cannot be read, is of another shape, or a hash is not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,9 +44,12 @@ def manifest_of(settings: Settings) -> list[Submitted]:
 
 def first_party_documents(settings: Settings) -> dict[str, str]:
     """The same by hash, every hash checked against its text. Raises ManifestError."""
-    documents = {}
-    for one in manifest_of(settings):
+    return {read_hash(one.hash) or "": one.text for one in checked(manifest_of(settings))}
+
+
+def checked(documents: Sequence[Submitted]) -> Sequence[Submitted]:
+    """The same documents, every hash checked against its text. Raises ManifestError."""
+    for one in documents:
         if read_hash(one.hash) != document_hash(one.text):
             raise ManifestError(f"the hash {one.hash} in the manifest is not the SHA-256 of its text")
-        documents[document_hash(one.text)] = one.text
     return documents

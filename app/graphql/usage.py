@@ -26,6 +26,7 @@ from persistence.integrations.usage import Use
 logger = logging.getLogger("fabula.usage")
 
 FLUSH_S = 5.0
+FAREWELL_S = 1.0
 PENDING_MAX = 2_000
 """As many different documents as are counted between two writes; what comes on top is not counted."""
 NAMES_MAX = 500
@@ -68,7 +69,9 @@ class UseCounter:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
-            await self.flush()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL_S):
+                    await self.flush()
 
     async def flush(self) -> None:
         pending, self._pending = self._pending, {}
@@ -86,8 +89,10 @@ class UseCounter:
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_S)
-            with contextlib.suppress(RuntimeError):
+            try:
                 await self.flush()
+            except Exception:
+                logger.exception("uses of the schema were not written")
 
     def _expand(
         self, uses: Counter[Use], tenant_id: TenantId, app_id: ClientAppId, pending: _Pending, day: date

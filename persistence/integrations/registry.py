@@ -85,6 +85,14 @@ async def _outdated_in(engine: AsyncEngine, tenant_id: TenantId, fingerprint: st
     return [Entry(tenant_id, row.client_app_id, row.app, row.hash, row.name, row.text) for row in rows]
 
 
+async def measured_bundle(engine: AsyncEngine, fingerprint: str) -> frozenset[str]:
+    """The hashes of the product's own manifest that are live and were measured against this schema."""
+    shared = platform_documents.c
+    live = select(shared.hash).where(shared.fingerprint == fingerprint, shared.bundled, shared.retired_at.is_(None))
+    async with engine.connect() as connection:
+        return frozenset(await connection.scalars(live))
+
+
 async def renew(engine: AsyncEngine, entry: Entry, measured: Measured) -> None:
     """Keep what was measured against today's schema."""
     values = renewed(document_values(measured))
