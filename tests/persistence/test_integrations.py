@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.settings import Settings, role_url
 from domain.accounts import GRANTS, Actor, Role, Tenant
-from domain.ids import TenantId, UserId, new_id
+from domain.ids import ClientAppId, TenantId, UserId, new_id
 from domain.integrations import (
     FIRST_PARTY,
     ClientApp,
@@ -145,4 +145,4 @@ async def test_an_operator_without_a_superusers_rights_reaches_every_registry(
     assert [entry async for entry in registry.outdated(deployer, "today")] == []
     assert await registry.measured_bundle(deployer, "today") == {document_hash("c"), document_hash("d")}
     assert await registry.tenant_of(deployer, other.id) == other.tenant_id
-    assert await registry.tenant_of(deployer, type(other.id)(new_id())) is None
+    assert await registry.tenant_of(deployer, ClientAppId(new_id())) is None
