@@ -33,7 +33,8 @@ SOCKET_FAREWELL_S = 2
 
 def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
-    documents, engine = api.documents, Engine(api.schema, settings.limits)
+    documents = api.documents
+    engine = Engine(api.schema, settings.limits, compiled=settings.compiled_execution)
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute, subscribe
 
+from app.graphql.compiled import CompiledExecutor
 from app.graphql.documents import Prepared
 from app.graphql.errors import formatted, present, request_error
 from app.graphql.tracing import operation_span
@@ -18,8 +19,11 @@ from schema.context import Context
 
 
 class Engine:
-    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+    """Runs operations; with `compiled` off, by graphql-core alone."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits, *, compiled: bool = True) -> None:
         self.schema = schema
+        self._executor_class = CompiledExecutor if compiled else None
         self._limits = limits
 
     async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
@@ -35,6 +39,7 @@ class Engine:
                         context_value=context,
                         variable_values=prepared.request.variables,
                         operation_name=prepared.request.operation_name,
+                        executor_class=self._executor_class,
                     )
                     if inspect.isawaitable(result):
                         result = await result
@@ -51,6 +56,7 @@ class Engine:
             context_value=context,
             variable_values=prepared.request.variables,
             operation_name=prepared.request.operation_name,
+            executor_class=self._executor_class,
         )
         if inspect.isawaitable(source):
             source = await source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,16 @@ from redis.exceptions import ConnectionError as RedisGone
 
 from app.settings import Settings
 from domain.errors import Rejected
-from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position, decode_cursor, encode_cursor
+from domain.events import (
+    SNAPSHOT_N,
+    TERMINAL_N,
+    Event,
+    EventType,
+    Position,
+    closing,
+    decode_cursor,
+    encode_cursor,
+)
 from domain.ids import JobId, new_id
 from persistence.streams import Fenced, Hub, StreamLog, StreamWriter, connect
 from persistence.streams.hub import MAILBOX_MAX
@@ -106,7 +116,7 @@ async def test_a_stale_attempt_that_never_wrote_is_fenced_by_its_first_word(log:
 async def test_nothing_follows_the_end(log: StreamLog, job: JobId) -> None:
     writer = StreamWriter(log, job, 1)
     await say(writer, "asleep")
-    await log.end(job, 1, EventType.CANCELLED, {"version": None}, text="asleep")
+    await log.close(closing(job, 1, EventType.CANCELLED, {"version": None}, text="asleep", at=datetime.now(UTC)))
     with pytest.raises(Fenced):
         await say(writer, "awake")
     await writer.end(EventType.COMPLETED, {})  # its place is taken, which to a writer looks like its own lost answer
