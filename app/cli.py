@@ -83,7 +83,7 @@ COMMANDS: Final = {
     "migrate": Command("app.migrate", "bring the database up to date", (_MIGRATOR,)),
     "schema": Command("app.printer", "print the GraphQL schema", arguments=_schema_arguments),
     "check": Command("app.check", "check settings and the servers they name", (_DATABASE, _REDIS)),
-    "documents": Command("app.documents", "push or check trusted documents", (_MIGRATOR,), _documents_arguments),
+    "documents": Command("app.documents", "push or check trusted documents", arguments=_documents_arguments),
     "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
 }
 

@@ -1,5 +1,8 @@
 """`documents push` fills a registry from a manifest; `documents check` says whether every registered document still
 fits the schema. `migrate` checks as well, so that a document which a new schema breaks stops the deploy.
+
+Both work as the migrator: DATABASE_URL, or the server that `up` has started in the data directory. The application's
+role is enough for pushing to a client application.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.embedded import PostgresServer
 from app.graphql.documents import Documents
 from app.graphql.measure import Measures, name_in
 from app.manifest import ManifestError, checked, manifest_of, read_manifest
@@ -31,7 +35,7 @@ from domain.integrations import (
     enter_documents,
     measured_all,
 )
-from persistence.database import create_engine
+from persistence.database import OUTAGES, create_engine
 from persistence.integrations import registry
 from persistence.integrations.registry import FIRST_PARTY_NAME, Entry
 from resolvers.root import build_schema
@@ -39,13 +43,31 @@ from schema.ids import decode_id
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
+    url = settings.database_url.get_secret_value() or PostgresServer(settings.data_dir / "postgres").last_url()
+    if not url:
+        print(f"fabula: documents needs DATABASE_URL, or a running `up` in {settings.data_dir}", file=sys.stderr)
+        return 2
     try:
-        if args.action == "push":
-            return asyncio.run(_push(settings, args.file, args.app))
-        return asyncio.run(_check(settings))
+        return asyncio.run(_run(settings, args, url))
     except (ManifestError, Rejected) as error:
         print(f"fabula: {error}", file=sys.stderr)
-        return 1
+    except OUTAGES as error:
+        reason = str(getattr(error, "orig", None) or error).rpartition("Error'>: ")[2]
+        print(f"fabula: the database does not do this: {reason}", file=sys.stderr)
+    return 1
+
+
+async def _run(settings: Settings, args: argparse.Namespace, url: str) -> int:
+    engine = create_engine(url, pool_size=0, application="fabula-documents")
+    try:
+        if args.action == "push":
+            return await _push(engine, settings, args.file, args.app)
+        code = await check(engine, settings)
+    finally:
+        await engine.dispose()
+    if not code:
+        print("every registered document fits the schema")
+    return code
 
 
 def measures_of(settings: Settings) -> Measures:
@@ -56,14 +78,10 @@ def measures_of(settings: Settings) -> Measures:
 # -- push ------------------------------------------------------------------------------------------------------------
 
 
-async def _push(settings: Settings, path: Path, app: str) -> int:
+async def _push(engine: AsyncEngine, settings: Settings, path: Path, app: str) -> int:
     documents = read_manifest(path)
     good, bad = measured_all(documents, measures_of(settings))
-    engine = create_engine(settings.database_url.get_secret_value(), pool_size=0, application="fabula-documents")
-    try:
-        registered, dear = await _enter(engine, app, good)
-    finally:
-        await engine.dispose()
+    registered, dear = await _enter(engine, app, good)
     names = {one.hash: name_in(one.text) for one in documents}
     for one in [*bad, *dear]:
         print(f"rejected {_named(names.get(one.hash, ''), one.hash)}: {one.reason}", file=sys.stderr)
@@ -151,14 +169,3 @@ async def check(engine: AsyncEngine, settings: Settings) -> int:
         return 1
     await apply(engine, found)
     return 0
-
-
-async def _check(settings: Settings) -> int:
-    engine = create_engine(settings.database_url.get_secret_value(), pool_size=0, application="fabula-documents")
-    try:
-        code = await check(engine, settings)
-    finally:
-        await engine.dispose()
-    if not code:
-        print("every registered document fits the schema")
-    return code

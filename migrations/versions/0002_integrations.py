@@ -21,5 +21,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("alter table app.api_tokens drop column client_app_id")
     op.execute("drop table app.schema_uses, app.platform_documents, app.trusted_documents")
-    op.execute("drop function app.known_origins()")
+    op.execute("drop function app.known_origins(), app.tenant_of_client_app(uuid)")
     op.execute("drop table app.client_apps")

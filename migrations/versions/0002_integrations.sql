@@ -90,7 +90,7 @@ end $$;
 
 -- A page's origin is asked about before its token is known: only which origins some application allows, not whose.
 create policy members on app.client_apps for select to fabula_members using (true);
-grant select (allowed_origins, deleted_at) on app.client_apps to fabula_members;
+grant select (tenant_id, id, allowed_origins, deleted_at) on app.client_apps to fabula_members;
 
 create function app.known_origins() returns setof text
 language sql stable security definer set search_path = '' as $$
@@ -98,8 +98,14 @@ language sql stable security definer set search_path = '' as $$
     where deleted_at is null
 $$;
 
-revoke all on function app.known_origins() from public;
-grant execute on function app.known_origins() to fabula_app;
+-- An operator names an application by its id alone.
+create function app.tenant_of_client_app(wanted uuid) returns uuid
+language sql stable security definer set search_path = '' as $$
+    select tenant_id from app.client_apps where id = wanted and deleted_at is null
+$$;
+
+revoke all on function app.known_origins(), app.tenant_of_client_app(uuid) from public;
+grant execute on function app.known_origins(), app.tenant_of_client_app(uuid) to fabula_app;
 
 grant select, insert, update on app.client_apps, app.trusted_documents, app.schema_uses to fabula_app;
 grant delete on app.schema_uses to fabula_app;
@@ -108,6 +114,7 @@ grant select on app.platform_documents to fabula_app;
 grant create on schema app to fabula_members;
 reset role;
 alter function app.known_origins() owner to fabula_members;
+alter function app.tenant_of_client_app(uuid) owner to fabula_members;
 set local role fabula_owner;
 revoke create on schema app from fabula_members;
 reset role;

@@ -1,7 +1,7 @@
 """The registries as the migrator sees them: the platform's own documents, and those of every tenant in turn.
 
-Tenants are counted by the role that may list them and entered by the owner, who is held by row security like anybody:
-a migrator without a superuser's rights can do all of this.
+Tenants are listed by the role that may, and entered by the owner, who is held by row security like anybody: a migrator
+without a superuser's rights can do all of this. The application's role can enter a tenant that it knows.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ async def tenant_ids(engine: AsyncEngine) -> Sequence[UUID]:
 @asynccontextmanager
 async def _inside(engine: AsyncEngine, tenant_id: UUID) -> AsyncIterator[AsyncConnection]:
     async with engine.begin() as connection:
-        await connection.execute(text("set local role fabula_owner"))
+        if await connection.scalar(text("select pg_has_role('fabula_owner', 'member')")):
+            await connection.execute(text("set local role fabula_owner"))
         await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
         yield connection
 
@@ -130,12 +131,9 @@ async def retire_first_party(engine: AsyncEngine, hash_: str) -> None:
 
 async def tenant_of(engine: AsyncEngine, app_id: ClientAppId) -> TenantId | None:
     """Whose client application it is; None when there is none of this id."""
-    live = select(client_apps.c.tenant_id).where(client_apps.c.id == app_id, client_apps.c.deleted_at.is_(None))
-    for tenant_id in await tenant_ids(engine):
-        async with _inside(engine, tenant_id) as connection:
-            if await connection.scalar(live.where(client_apps.c.tenant_id == tenant_id)) is not None:
-                return TenantId(tenant_id)
-    return None
+    async with engine.connect() as connection:
+        found = await connection.scalar(text("select app.tenant_of_client_app(:id)"), {"id": app_id})
+    return TenantId(found) if found is not None else None
 
 
 @asynccontextmanager

@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text as sql
 
 from app import documents, migrate
 from app.cli import parser
+from app.embedded import PostgresServer
 from app.manifest import ManifestError, first_party_documents, manifest_of
 from app.settings import Settings
 from domain.accounts import GRANTS, Actor, Role, Tenant
@@ -25,6 +28,7 @@ from schema.ids import encode_id
 
 SHELF = "query Shelf { projects { edges { node { title } } } }"
 BROKEN = "query Gone { projects { nothing } }"
+PORT_OF_NOBODY = "postgresql://postgres:secret@127.0.0.1:1/fabula"
 
 
 def sha(text: str) -> str:
@@ -210,3 +214,31 @@ def test_a_process_does_not_start_with_a_manifest_whose_hashes_are_wrong(setting
         given(manifest(tmp_path / "bad.json", **{sha(BROKEN): SHELF}))
     with pytest.raises(ManifestError, match="No such file"):
         given(str(tmp_path / "none.json"))
+
+
+async def test_the_applications_role_is_enough_for_an_application_and_for_nothing_else(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"database_url": desk.settings.database_app_url})
+    file = manifest(tmp_path / "m.json", SHELF)
+    assert await desk.run("push", file, "--app", str(desk.app.id)) == 0
+    assert len(await desk.rows("trusted_documents")) == 1
+    for words in (("push", file), ("check",)):
+        assert await desk.run(*words) == 1
+        assert capsys.readouterr().err.startswith("fabula: the database does not do this: permission denied ")
+    assert await desk.rows("platform_documents") == []
+
+
+async def test_without_a_url_the_server_of_the_data_directory_is_taken(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"database_url": SecretStr(""), "data_dir": tmp_path})
+    assert await desk.run("check") == 2
+    assert capsys.readouterr().err == f"fabula: documents needs DATABASE_URL, or a running `up` in {tmp_path}\n"
+    url = urlsplit(PORT_OF_NOBODY)
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "port").write_text(str(url.port))
+    (tmp_path / "postgres" / "password").write_text(str(url.password))
+    assert PostgresServer(tmp_path / "postgres").last_url() == PORT_OF_NOBODY
+    assert await desk.run("check") == 1
+    assert capsys.readouterr().err.startswith("fabula: ")
