@@ -154,6 +154,7 @@ def by_url(request: Request) -> dict[str, Any]:
 def cacheable(result: dict[str, Any], request: Request, media_type: str, request_id: str) -> Response:
     """An answer that a browser may keep for its user: asked again, data that is the same is not sent again."""
     status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
+    media_type = JSON if media_type == EVENT_STREAM else media_type
     if "errors" in result:
         return reply(result, status, media_type, request_id, {"cache-control": "no-store"})
     tag = f'"{hashlib.sha256(orjson.dumps(result["data"], default=str)).hexdigest()[:32]}"'

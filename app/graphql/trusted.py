@@ -98,9 +98,11 @@ class Registry:
                 return self._documents.prepare_trusted(request, hash_, found.text, valid=found.valid), found.cost
             if not request.query or terms.mode is DocumentMode.REQUIRE:
                 raise _not_found(request)
+        prepared = self._documents.prepare(request)
         if terms.mode is DocumentMode.PREFER:
-            logger.info("client application %s sent %s as text", terms.app_id, request.operation_name or "an operation")
-        return self._documents.prepare(request), None
+            name = prepared.operation.name.value if prepared.operation.name else "an operation"
+            logger.info("client application %s sent %s as text", terms.app_id, name)
+        return prepared, None
 
     async def _registered(self, hash_: str, actor: Actor | None, terms: ClientTerms) -> Registered | None:
         if terms.app_id == FIRST_PARTY:
@@ -138,7 +140,12 @@ class Registry:
 
 
 def _not_found(request: GraphQLRequest) -> DocumentRefused:
-    # Clients of `extensions.persistedQuery` look for this very word before they send the text.
-    hash_ = SHA256 + request.document_hash if request.document_hash else "this text"
-    message = "PersistedQueryNotFound" if request.persisted_query else f"No trusted document is registered for {hash_}."
+    if request.persisted_query:
+        message = "PersistedQueryNotFound"  # clients that speak so look for this very word before they send the text
+    elif request.document_hash is None:
+        message = "Only registered documents may be sent: this text is none."
+    else:
+        message = (
+            f"There is no trusted document {SHA256 + request.document_hash if request.document_hash else 'of this id'}."
+        )
     return DocumentRefused([GraphQLError(message, extensions={"code": "PERSISTED_DOCUMENT_NOT_FOUND"})])

@@ -330,6 +330,12 @@ async def test_a_parameter_that_is_not_json_is_refused(app: App, name: str) -> N
     assert (response.status_code, codes(response)) == (400, ["BAD_REQUEST"])
 
 
+async def test_what_is_got_is_json_even_where_a_stream_would_do(app: App) -> None:
+    response = await app.get(documentId=id_of(SHELF), headers={"accept": "text/event-stream"})
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
+    assert "projects" in response.json()["data"]
+
+
 async def test_an_answer_with_errors_is_not_kept(app: App) -> None:
     response = await app.get(documentId=id_of("{ __typename }"))
     assert codes(response) == [NOT_FOUND]
@@ -622,6 +628,16 @@ async def test_who_uses_a_field_can_be_asked(site: Site) -> None:
     assert (await owner(USAGE, field="Project.genre"))["documents"] == []
 
 
+async def test_a_deprecated_field_in_use_says_what_to_use_instead(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = await site.tenant()
+    await owner("query Old { projects { edges { node { genre } } } }")
+    await site.api.uses.flush()
+    genre = site.api.schema.type_map["Project"].fields["genre"]  # type: ignore[attr-defined]
+    monkeypatch.setattr(genre, "deprecation_reason", "Use `tags`.")
+    [field] = (await owner(USAGE, field="Project.genre"))["fields"]
+    assert (field["coordinate"], field["uses"], field["deprecationReason"]) == ("Project.genre", 1, "Use `tags`.")
+
+
 async def test_uses_are_kept_by_the_day(site: Site, admin: Database) -> None:
     owner = await site.tenant()
     one = await new_app(owner)
@@ -659,7 +675,7 @@ async def test_text_of_an_application_that_should_know_better_is_marked_in_the_l
     with caplog.at_level(logging.INFO, "fabula.documents"):
         await one.send({"documentId": id_of(SHELF)})
         assert caplog.records == []
-        await one.send({"query": "query Loose { __typename }", "operationName": "Loose"})
+        await one.send({"query": "query Loose { __typename }"})
     [record] = caplog.records
     assert "sent Loose as text" in record.getMessage()
 
