@@ -63,10 +63,12 @@ class Registry:
         self._uses = uses
         self._first_party = {hash_: Registered(text, 0, valid=False) for hash_, text in first_party.items()}
         self._first_party_terms = ClientTerms(FIRST_PARTY, first_party_mode)
+        self._epoch = 0
         self._known: dict[tuple[UUID | None, ClientAppId, str], tuple[float, Registered | None]] = {}
 
     def forget(self) -> None:
         """A registry has just changed: believe nothing from before."""
+        self._epoch += 1
         self._known.clear()
 
     async def prepare(self, request: GraphQLRequest, actor: Actor | None) -> Prepared:
@@ -116,10 +118,12 @@ class Registry:
         known = self._known.get(key)
         if known is not None and known[0] > time.monotonic():
             return known[1]
+        epoch = self._epoch
         found = await self._look_up(actor, terms, hash_)
-        if len(self._known) >= KNOWN_MAX:
-            self._known.clear()
-        self._known[key] = (time.monotonic() + (KNOWN_TTL_S if found else UNKNOWN_TTL_S), found)
+        if epoch == self._epoch:  # otherwise it was read before the registry changed, perhaps
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[key] = (time.monotonic() + (KNOWN_TTL_S if found else UNKNOWN_TTL_S), found)
         return found
 
     async def _look_up(self, actor: Actor | None, terms: ClientTerms, hash_: str) -> Registered | None:
