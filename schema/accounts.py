@@ -7,6 +7,7 @@ import strawberry
 from domain import accounts
 from domain.accounts import Role
 from schema.base import Connection, Node, Payload, described_enum, mapped
+from schema.batched import needs
 from schema.context import Info
 from schema.integrations import ClientApp
 
@@ -65,7 +66,10 @@ class ApiToken(Node):
 
     scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
 
-    @strawberry.field(description="The application that it was made for; null for the tenant's own scripts.")
+    @strawberry.field(
+        description="The application that it was made for; null for the tenant's own scripts.",
+        metadata=needs("client_app_id"),
+    )
     async def client_app(self, info: Info) -> ClientApp | None:
         return await info.context.reads.one("ClientApp", self.client_app_id) if self.client_app_id else None
 

@@ -1,13 +1,15 @@
 """Types of the integrations room: client applications, trusted documents, what of the schema is used."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from domain import integrations as domain
 from domain.integrations import SHA256, DocumentMode
+from persistence.integrations import reads
 from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
+from schema.batched import batched, columns_of, ids_of, needs
 from schema.context import Info
 
 INT_MAX = 2**31 - 1
@@ -36,15 +38,18 @@ class TrustedDocument(Node):
 
     scopes: list[str] = strawberry.field(description="What its operations ask for, among read, write, generate, admin.")
 
-    @strawberry.field(description="`sha256:` and the SHA-256 of the text, in hexadecimal: what `documentId` takes.")
+    @strawberry.field(
+        description="`sha256:` and the SHA-256 of the text, in hexadecimal: what `documentId` takes.",
+        metadata=needs("hash"),
+    )
     def hash(self) -> str:
         return SHA256 + self.hash
 
-    @strawberry.field(description="How often it was used.")
+    @strawberry.field(description="How often it was used.", metadata=needs("use_count"))
     def use_count(self) -> int:
         return min(self.use_count, INT_MAX)
 
-    @strawberry.field(description="The application whose registry it is in.")
+    @strawberry.field(description="The application whose registry it is in.", metadata=needs("client_app_id"))
     async def client_app(self, info: Info) -> Annotated["ClientApp", strawberry.lazy("schema.integrations")] | None:
         return await info.context.reads.one("ClientApp", self.client_app_id)
 
@@ -63,9 +68,12 @@ class ClientApp(Node):
     allowed_origins: list[str] = strawberry.field(description="Web pages that may use its tokens; empty for programs.")
     scopes: list[str] = strawberry.field(description="The most that its tokens may do.")
 
-    @strawberry.field(description="Its registry, by hash, retired documents included.")
-    async def documents(self, info: Info, first: First = 20, after: After = None) -> Connection[TrustedDocument]:
-        return await info.context.reads.trusted_documents(self.id, first, after)
+    @batched(description="Its registry, by hash, retired documents included.", columns=("id",))
+    async def documents(
+        apps: list[Any], info: Info, first: First = 20, after: After = None
+    ) -> list[Connection[TrustedDocument]]:
+        columns = columns_of(info, "TrustedDocument", "edges", "node")
+        return await info.context.reads.pages(reads.DOCUMENTS, ids_of(apps), first, after, columns)
 
 
 ClientAppId = Annotated[

@@ -24,6 +24,7 @@ from sqlalchemy.sql.selectable import Subquery
 
 from domain.integrations import FIRST_PARTY, UseKind
 from persistence.integrations.tables import client_apps, platform_documents, schema_uses, trusted_documents
+from persistence.listing import Listing, by_id
 from persistence.paging import Keyset, SortColumn
 
 USAGE_ROWS_MAX = 1_000
@@ -34,7 +35,12 @@ _document = trusted_documents.c
 _use = schema_uses.c
 
 CLIENT_APPS = Keyset("clientApps", (SortColumn("id", _app.id, UUID),), descending=True)
-DOCUMENTS = Keyset("trustedDocuments", (SortColumn("hash", _document.hash),))
+_HIDDEN = frozenset({"tenant_id", "fields", "fingerprint"})
+DOCUMENTS = Listing(
+    Keyset("trustedDocuments", (SortColumn("hash", _document.hash),)), trusted_documents,
+    parent=_document.client_app_id, hidden=_HIDDEN,
+)  # fmt: skip
+DOCUMENTS_BY_ID = by_id("TrustedDocument", trusted_documents, hidden=_HIDDEN)
 
 KNOWN_ORIGINS = text("select origin from app.known_origins() as origin")
 
@@ -47,17 +53,6 @@ def client_app_rows(tenant_id: UUID) -> Select[Any]:
 
 def client_apps_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
     return client_app_rows(tenant_id).where(_app.id.in_(ids))
-
-
-def document_rows(tenant_id: UUID) -> Select[Any]:
-    hidden = {"tenant_id", "fields", "fingerprint"}
-    return select(*(one for one in trusted_documents.columns if one.name not in hidden)).where(
-        _document.tenant_id == tenant_id
-    )
-
-
-def documents_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return document_rows(tenant_id).where(_document.id.in_(ids))
 
 
 # -- the registry as the process asks it -----------------------------------------------------------------------------

@@ -122,7 +122,7 @@ def _object(field: Field, type_: GraphQLObjectType) -> Complete:
     def complete(executor: Any, value: Any, place: Place) -> Any:
         answer: Any = checks(value, field.info(executor, place) if needs_info else None)
         if answer is True:
-            return execute(executor, value, place)
+            return selection(executor, value, place) if selection is not None else execute(executor, value, place)
         if executor.is_awaitable(answer):
             return execute_later(executor, value, place, answer)
         if not answer:

@@ -11,6 +11,7 @@ from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingO
 from graphql.execution.middleware import MiddlewareManager
 from graphql.pyutils import Path
 
+from app.graphql.compiled.batches import Batches
 from app.graphql.compiled.plan import FieldDetailsList, GroupedFieldSet, Plan, Plans, Selection
 from app.graphql.compiled.selection import compile_selection
 
@@ -28,10 +29,16 @@ class Compiled(Executor[Any]):
     compile_after = 1
     """Runs of an operation before its functions are written."""
     plan: Plan | None = None
+    batches: Batches
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         self.plan = self._find_plan()
-        return super().execute_operation(serially)
+        if self.plan is None:
+            return super().execute_operation(serially)
+        self.batches = batches = Batches(self)
+        result = super().execute_operation(serially)
+        # An awaitable result may come to batched fields yet.
+        return batches.complete(result) if batches.pending or self.is_awaitable(result) else result
 
     def _find_plan(self) -> Plan | None:
         if self.operation.operation is OperationType.MUTATION or _wraps_resolvers(self.middleware_manager):

@@ -99,6 +99,15 @@ def _direct(field: Field) -> Resolve | None:
     return resolve
 
 
+def batch_function(field: Field) -> tuple[StrawberryField, Any] | None:
+    """Strawberry's field and the function that answers it for many parents, of a field made by `schema.batched`."""
+    made = _strawberry_field(field)
+    if made is None or made.base_resolver is None or made.extensions:
+        return None
+    function = getattr(made.base_resolver.wrapped_func, "batch", None)
+    return (made, function) if function is not None else None
+
+
 def strawberry_info(field: Field, made: StrawberryField, executor: Any, place: Place) -> Any:
     config = executor.schema.extensions[DEFINITION].config
     return config.info_class(_raw_info=field.info(executor, place), _field=made)

@@ -7,6 +7,8 @@ from typing import Any
 
 from graphql.pyutils import UndefinedType
 
+from persistence.shapes import ROW_CLASSES
+
 DATA: frozenset[type] = frozenset({str, int, float, bool, dict, list, NoneType})
 """Completed values of these classes are not awaitable."""
 
@@ -24,12 +26,7 @@ class PlainClasses(dict[type, bool]):
 
 _CLASSES_MAX = 10_000
 PLAIN = PlainClasses()
-
-
-def declare_plain(*classes: type) -> None:
-    """Vouch for classes whose `__getattr__` would say yes to anything asked."""
-    for cls in classes:
-        PLAIN[cls] = True
+PLAIN.update(dict.fromkeys(ROW_CLASSES, True))  # their `__getattr__` knows their columns only
 
 
 IMMUTABLE: frozenset[type] = frozenset({str, int, float, bool, NoneType})
