@@ -28,7 +28,6 @@ from domain.integrations import (
     FIRST_PARTY,
     SHA256,
     Measured,
-    Rejection,
     Submitted,
     Unfit,
     document_hash,
@@ -81,24 +80,24 @@ def measures_of(settings: Settings) -> Measures:
 async def _push(engine: AsyncEngine, settings: Settings, path: Path, app: str) -> int:
     documents = read_manifest(path)
     good, bad = measured_all(documents, measures_of(settings))
-    registered, dear = await _enter(engine, app, good)
+    await _enter(engine, app, good)
     names = {one.hash: name_in(one.text) for one in documents}
-    for one in [*bad, *dear]:
+    for one in bad:
         print(f"rejected {_named(names.get(one.hash, ''), one.hash)}: {one.reason}", file=sys.stderr)
-    print(f"{registered} registered for {app}, {len(bad) + len(dear)} rejected")
-    return 1 if bad or dear else 0
+    print(f"{len(good)} registered for {app}, {len(bad)} rejected")
+    return 1 if bad else 0
 
 
-async def _enter(engine: AsyncEngine, app: str, documents: Sequence[Measured]) -> tuple[int, list[Rejection]]:
+async def _enter(engine: AsyncEngine, app: str, documents: Sequence[Measured]) -> None:
     if app == FIRST_PARTY_NAME:
         await registry.put_first_party(engine, documents, bundled=False)
-        return len(documents), []
+        return
     app_id = _app_id(app)
     tenant_id = await registry.tenant_of(engine, app_id)
     if tenant_id is None:
         raise ManifestError(f"there is no client application {app}")
     async with registry.store_of(engine, tenant_id) as store:
-        return await enter_documents(store, app_id, documents)
+        await enter_documents(store, app_id, documents)
 
 
 def _app_id(text: str) -> ClientAppId:

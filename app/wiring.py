@@ -18,6 +18,7 @@ from app.manifest import first_party_documents
 from app.origins import AppOrigins
 from app.settings import Settings
 from domain.ids import TenantId
+from persistence.bucket import Buckets, Budget
 from persistence.database import Database, create_engine
 from persistence.integrations.usage import Use, write_uses
 from persistence.streams import OUTAGES, CancelFlags, Hub, connect
@@ -27,6 +28,8 @@ from resolvers.root import build_schema
 from resolvers.services import Services
 from workers.doorbell import DramatiqDoorbell, redis_broker
 
+BUCKET_ANSWER_S = 0.25
+"""Longer no operation waits for Redis to grant its cost."""
 SIGN_INS_MAX = 60
 SIGN_IN_WINDOW_S = 300
 
@@ -40,6 +43,7 @@ class Api:
     hub: Hub
     redis: Any
     database: Database
+    buckets: Buckets
     schema: GraphQLSchema
     documents: Registry
     uses: UseCounter
@@ -47,6 +51,7 @@ class Api:
 
     async def close(self) -> None:
         await self.uses.stop()
+        await self.buckets.stop()
         await self.hub.stop()
         await self.redis.aclose()
         await self.database.close()
@@ -104,7 +109,12 @@ def build_api(settings: Settings) -> Api:
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
     )
-    return Api(services, authenticator, hub, redis, database, schema, registry, uses, origins)
+    limits = settings.limits
+    buckets = Buckets(
+        connect(settings.redis_url.get_secret_value(), answer_s=BUCKET_ANSWER_S),
+        Budget(limits.cost_bucket_max, limits.cost_restored_per_s),
+    )
+    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, uses, origins)
 
 
 def _writer(database: Database) -> Write:

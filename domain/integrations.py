@@ -68,7 +68,7 @@ class ClientApp:
 
 @dataclass(frozen=True, slots=True)
 class ClientTerms:
-    """What a request of a client application is held to. `cost_budget` is the static cost of one operation at most."""
+    """What a request of a client application is held to. `cost_budget` is the size of its tokens' cost buckets."""
 
     app_id: ClientAppId
     mode: DocumentMode
@@ -305,36 +305,24 @@ def check_registration(actor: Actor, documents: Sequence[Submitted]) -> None:
 
 async def register_documents(
     store: IntegrationStore, actor: Actor, app_id: ClientAppId, documents: Sequence[Measured]
-) -> tuple[int, list[Rejection]]:
+) -> None:
     """`enter_documents` for a member of the tenant."""
     require_manager(actor)
-    return await enter_documents(store, app_id, documents)
+    await enter_documents(store, app_id, documents)
 
 
-async def enter_documents(
-    store: IntegrationStore, app_id: ClientAppId, documents: Sequence[Measured]
-) -> tuple[int, list[Rejection]]:
-    """Put measured documents into an application's registry: (how many are in it now, those over its cost budget).
+async def enter_documents(store: IntegrationStore, app_id: ClientAppId, documents: Sequence[Measured]) -> None:
+    """Put measured documents into an application's registry.
 
-    A document that is there already, retired perhaps, counts as registered. Raises Rejected when there would be too
-    many; nothing is registered then.
+    One that is there already stays; one that was retired comes back. Raises Rejected when there would be too many:
+    nothing is registered then.
     """
-    app = await get_client_app(store, app_id, "clientAppId")
-    good, dear = _within_budget(documents, app.cost_budget)
+    await get_client_app(store, app_id, "clientAppId")
     known = await store.live_hashes(app_id)
-    if len(known | {one.hash for one in good}) > DOCUMENTS_MAX:
+    if len(known | {one.hash for one in documents}) > DOCUMENTS_MAX:
         message = f"An application has at most {DOCUMENTS_MAX:,} documents. Retire some first."
         raise Rejected(ErrorCode.LIMIT_REACHED, message, "input", "documents")
-    await store.put_documents(app_id, good)
-    return len(good), dear
-
-
-def _within_budget(documents: Sequence[Measured], budget: int | None) -> tuple[list[Measured], list[Rejection]]:
-    if budget is None:
-        return list(documents), []
-    dear = [one for one in documents if one.cost > budget]
-    reasons = [Rejection(SHA256 + one.hash, f"Costs {one.cost:,}: the budget is {budget:,}.") for one in dear]
-    return [one for one in documents if one.cost <= budget], reasons
+    await store.put_documents(app_id, documents)
 
 
 async def retire_document(

@@ -130,11 +130,11 @@ class IntegrationMutations:
         domain.check_registration(actor, documents)
         good, bad = await asyncio.to_thread(domain.measured_all, documents, services.measure)
         async with services.units(actor.tenant_id) as uow:
-            registered, dear = await domain.register_documents(uow.integrations, actor, app_id, good)
+            await domain.register_documents(uow.integrations, actor, app_id, good)
         services.forget_documents()
         return types.TrustedDocumentsRegisterPayload(
-            registered=registered,
-            rejected=_rejections([*bad, *dear]),
+            registered=len(good),
+            rejected=_rejections(bad),
             client_app=await fresh(info, "ClientApp", app_id),
         )
 

@@ -9,6 +9,7 @@ from domain.accounts import Role
 from schema.base import Connection, Node, Payload, described_enum, mapped
 from schema.batched import needs
 from schema.context import Info
+from schema.cost import Cost
 from schema.integrations import ClientApp
 
 described_enum(
@@ -64,7 +65,7 @@ class Viewer:
 class ApiToken(Node):
     """A key for programs. It can do what its scopes and its owner's role both allow."""
 
-    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
+    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
 
     @strawberry.field(
         description="The application that it was made for; null for the tenant's own scripts.",
@@ -74,7 +75,7 @@ class ApiToken(Node):
         return await info.context.reads.one("ClientApp", self.client_app_id) if self.client_app_id else None
 
 
-@strawberry.type(description="The two tokens of a session.")
+@strawberry.type(description="The two tokens of a session.", directives=[Cost(weight=0)])
 class AuthTokens:
     access_token: str = strawberry.field(description="Send as `Authorization: Bearer ...`; short-lived.")
     access_token_expires_at: datetime = strawberry.field(description="When to refresh at the latest.")
@@ -113,7 +114,7 @@ class LogoutInput:
 @strawberry.input(description="A new API token.")
 class ApiTokenCreateInput:
     name: str = strawberry.field(description="To recognise it by.")
-    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
+    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
     expires_at: datetime | None = strawberry.field(default=None, description="When it stops working; null for never.")
     client_app_id: strawberry.ID | None = strawberry.field(
         default=None, description="The application it is for: the token is held to that application's terms."

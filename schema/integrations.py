@@ -57,7 +57,7 @@ class TrustedDocument(Node):
 @mapped(
     domain.ClientApp,
     name="What its makers call it.",
-    cost_budget="The most that one of its operations may cost, in static cost; null for the API's own limit.",
+    cost_budget="What each of its tokens may spend at once, and one operation cost; null for the API's own limit.",
     created_at="When it was made.",
     updated_at="When it was last changed.",
 )
@@ -142,7 +142,7 @@ class ClientAppCreateInput:
         default=None, description="The most that its tokens may do; read, write and generate by default."
     )
     cost_budget: int | None = strawberry.field(
-        default=None, description="The most that one operation may cost; the API's own limit by default."
+        default=None, description="What each of its tokens may spend at once; the API's own limit by default."
     )
 
 
@@ -156,7 +156,7 @@ class ClientAppUpdateInput:
     allowed_origins: list[str] | None = strawberry.field(default=None, description="Web pages that may use its tokens.")
     scopes: list[str] | None = strawberry.field(default=None, description="The most that its tokens may do.")
     cost_budget: int | None = strawberry.field(
-        default=None, description="The most that one operation may cost; 0 for the API's own limit."
+        default=None, description="What each of its tokens may spend at once; 0 for the API's own limit."
     )
 
 

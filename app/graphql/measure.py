@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from functools import cached_property
 
 from graphql import (
@@ -20,28 +19,18 @@ from graphql import (
     visit,
 )
 
+from app.graphql.cost import static_cost
 from app.graphql.documents import Documents
 from domain.integrations import Measured, Unfit, document_hash
 from resolvers.root import needed
-
-StaticCost = Callable[[GraphQLSchema, DocumentNode, OperationDefinitionNode], int]
-"""From a valid operation to the most that it can cost, whatever its variables say."""
-
-
-def field_count(_schema: GraphQLSchema, document: DocumentNode, _operation: OperationDefinitionNode) -> int:
-    """The least that stands for a static cost: every field of the document costs 1."""
-    counter = _FieldCounter()
-    visit(document, counter)
-    return counter.count
 
 
 class Measures:
     """Implements `domain.integrations.Measure` for one schema."""
 
-    def __init__(self, schema: GraphQLSchema, documents: Documents, static_cost: StaticCost = field_count) -> None:
+    def __init__(self, schema: GraphQLSchema, documents: Documents) -> None:
         self._schema = schema
         self._documents = documents
-        self._static_cost = static_cost
 
     @cached_property
     def fingerprint(self) -> str:
@@ -57,13 +46,10 @@ class Measures:
             raise Unfit("A document has an operation.")
         fields = fields_of(self._schema, document)
         return Measured(
-            document_hash(text), text, name_of(operations), max(self.cost(document, one) for one in operations),
+            document_hash(text), text, name_of(operations), max(static_cost(self._schema, document, one) for one in operations),
             tuple(sorted({right.value for field in fields if (right := needed(field)) is not None})), fields,
             self.fingerprint,
         )  # fmt: skip
-
-    def cost(self, document: DocumentNode, operation: OperationDefinitionNode) -> int:
-        return self._static_cost(self._schema, document, operation)
 
 
 def operations_of(document: DocumentNode) -> list[OperationDefinitionNode]:
@@ -101,12 +87,3 @@ class _FieldCollector(Visitor):
         parent = self._info.get_parent_type()
         if parent is not None and not parent.name.startswith("__") and not node.name.value.startswith("__"):
             self.found.add(f"{parent.name}.{node.name.value}")
-
-
-class _FieldCounter(Visitor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def enter_field(self, *_: object) -> None:
-        self.count += 1

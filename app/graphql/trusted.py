@@ -45,7 +45,6 @@ class Registered:
     """A live document of a registry. `valid`: it was measured against this very schema."""
 
     text: str
-    cost: int
     valid: bool
 
 
@@ -61,7 +60,7 @@ class Registry:
         self._database = database
         self._terms_of = terms_of
         self._uses = uses
-        self._first_party = {hash_: Registered(text, 0, valid=False) for hash_, text in first_party.items()}
+        self._first_party = {hash_: Registered(text, valid=False) for hash_, text in first_party.items()}
         self._first_party_terms = ClientTerms(FIRST_PARTY, first_party_mode)
         self._epoch = 0
         self._known: dict[tuple[UUID | None, ClientAppId, str], tuple[float, Registered | None]] = {}
@@ -75,36 +74,31 @@ class Registry:
         """The operation to run. Raises DocumentRefused, or RequestRefused when it cannot be found out."""
         try:
             terms = await self._terms_of(actor) if actor is not None and actor.client is not None else None
-            prepared, cost = await self._find(request, actor, terms or self._first_party_terms)
+            prepared = await self._find(request, actor, terms or self._first_party_terms)
         except Unauthenticated as error:
             raise RequestRefused("UNAUTHENTICATED", error.message, 401) from None
         except OUTAGES:
             message = "The registry of trusted documents does not answer. Try again."
             raise RequestRefused("INTERNAL_ERROR", message, 503, {"retry-after": "1"}) from None
-        if terms is not None and terms.cost_budget is not None:
-            self._check_cost(prepared, cost, terms.cost_budget)
         if actor is not None:
             self._uses.note(actor.tenant_id, terms.app_id if terms else FIRST_PARTY, prepared)
         return prepared
 
-    async def _find(
-        self, request: GraphQLRequest, actor: Actor | None, terms: ClientTerms
-    ) -> tuple[Prepared, int | None]:
-        """The operation, and its document's cost where a registry knows it."""
+    async def _find(self, request: GraphQLRequest, actor: Actor | None, terms: ClientTerms) -> Prepared:
         hash_ = request.document_hash
         if hash_ is None and terms.mode is DocumentMode.REQUIRE:
             hash_ = document_hash(request.query)
         if hash_ is not None:
             found = await self._registered(hash_, actor, terms)
             if found is not None:
-                return self._documents.prepare_trusted(request, hash_, found.text, valid=found.valid), found.cost
+                return self._documents.prepare_trusted(request, hash_, found.text, valid=found.valid)
             if not request.query or terms.mode is DocumentMode.REQUIRE:
                 raise _not_found(request)
         prepared = self._documents.prepare(request)
         if terms.mode is DocumentMode.PREFER:
             name = prepared.operation.name.value if prepared.operation.name else "an operation"
             logger.info("client application %s sent %s as text", terms.app_id, name)
-        return prepared, None
+        return prepared
 
     async def _registered(self, hash_: str, actor: Actor | None, terms: ClientTerms) -> Registered | None:
         if terms.app_id == FIRST_PARTY:
@@ -134,13 +128,7 @@ class Registry:
             rows = await self._database.rows(tenant_id, reads.registered(tenant_id, terms.app_id, hash_))
         if not rows:
             return None
-        return Registered(rows[0].text, rows[0].cost, valid=rows[0].fingerprint == self._measures.fingerprint)
-
-    def _check_cost(self, prepared: Prepared, known: int | None, budget: int) -> None:
-        cost = known if known is not None else self._measures.cost(prepared.document, prepared.operation)
-        if cost > budget:
-            message = f"The operation costs {cost:,}: this client application's budget is {budget:,}."
-            raise DocumentRefused([GraphQLError(message, extensions={"code": "COST_LIMIT_EXCEEDED"})])
+        return Registered(rows[0].text, valid=rows[0].fingerprint == self._measures.fingerprint)
 
 
 def _not_found(request: GraphQLRequest) -> DocumentRefused:

@@ -60,7 +60,7 @@ def client_apps_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
 
 def registered(tenant_id: UUID, app_id: UUID, hash_: str) -> Select[Any]:
     """The one live document of an application; none when it has no such document."""
-    return select(_document.text, _document.cost, _document.fingerprint).where(
+    return select(_document.text, _document.fingerprint).where(
         _document.tenant_id == tenant_id, _document.client_app_id == app_id, _document.hash == hash_,
         _document.retired_at.is_(None),
     )  # fmt: skip
@@ -68,9 +68,7 @@ def registered(tenant_id: UUID, app_id: UUID, hash_: str) -> Select[Any]:
 
 def registered_first_party(hash_: str) -> Select[Any]:
     document = platform_documents.c
-    return select(document.text, document.cost, document.fingerprint).where(
-        document.hash == hash_, document.retired_at.is_(None)
-    )
+    return select(document.text, document.fingerprint).where(document.hash == hash_, document.retired_at.is_(None))
 
 
 # -- the usage report ------------------------------------------------------------------------------------------------
