@@ -16,16 +16,18 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from app import operations, telemetry, ui
+from app.graphql.cost import Costs
 from app.graphql.engine import Engine
 from app.graphql.gate import Gate
 from app.graphql.http import HttpEndpoint
+from app.graphql.sqlplan import SqlPlans
 from app.graphql.ws import Socket
 from app.manifest import ManifestError
 from app.origins import OriginGuard
 from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.accounts import Actor
-from resolvers.reads import TenantReads
+from resolvers.reads import LOOKUPS, TenantReads
 from schema.context import Context
 
 SHUTDOWN_S = 3
@@ -35,8 +37,10 @@ SOCKET_FAREWELL_S = 2
 def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
     limits = settings.limits
-    documents, engine = api.documents, Engine(api.schema, limits, compiled=settings.compiled_execution)
-    gate = Gate(api.schema, engine, limits, api.buckets, settings.introspection)
+    documents, costs = api.documents, Costs(api.schema)
+    plans = SqlPlans(api.schema, costs, LOOKUPS) if settings.sql_plans else None
+    engine = Engine(api.schema, limits, compiled=settings.compiled_execution, plans=plans)
+    gate = Gate(costs, engine, limits, api.buckets, settings.introspection)
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:

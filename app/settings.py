@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     first_party_mode: DocumentMode = DocumentMode.LOG
     starting_credit_micros: int = Field(default=5_000_000, ge=0)
     compiled_execution: bool = True
+    sql_plans: bool = True
     demo_delay_s: float = Field(default=0.02, ge=0)
     otlp: bool = Field(default=False)
     metrics_port: int = Field(default=0, ge=0, le=65_535)

@@ -15,7 +15,8 @@ from persistence.integrations import reads
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from schema import integrations as types
-from schema.base import After, Connection, First
+from schema.base import Connection
+from schema.batched import After, First
 from schema.context import Info
 from schema.ids import decode_id, decode_optional
 

@@ -60,6 +60,9 @@ NODES: dict[str, Lookup | _ByIds] = {
 """How each kind of node is found by its ids."""
 
 
+LOOKUPS = {type_name: found for type_name, found in NODES.items() if isinstance(found, Lookup)}
+
+
 class TenantReads:
     """Implements `schema.context.Reads` for one actor and one operation."""
 

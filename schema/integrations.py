@@ -1,15 +1,15 @@
 """Types of the integrations room: client applications, trusted documents, what of the schema is used."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from domain import integrations as domain
 from domain.integrations import SHA256, DocumentMode
 from persistence.integrations import reads
-from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
-from schema.batched import batched, columns_of, ids_of, needs
+from schema.base import Connection, Node, Payload, described_enum, mapped
+from schema.batched import Call, needs, paged
 from schema.context import Info
 
 INT_MAX = 2**31 - 1
@@ -68,12 +68,11 @@ class ClientApp(Node):
     allowed_origins: list[str] = strawberry.field(description="Web pages that may use its tokens; empty for programs.")
     scopes: list[str] = strawberry.field(description="The most that its tokens may do.")
 
-    @batched(description="Its registry, by hash, retired documents included.", columns=("id",))
-    async def documents(
-        apps: list[Any], info: Info, first: First = 20, after: After = None
-    ) -> list[Connection[TrustedDocument]]:
-        columns = columns_of(info, "TrustedDocument", "edges", "node")
-        return await info.context.reads.pages(reads.DOCUMENTS, ids_of(apps), first, after, columns)
+    @paged(
+        Connection[TrustedDocument], "TrustedDocument", description="Its registry, by hash, retired documents included."
+    )
+    def documents() -> Call:
+        return Call(reads.DOCUMENTS)
 
 
 ClientAppId = Annotated[

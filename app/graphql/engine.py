@@ -5,34 +5,44 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute, subscribe
 
 from app.graphql.compiled import CompiledExecutor
 from app.graphql.documents import Prepared
 from app.graphql.errors import formatted, present, request_error
+from app.graphql.sqlplan import SqlPlans, TextAnswer
 from app.graphql.tracing import operation_span
 from app.settings import Limits
 from domain.errors import Rejected, Unauthenticated
 from schema.context import Context
 
+Answer: TypeAlias = "dict[str, Any] | TextAnswer"
+
 
 class Engine:
     """Runs operations; with `compiled` off, by graphql-core alone."""
 
-    def __init__(self, schema: GraphQLSchema, limits: Limits, *, compiled: bool = True) -> None:
+    def __init__(
+        self, schema: GraphQLSchema, limits: Limits, *, compiled: bool = True, plans: SqlPlans | None = None
+    ) -> None:
         self.schema = schema
+        self._plans = plans
         self._executor_class = CompiledExecutor if compiled else None
         self._limits = limits
 
-    async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
+    async def run(self, prepared: Prepared, context: Context) -> Answer:
         """The answer of a query or mutation."""
         mutation = prepared.kind is OperationType.MUTATION
         timeout_s = self._limits.mutation_timeout_s if mutation else self._limits.query_timeout_s
         with operation_span(prepared.operation, context):
             try:
                 async with asyncio.timeout(timeout_s):
+                    if self._plans is not None and prepared.trusted:
+                        text = await self._plans.answer(prepared, context)
+                        if text is not None:
+                            return text
                     result = execute(
                         self.schema,
                         prepared.document,

@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterator
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema
+from graphql import GraphQLError
 
 from app.graphql.cost import Costs
 from app.graphql.documents import Prepared
-from app.graphql.engine import Engine
+from app.graphql.engine import Answer, Engine
 from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.sqlplan import TextAnswer
 from app.settings import Introspection, Limits
 from domain.accounts import Actor, Permission
 from persistence.bucket import Buckets, Taken, retry_after_s
@@ -51,20 +52,24 @@ class Gate:
     """Runs operations of those who may, within what they may."""
 
     def __init__(
-        self, schema: GraphQLSchema, engine: Engine, limits: Limits, buckets: Buckets, introspection: Introspection
+        self, costs: Costs, engine: Engine, limits: Limits, buckets: Buckets, introspection: Introspection
     ) -> None:
         self._engine = engine
         self._limits = limits
         self._buckets = buckets
         self._introspection = introspection
-        self._costs = Costs(schema)
+        self._costs = costs
         self._streams = Tally(limits.user_subscriptions_max)
         self.connections = Tally(limits.user_connections_max)
 
-    async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
+    async def run(self, prepared: Prepared, context: Context) -> Answer:
         """The answer of a query or mutation. Raises DocumentRefused and RequestRefused."""
         taken = await self.admit(prepared, context, _own_bucket(context))
-        return self.finish(prepared, context, taken, await self._engine.run(prepared, context))
+        answer = await self._engine.run(prepared, context)
+        if isinstance(answer, TextAnswer):
+            context.cost.actual = answer.cost
+            return answer.extended({"cost": self.settle(prepared, context, taken)})
+        return self.finish(prepared, context, taken, answer)
 
     async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
         """The answers of a subscription. It costs once, when it begins, and its first answer says what.

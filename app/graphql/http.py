@@ -14,9 +14,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.graphql.documents import Prepared
+from app.graphql.engine import Answer
 from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, present
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
+from app.graphql.sqlplan import TextAnswer
 from app.graphql.trusted import Registry
 from app.graphql.ws import Authenticate, NewContext
 from app.origins import may_call
@@ -88,8 +90,7 @@ class HttpEndpoint:
             return reply(body, status, JSON if media_type == EVENT_STREAM else media_type, request_id)
         if request.method == "GET":
             return cacheable(result, request, media_type, request_id)
-        status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
-        return reply(result, status, media_type, request_id)
+        return reply(result, _status(result, media_type), media_type, request_id)
 
     def _stream(self, prepared: Prepared, context: Context) -> Response:
         leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -98,7 +99,7 @@ class HttpEndpoint:
         events = sse(self._results(prepared, context), leaving)
         return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(context.request_id))
 
-    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
+    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[Answer]:
         try:
             if prepared.kind is OperationType.SUBSCRIPTION:
                 async with contextlib.aclosing(self._gate.stream(prepared, context)) as results:  # type: ignore[type-var]
@@ -170,13 +171,14 @@ def by_url(request: Request) -> dict[str, Any]:
     return body
 
 
-def cacheable(result: dict[str, Any], request: Request, media_type: str, request_id: str) -> Response:
+def cacheable(result: Answer, request: Request, media_type: str, request_id: str) -> Response:
     """An answer that a browser may keep for its user: asked again, data that is the same is not sent again."""
-    status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
+    status = _status(result, media_type)
     media_type = JSON if media_type == EVENT_STREAM else media_type
-    if "errors" in result:
+    if not isinstance(result, TextAnswer) and "errors" in result:
         return reply(result, status, media_type, request_id, {"cache-control": "no-store"})
-    tag = f'"{hashlib.sha256(orjson.dumps(result["data"], default=str)).hexdigest()[:32]}"'
+    said = result.data if isinstance(result, TextAnswer) else orjson.dumps(result["data"], default=str)
+    tag = f'"{hashlib.sha256(said).hexdigest()[:32]}"'
     headers = {"cache-control": "private, no-cache", "etag": tag, "vary": "accept, authorization, x-tenant"}
     if tag in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
         return Response(None, 304, {**headers, "x-request-id": request_id})
@@ -209,11 +211,19 @@ def _quality(parameters: str) -> float:
     return 1.0
 
 
+def _status(result: Answer, media_type: str) -> int:
+    return 400 if media_type == GRAPHQL_JSON and isinstance(result, dict) and "data" not in result else 200
+
+
+def as_json(answer: Answer) -> bytes:
+    return answer.body if isinstance(answer, TextAnswer) else orjson.dumps(answer, default=str)
+
+
 def reply(
-    body: dict[str, Any], status: int, media_type: str, request_id: str, headers: dict[str, str] | None = None
+    body: Answer, status: int, media_type: str, request_id: str, headers: dict[str, str] | None = None
 ) -> Response:
     return Response(
-        orjson.dumps(body, default=str),
+        as_json(body),
         status,
         {"content-type": f"{media_type}; charset=utf-8", "x-request-id": request_id, **(headers or {})},
     )
@@ -223,14 +233,14 @@ def _sse_headers(request_id: str) -> dict[str, str]:
     return {"cache-control": "no-cache", "x-accel-buffering": "no", "x-request-id": request_id}
 
 
-async def sse(results: AsyncIterator[dict[str, Any]], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
+async def sse(results: AsyncIterator[Answer], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
     """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`.
 
     Once `leaving` is done the stream ends as it is, without `complete`: its client takes that for a lost connection,
     and connects again.
     """
     iterator = results.__aiter__()
-    pending: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(anext(iterator))
+    pending: asyncio.Future[Answer] = asyncio.ensure_future(anext(iterator))
     try:
         yield b":\n\n"
         while True:
@@ -245,7 +255,7 @@ async def sse(results: AsyncIterator[dict[str, Any]], leaving: asyncio.Future[No
                 result = pending.result()
             except StopAsyncIteration:
                 break
-            yield b"event: next\ndata: " + orjson.dumps(result, default=str) + b"\n\n"
+            yield b"event: next\ndata: " + as_json(result) + b"\n\n"
             pending = asyncio.ensure_future(anext(iterator))
         yield b"event: complete\ndata:\n\n"
     finally:

@@ -21,9 +21,11 @@ from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.graphql.documents import Prepared
+from app.graphql.engine import Answer
 from app.graphql.errors import DocumentRefused, RequestRefused
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
+from app.graphql.sqlplan import TextAnswer
 from app.graphql.trusted import Registry
 from app.origins import may_call
 from app.settings import Limits
@@ -200,10 +202,11 @@ class Socket:
         errors = self._gate.body(refusal, self._actor, request_id)["errors"]
         await self._send({"id": operation_id, "type": "error", "payload": errors})
 
-    async def _answer(self, operation_id: str, answer: dict[str, Any]) -> bool:
+    async def _answer(self, operation_id: str, answer: Answer) -> bool:
         """Send one answer; False when it ends the operation, because nothing was executed."""
-        if "data" in answer:
-            await self._send({"id": operation_id, "type": "next", "payload": answer})
+        if isinstance(answer, TextAnswer) or "data" in answer:
+            payload = orjson.Fragment(answer.body) if isinstance(answer, TextAnswer) else answer
+            await self._send({"id": operation_id, "type": "next", "payload": payload})
             return True
         self._operations.pop(operation_id, None)
         await self._send({"id": operation_id, "type": "error", "payload": answer["errors"]})

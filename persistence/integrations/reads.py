@@ -24,7 +24,7 @@ from sqlalchemy.sql.selectable import Subquery
 
 from domain.integrations import FIRST_PARTY, UseKind
 from persistence.integrations.tables import client_apps, platform_documents, schema_uses, trusted_documents
-from persistence.listing import Listing, by_id
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 
 USAGE_ROWS_MAX = 1_000
@@ -40,7 +40,7 @@ DOCUMENTS = Listing(
     Keyset("trustedDocuments", (SortColumn("hash", _document.hash),)), trusted_documents,
     parent=_document.client_app_id, hidden=_HIDDEN,
 )  # fmt: skip
-DOCUMENTS_BY_ID = by_id("TrustedDocument", trusted_documents, hidden=_HIDDEN)
+DOCUMENTS_BY_ID = Lookup("TrustedDocument", trusted_documents, hidden=_HIDDEN)
 
 KNOWN_ORIGINS = text("select origin from app.known_origins() as origin")
 

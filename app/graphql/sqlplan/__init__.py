@@ -7,7 +7,7 @@ included, it declines, and the executor answers as if there were no plans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -35,10 +35,14 @@ NO_VARIABLES = VariableValues({}, {})
 
 @dataclass(frozen=True, slots=True)
 class TextAnswer:
-    """The answer's `{"data": ...}` as JSON, and what it cost."""
+    """An answer without errors, as JSON; what it cost; and `{"data": ...}` of it alone."""
 
     body: bytes
     cost: int
+    data: bytes
+
+    def extended(self, extensions: dict[str, Any]) -> TextAnswer:
+        return replace(self, body=self.body[:-1] + b',"extensions":' + orjson.dumps(extensions) + b"}")
 
 
 @dataclass
@@ -82,10 +86,9 @@ class SqlPlans:
             return None
         data = body.encode()
         if exact_cost:
-            return TextAnswer(data, int(rows[0]["cost"]))
-        return TextAnswer(
-            data, self._costs.plan(prepared.document, prepared.operation).actual(orjson.loads(data)["data"])
-        )
+            return TextAnswer(data, int(rows[0]["cost"]), data)
+        costs = self._costs.plan(prepared.document, prepared.operation)
+        return TextAnswer(data, costs.actual(orjson.loads(data)["data"]), data)
 
     def statement(self, prepared: Prepared) -> tuple[Shape, dict[str, Any], bool] | None:
         """The statement, its values, and whether it counts its cost exactly; None when there is none."""
