@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from app import operations, telemetry, ui
 from app.graphql.documents import Documents
 from app.graphql.engine import Engine
+from app.graphql.frames import FramedProtocol
 from app.graphql.http import HttpEndpoint
 from app.graphql.ws import Socket
 from app.origins import OriginGuard
@@ -87,7 +88,7 @@ def server_of(settings: Settings, api: Api) -> Server:
         create_app(settings, api),
         host=settings.host,
         port=settings.port,
-        ws="websockets-sansio",
+        ws=FramedProtocol,
         ws_max_size=settings.limits.ws_message_bytes_max,
         ws_ping_interval=settings.limits.ws_ping_interval_s,
         ws_ping_timeout=2 * settings.limits.ws_ping_interval_s,

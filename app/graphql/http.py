@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from app.graphql.documents import Documents, Prepared
 from app.graphql.engine import Engine
-from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, present
+from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, StreamRefused, present
 from app.graphql.request import read_request
 from app.graphql.ws import Authenticate, NewContext
 from app.settings import Limits
@@ -77,12 +77,16 @@ class HttpEndpoint:
         status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
         return reply(result, status, media_type, request_id)
 
-    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
-        if prepared.kind is OperationType.SUBSCRIPTION:
-            async for result in self._engine.stream(prepared, context):
-                yield result
-        else:
-            yield await self._engine.run(prepared, context)
+    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
+        """Encoded answers, all that are ready together."""
+        if prepared.kind is not OperationType.SUBSCRIPTION:
+            yield [orjson.dumps(await self._engine.run(prepared, context), default=str)]
+            return
+        try:
+            async for answers in self._engine.stream(prepared, context):
+                yield answers
+        except StreamRefused as refusal:
+            yield [orjson.dumps({"errors": refusal.errors}, default=str)]
 
     async def _context(self, request: Request, request_id: str) -> Context:
         headers = request.headers
@@ -157,10 +161,10 @@ def _sse_headers(request_id: str) -> dict[str, str]:
     return {"cache-control": "no-cache", "x-accel-buffering": "no", "x-request-id": request_id}
 
 
-async def sse(results: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
+async def sse(results: AsyncIterator[list[bytes]]) -> AsyncIterator[bytes]:
     """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`."""
     iterator = results.__aiter__()
-    pending: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(anext(iterator))
+    pending: asyncio.Future[list[bytes]] = asyncio.ensure_future(anext(iterator))
     try:
         yield b":\n\n"
         while True:
@@ -169,10 +173,10 @@ async def sse(results: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
                 yield b":\n\n"
                 continue
             try:
-                result = pending.result()
+                answers = pending.result()
             except StopAsyncIteration:
                 break
-            yield b"event: next\ndata: " + orjson.dumps(result, default=str) + b"\n\n"
+            yield b"".join(b"event: next\ndata: %b\n\n" % answer for answer in answers)
             pending = asyncio.ensure_future(anext(iterator))
         yield b"event: complete\ndata:\n\n"
     finally:

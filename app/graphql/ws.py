@@ -21,7 +21,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.graphql.documents import Documents, Prepared
 from app.graphql.engine import Engine
-from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
+from app.graphql.frames import outlet_of
 from app.graphql.request import read_request
 from app.settings import Limits
 from domain.accounts import Actor
@@ -60,6 +61,7 @@ class Socket:
         self._new_context = new_context
         self._limits = limits
         self._client = ws.client.host if ws.client else ""
+        self._outlet = outlet_of(ws)
         self._actor: Actor | None = None
         self._initialised = self._acknowledged = False
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -171,14 +173,23 @@ class Socket:
     async def _run(self, operation_id: str, prepared: Prepared, context: Context) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone in the middle of a send
             if prepared.kind is OperationType.SUBSCRIPTION:
-                async with contextlib.aclosing(self._engine.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                    async for one in answers:
-                        if not await self._answer(operation_id, one):
-                            return
+                if not await self._stream(operation_id, prepared, context):
+                    return
             elif not await self._answer(operation_id, await self._engine.run(prepared, context)):
                 return
             self._operations.pop(operation_id, None)
             await self._send({"id": operation_id, "type": "complete"})
+
+    async def _stream(self, operation_id: str, prepared: Prepared, context: Context) -> bool:
+        """Send the answers of a subscription, one message each; False when an error ended it."""
+        head = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation_id)
+        try:
+            async with contextlib.aclosing(self._engine.stream(prepared, context)) as batches:  # type: ignore[type-var]
+                async for answers in batches:
+                    await self._outlet.send([b"%b%b}" % (head, answer) for answer in answers])
+        except StreamRefused as refusal:
+            return await self._answer(operation_id, {"errors": refusal.errors})
+        return True
 
     async def _answer(self, operation_id: str, answer: dict[str, Any]) -> bool:
         """Send one answer; False when it ends the operation, because nothing was executed."""
@@ -190,10 +201,11 @@ class Socket:
         return False
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._ws.send_text(orjson.dumps(message, default=str).decode())
+        await self._outlet.send([orjson.dumps(message, default=str)])
 
     async def _close(self, code: int, reason: str) -> None:
         if self._ws.application_state is not WebSocketState.DISCONNECTED:
+            self._outlet.flush()
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await self._ws.close(code, reason[:120])
 

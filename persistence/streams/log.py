@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Any, cast
 from zlib import crc32
 
@@ -39,6 +42,10 @@ redis.call('EXPIRE', KEYS[1], ARGV[6])
 return ARGV[2]
 """
 
+
+_TYPES = {type_.value.encode(): type_ for type_ in EventType}
+
+logger = logging.getLogger(__name__)
 
 OUTAGES = (RedisError, OSError)
 """What a call raises while Redis is away."""
@@ -103,9 +110,25 @@ def position_of(raw: bytes | str) -> Position:
     return Position(int(attempt), int(n))
 
 
-def event_of(job_id: JobId, raw_id: bytes, fields: dict[bytes, bytes]) -> Event:
-    at = datetime.fromtimestamp(int(fields[b"a"]) / 1000, UTC)
-    return Event(job_id, position_of(raw_id), EventType(fields[b"t"].decode()), orjson.loads(fields[b"d"]), at)
+@lru_cache(maxsize=4096)
+def _moment(at_ms: bytes) -> datetime:
+    return datetime.fromtimestamp(int(at_ms) / 1000, UTC)
+
+
+def event_of(job_id: JobId, raw_id: bytes, fields: Sequence[bytes]) -> Event:
+    """An entry as an event. `fields` are names and values in turn, in the order in which `append` writes them."""
+    attempt, _, n = raw_id.partition(b"-")
+    position = Position(int(attempt), int(n))
+    return Event(job_id, position, _TYPES[fields[1]], orjson.loads(fields[3]), _moment(fields[5]))
+
+
+def events_of(job_id: JobId, entries: Iterable[tuple[bytes, Sequence[bytes]]]) -> Iterator[Event]:
+    """The entries that can be read; one that cannot, of another release perhaps, is left out and reported."""
+    for raw_id, fields in entries:
+        try:
+            yield event_of(job_id, raw_id, fields)
+        except (LookupError, ValueError):
+            logger.exception("entry %r of the log of job %s cannot be read", raw_id, job_id)
 
 
 class StreamLog:
@@ -134,7 +157,8 @@ class StreamLog:
     async def read(self, job_id: JobId, after: Position, *, count: int | None = None) -> list[Event]:
         """Events after a position, oldest first; empty also when the log is gone."""
         entries = await self._redis.xrange(log_key(job_id), min=f"({entry_id(after)}", count=count)
-        return [event_of(job_id, raw, fields) for raw, fields in entries]
+        flat = ((raw_id, [*chain.from_iterable(fields.items())]) for raw_id, fields in entries)
+        return [*events_of(job_id, flat)]
 
     async def close(self, events: Iterable[Event]) -> None:
         """Write the events that close a stream. Best effort: readers ask PostgreSQL when they are missing."""
