@@ -30,6 +30,8 @@ from schema.context import Context
 
 SHUTDOWN_S = 3
 SOCKET_FAREWELL_S = 2
+GC_ALLOCATIONS = 20_000
+"""Between two looks for cycles: a reply with a thousand events is a thousand lists, of which none is in a cycle."""
 
 
 def create_app(settings: Settings, api: Api) -> FastAPI:
@@ -46,6 +48,7 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await api.hub.start()
         gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         yield
         await api.close()
 

@@ -9,24 +9,28 @@ where none may be, a value that its type refuses), is left to graphql-core, whic
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
 from graphql import (
+    GRAPHQL_MAX_INT,
     DirectiveNode,
     DocumentNode,
     GraphQLField,
     GraphQLLeafType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     GraphQLString,
     VariableNode,
@@ -39,7 +43,8 @@ from graphql.execution import Executor
 from graphql.execution.collect_fields import CollectedFields, FieldDetails, collect_fields, collect_subfields
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from domain.events import Event, EventType
+from domain.events import N_BITS, EventType, packed_cursor
+from persistence.streams import Batch, Entry, moment_of
 from schema.events import SHAPES, Shape
 
 DOCUMENTS_MAX = 256
@@ -60,44 +65,99 @@ class _Surprise(Exception):
     """A value that cannot be completed here."""
 
 
+@dataclass(frozen=True)
+class _Selected:
+    """One key of an object's answer: the attribute it comes from, or a constant, and how it is read."""
+
+    key: str
+    name: str | None
+    read: Read
+    constant: bytes = b""
+
+
+class TextLine:
+    """The answer to an event that is a place and a text: what comes fifty times a second, straight from its entry."""
+
+    VALUES = ("seq", "cursor", "at", "text")
+
+    def __init__(self, head: bytes, fields: list[_Selected], moment: Read) -> None:
+        shown = [b"%b:%b" % (orjson.dumps(one.key), _slot(one)) for one in fields]
+        self._template = b"%b{%b}}}" % (head, b",".join(shown))
+        picked = [self.VALUES.index(one.name) for one in fields if one.name is not None]
+        self._pick: Callable[[Any], Any] = itemgetter(*picked) if picked else lambda _: ()
+        self._moment = lru_cache(maxsize=1024)(lambda at_ms: orjson.dumps(moment(moment_of(at_ms))))
+
+    def __call__(self, owner: bytes, entry: Entry) -> bytes:
+        """`owner` is the job's id in bytes. Raises where graphql-core has to be asked."""
+        raw_id, fields = entry
+        before, _, after = raw_id.partition(b"-")  # by hand: a Position for each would be a tenth of the work
+        attempt, n = int(before), int(after)
+        seq = attempt << N_BITS | n
+        text = orjson.loads(fields[3])["text"]
+        if text.__class__ is not str or seq > GRAPHQL_MAX_INT:
+            raise _Surprise
+        values = (seq, packed_cursor(owner, attempt, n), self._moment(fields[5]), orjson.dumps(text))
+        answer: bytes = self._template % self._pick(values)
+        return answer
+
+
+def _slot(one: _Selected) -> bytes:
+    return {"seq": b"%d", "cursor": b'"%b"', "at": b"%b", "text": b"%b", None: one.constant}[one.name]
+
+
 class StreamPlan:
     """One operation, with its variables' conditions, as encoders: one for each type of event that has one."""
 
-    def __init__(self, root: str, fields: dict[EventType, list[tuple[str, Read]]]) -> None:
+    def __init__(self, root: str, fields: dict[EventType, list[_Selected]], moment: Read) -> None:
         self._head = b'{"data":{%b:' % orjson.dumps(root)
-        self._fields = fields
-        self._shared: dict[int, tuple[Event, bytes]] = {}
+        self._fields = {type_: [(one.key, one.read) for one in some] for type_, some in fields.items()}
+        self._lines = {
+            type_.value.encode(): TextLine(self._head, fields[type_], moment)
+            for type_ in (EventType.DELTA, EventType.REASONING)
+            if type_ in fields
+        }
+        self._shared: dict[int, tuple[Entry, bytes]] = {}
 
-    def encode(self, event: Event, *, shared: bool = False) -> bytes | None:
-        """The answer to one event; None where graphql-core has to be asked.
+    def encode(self, batch: Batch, *, shared: bool = False) -> list[bytes | None]:
+        """The answers to some events; None where graphql-core has to be asked.
 
-        `shared` keeps it for others with the same operation who will be handed this very object.
+        `shared` keeps them for others with the same operation who will be handed the very same entries.
         """
-        if shared and (known := self._shared.get(id(event))) is not None:
+        owner = batch.job_id.bytes
+        if not shared:
+            return [self._encode(batch, owner, entry) for entry in batch.entries]
+        return [self._encode_once(batch, owner, entry) for entry in batch.entries]
+
+    def _encode_once(self, batch: Batch, owner: bytes, entry: Entry) -> bytes | None:
+        if (known := self._shared.get(id(entry))) is not None:
             return known[1]
-        fields = self._fields.get(event.type)
-        if fields is None:
-            return None
+        if (answer := self._encode(batch, owner, entry)) is not None:
+            if len(self._shared) >= SHARED_MAX:
+                self._shared.clear()
+            self._shared[id(entry)] = (entry, answer)  # with the entry: its id is its own while it lives
+        return answer
+
+    def _encode(self, batch: Batch, owner: bytes, entry: Entry) -> bytes | None:
+        line = self._lines.get(entry[1][1])
         try:
+            if line is not None:
+                return line(owner, entry)
+            if (event := batch.event(entry)) is None or (fields := self._fields.get(event.type)) is None:
+                return None
             data = orjson.dumps({key: read(event) for key, read in fields}, default=str)
         except Exception:  # noqa: BLE001 - whatever it is, graphql-core says it better
             return None
-        answer = b"%b%b}}" % (self._head, data)
-        if shared:
-            if len(self._shared) >= SHARED_MAX:
-                self._shared.clear()
-            self._shared[id(event)] = (event, answer)  # with the event: its id is its own while it lives
-        return answer
+        return b"%b%b}}" % (self._head, data)
 
 
 class StreamPlans:
     """The plans of one process, by operation and by the values of the variables that conditions name."""
 
     def __init__(self) -> None:
-        self._documents: OrderedDict[int, tuple[DocumentNode, list[str], dict[Any, StreamPlan | None]]] = OrderedDict()
+        self._documents: OrderedDict[int, tuple[DocumentNode, list[str], dict[Any, StreamPlan]]] = OrderedDict()
 
-    def of(self, executor: Executor[Any], document: DocumentNode) -> StreamPlan | None:
-        """The plan of a subscription; None when nothing of it can be compiled."""
+    def of(self, executor: Executor[Any], document: DocumentNode) -> StreamPlan:
+        """The plan of a subscription, empty when nothing of it can be compiled."""
         known = self._documents.get(id(document))
         if known is None:
             known = self._documents[id(document)] = (document, conditions(document), {})
@@ -128,20 +188,18 @@ def conditions(document: DocumentNode) -> list[str]:
     return [*names]
 
 
-def compiled(executor: Executor[Any]) -> StreamPlan | None:
+def compiled(executor: Executor[Any]) -> StreamPlan:
     schema, root_type = executor.schema, executor.schema.subscription_type
     assert root_type is not None
     root = collect_fields(schema, executor.fragments, executor.variable_values, root_type, executor.operation)
-    if len(root.grouped_field_set) != 1 or _has_more(executor, root):
-        return None
-    [(key, details)] = root.grouped_field_set.items()
-    fields: dict[EventType, list[tuple[str, Read]]] = {}
-    for type_, shape in SHAPES.items():
-        try:
+    [key, *more] = root.grouped_field_set
+    fields: dict[EventType, list[_Selected]] = {}
+    for type_, shape in {}.items() if more or _has_more(executor, root) else SHAPES.items():
+        with contextlib.suppress(_NotPure):
+            details = root.grouped_field_set[key]
             fields[type_] = _fields(executor, _type_of(schema, shape), details, shape.read.__getitem__)
-        except _NotPure:
-            continue
-    return StreamPlan(key, fields) if fields else None
+    moment = cast("GraphQLScalarType", schema.get_type("DateTime")).coerce_output_value
+    return StreamPlan(key, fields, moment)
 
 
 def _type_of(schema: GraphQLSchema, shape: Shape) -> GraphQLObjectType:
@@ -158,33 +216,39 @@ def _has_more(executor: Executor[Any], collected: CollectedFields) -> bool:
 
 def _fields(
     executor: Executor[Any], type_: GraphQLObjectType, details: list[FieldDetails], source: Callable[[str], Read]
-) -> list[tuple[str, Read]]:
+) -> list[_Selected]:
     """The keys of an object's answer in order, each with its reader. Raises _NotPure."""
     collected = collect_subfields(
         executor.schema, executor.fragments, executor.variable_values, executor.operation, type_, details
     )
     if _has_more(executor, collected):
         raise _NotPure
-    return [(key, _field(executor, type_, selected, source)) for key, selected in collected.grouped_field_set.items()]
+    return [_field(executor, type_, key, some, source) for key, some in collected.grouped_field_set.items()]
 
 
 def _field(
-    executor: Executor[Any], type_: GraphQLObjectType, details: list[FieldDetails], source: Callable[[str], Read]
-) -> Read:
+    executor: Executor[Any],
+    type_: GraphQLObjectType,
+    key: str,
+    details: list[FieldDetails],
+    source: Callable[[str], Read],
+) -> _Selected:
     node = details[0].node
     if node.name.value == "__typename":
         name = type_.name
-        return lambda _: name
+        return _Selected(key, None, lambda _: name, orjson.dumps(name))
     field = type_.fields.get(node.name.value)
     if field is None or node.arguments or not _is_attribute(field):
         raise _NotPure
-    read = source(field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].python_name)
+    python_name = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].python_name
+    read = source(python_name)
     nullable = not isinstance(field.type, GraphQLNonNull)
     inner = field.type if nullable else field.type.of_type
     if is_leaf_type(inner):
-        return _leaf(read, inner, nullable)
+        return _Selected(key, python_name, _leaf(read, inner, nullable))
     if is_object_type(inner) and inner.is_type_of is None:
-        return _object(read, _fields(executor, inner, details, attrgetter), nullable)
+        inside = [(one.key, one.read) for one in _fields(executor, inner, details, attrgetter)]
+        return _Selected(key, python_name, _object(read, inside, nullable))
     raise _NotPure
 
 

@@ -14,6 +14,7 @@ from app.graphql.documents import Prepared
 from app.graphql.errors import StreamRefused, answer, present
 from app.graphql.stream_encoder import StreamPlans
 from domain.errors import Rejected, Unauthenticated
+from persistence.streams import Batch
 from resolvers.event_source import Feed
 from schema.context import Context
 
@@ -29,13 +30,12 @@ class Subscriptions:
         try:
             if isinstance(source, Feed):
                 plan = self._plans.of(executor, prepared.document)
-                while events := await source.take():
-                    shared = source.shared
-                    yield [
-                        (plan and plan.encode(event, shared=shared))
-                        or await _executed(executor, source.value(event), context)
-                        for event in events
-                    ]
+                while batch := await source.take():
+                    answers = plan.encode(batch, shared=source.shared)
+                    if None in answers:
+                        yield [one async for one in _completed(executor, source, context, batch, answers)]
+                    else:
+                        yield cast("list[bytes]", answers)
             else:
                 async for value in source:
                     yield [await _executed(executor, value, context)]
@@ -64,6 +64,17 @@ class Subscriptions:
         if isinstance(source, ExecutionResult):
             raise StreamRefused(answer(source, context.request_id)["errors"])
         return executor, source
+
+
+async def _completed(
+    executor: Executor[Any], source: Feed, context: Context, batch: Batch, answers: list[bytes | None]
+) -> AsyncIterator[bytes]:
+    """The answers in order, those that are missing from graphql-core."""
+    for entry, known in zip(batch.entries, answers, strict=True):
+        if known is not None:
+            yield known
+        elif (event := batch.event(entry)) is not None:
+            yield await _executed(executor, source.value(event), context)
 
 
 async def _executed(executor: Executor[Any], value: Any, context: Context) -> bytes:

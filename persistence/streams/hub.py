@@ -11,14 +11,15 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 from redis.exceptions import RedisError
 
-from domain.events import Event, Position
+from domain.events import Position
 from domain.ids import JobId
-from persistence.streams.log import ANSWER_S, StreamLog, connect, entry_id, events_of, log_key
+from persistence.streams.log import ANSWER_S, Batch, Entry, StreamLog, connect, entry_id, log_key, position_of
 
 TICK_S = 0.005
 """The least time between two reads: everything that arrives within it is taken at once."""
@@ -45,7 +46,7 @@ class Watch:
         self.position = after
         self.heard_at = float("-inf")
         """When something last arrived, in the time of the loop."""
-        self._mail: list[Event] = []
+        self._mail: list[Entry] = []
         self._behind = self._nudged = False
         self._arrived: asyncio.Future[None] | None = None
 
@@ -54,13 +55,13 @@ class Watch:
         """Whether others in this process watch the same stream and are handed the same events."""
         return len(self._stream.watches) > 1
 
-    def deliver(self, events: list[Event], now: float) -> None:
+    def deliver(self, entries: Sequence[Entry], now: float) -> None:
         self.heard_at = now
-        if len(self._mail) + len(events) > self._hub.mailbox_max:
+        if len(self._mail) + len(entries) > self._hub.mailbox_max:
             self._mail.clear()
             self._behind = True
         elif not self._behind:
-            self._mail.extend(events)
+            self._mail.extend(entries)
         self._wake()
 
     def fall_behind(self) -> None:
@@ -77,7 +78,7 @@ class Watch:
         if self._arrived is not None and not self._arrived.done():
             self._arrived.set_result(None)
 
-    async def take(self) -> list[Event]:
+    async def take(self) -> Batch:
         """Everything new, in order, without repetition; empty after a nudge.
 
         Raises RedisError when the log has to be read and cannot be.
@@ -90,27 +91,27 @@ class Watch:
                 self._arrived = None
         self._nudged = False
         if self._behind:
-            events = await self._read_again()
+            entries = await self._read_again()
         else:
-            events, self._mail = self._mail, []
-        if events and events[0].position <= self.position:
-            events = [event for event in events if event.position > self.position]
-        if events:
-            self.position = events[-1].position
-        return events
+            entries, self._mail = self._mail, []
+        if entries and position_of(entries[0][0]) <= self.position:
+            entries = [entry for entry in entries if position_of(entry[0]) > self.position]
+        if entries:
+            self.position = position_of(entries[-1][0])
+        return Batch(self._stream.job_id, entries)
 
-    async def _read_again(self) -> list[Event]:
+    async def _read_again(self) -> list[Entry]:
         self._behind = False
         self._mail.clear()
         count = self._hub.mailbox_max
         try:
-            events = await self._hub.log.read(self._stream.job_id, self.position, count=count)
+            entries = await self._hub.log.entries(self._stream.job_id, self.position, count=count)
         except (RedisError, OSError):
             self._behind = True
             raise
-        if len(events) == count:
+        if len(entries) == count:
             self.fall_behind()
-        return events
+        return entries
 
     def close(self) -> None:
         self._hub.forget(self, self._stream)
@@ -215,15 +216,15 @@ class Hub:
     async def _read(self) -> None:
         asked = dict(self._streams)
         self._asked, self._woken = True, False  # who comes from now on is not in this question
-        now = asyncio.get_running_loop().time
-        for key, entries in await self._answer(self._command(asked)):
+        answer = await self._answer(self._command(asked))
+        now = asyncio.get_running_loop().time()
+        for key, entries in answer:
             if key == self._wake_key:
                 self._wake_id = entries[-1][0]
             elif self._streams.get(key) is (stream := asked[key]):  # else it is watched anew, from elsewhere
                 stream.after = bulk(entries[-1][0])
-                events = [*events_of(stream.job_id, entries)]
                 for watch in stream.watches:
-                    watch.deliver(events, now())
+                    watch.deliver(entries, now)
 
     def _command(self, asked: dict[bytes, Stream]) -> bytes:
         """XREAD of all streams, put together from parts that are kept: redis-py would encode each one every time."""

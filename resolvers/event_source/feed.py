@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from domain.events import Event
+from persistence.streams import Batch
 from resolvers.event_source.follow import Follow
 from schema.events import to_graphql
 
@@ -27,7 +28,7 @@ class Feed(AsyncIterator[Any]):
         """Whether others are handed the same events."""
         return self._follow.shared
 
-    async def take(self) -> list[Event]:
+    async def take(self) -> Batch:
         """Everything that is new; empty at the end."""
         return await self._follow.take()
 
@@ -37,10 +38,11 @@ class Feed(AsyncIterator[Any]):
         return to_graphql(event)
 
     async def __anext__(self) -> Any:
-        if not self._left:
-            self._left.extend(await self.take())
-            if not self._left:
+        while not self._left:
+            batch = await self.take()
+            if not batch:
                 raise StopAsyncIteration
+            self._left.extend(batch.events())
         return self.value(self._left.popleft())
 
     async def aclose(self) -> None:

@@ -10,7 +10,7 @@ from domain.accounts import Actor
 from domain.errors import ErrorCode
 from domain.events import Event, EventType
 from domain.ids import JobId
-from persistence.streams import OUTAGES, Watch
+from persistence.streams import OUTAGES, Batch, Watch, entry_of
 
 if TYPE_CHECKING:
     from resolvers.event_source.source import EventSource
@@ -50,34 +50,34 @@ class Follow:
         self._revoked = True
         self._watch.nudge()
 
-    async def take(self) -> list[Event]:
+    async def take(self) -> Batch:
         """Everything that is new; empty once, at the end.
 
         Reconnecting readers get what they missed from the log, or from PostgreSQL when the log is gone: a snapshot
         of the text and the end.
         """
         if self._done:
-            return []
+            return Batch(self.job_id)
         if not self._looked:  # the first look comes at once: the job may have ended long ago
             self._looked, self.asked_at = True, asyncio.get_running_loop().time()
             self._ended = await self._source.has_ended(self.actor.tenant_id, self.job_id)
         while True:
             if self._revoked:
                 self._done = True
-                return [self._revocation()]
+                return Batch(self.job_id, [entry_of(self._revocation())])
             if self._ended:
                 self._ended = False
                 rest = await self._source.ended(self.actor.tenant_id, self.job_id, self._watch.position)
                 if rest is not None:
                     self._done = True
-                    return rest
+                    return Batch(self.job_id, [entry_of(event) for event in rest])
             try:
                 batch = await self._watch.take()
             except OUTAGES:
                 await asyncio.sleep(OUTAGE_PAUSE_S)
                 continue
             if batch:
-                self._done = batch[-1].terminal
+                self._done = batch.terminal
                 self._began = self._source.measure(batch, self._began)
                 return batch
 

@@ -20,11 +20,12 @@ from persistence.database import OUTAGES as DATABASE_OUTAGES
 from persistence.database import Database
 from persistence.generation import reads as generations
 from persistence.jobs import reads as jobs
-from persistence.streams import OUTAGES, Hub
+from persistence.streams import OUTAGES, Batch, Hub, moment_of
 from resolvers.event_source.follow import Follow
 from resolvers.event_source.rounds import Rounds, StillValid
 
 LAG_EVERY_S = 0.1
+_STARTED, _DELTA = EventType.STARTED.value.encode(), EventType.DELTA.value.encode()
 JOBS_AT_ONCE = 5_000
 
 _meter = metrics.get_meter("fabula.resolvers")
@@ -60,7 +61,7 @@ class EventSource:
         """Whether a job has ended, asked together with all who ask at this moment."""
         return await self._ends.load((tenant_id, job_id))
 
-    def measure(self, batch: list[Event], began: datetime | None) -> datetime | None:
+    def measure(self, batch: Batch, began: datetime | None) -> datetime | None:
         """Note a batch's lag, ten times a second at most, and how long the first text of an attempt took.
 
         `began` is the start that still waits for its text; so is what is returned.
@@ -68,12 +69,12 @@ class EventSource:
         now = time.monotonic()
         if now >= self._measured + LAG_EVERY_S:
             self._measured = now
-            _lag.record((datetime.now(UTC) - batch[-1].at).total_seconds())
-        for event in batch:
-            if event.type is EventType.STARTED:
-                began = event.at
-            elif began is not None and event.type is EventType.DELTA:
-                _first_text.record((event.at - began).total_seconds())
+            _lag.record((datetime.now(UTC) - moment_of(batch.entries[-1][1][5])).total_seconds())
+        for _, fields in batch.entries:
+            if fields[1] == _STARTED:
+                began = moment_of(fields[5])
+            elif began is not None and fields[1] == _DELTA:
+                _first_text.record((moment_of(fields[5]) - began).total_seconds())
                 began = None
         return began
 
