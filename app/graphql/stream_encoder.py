@@ -118,13 +118,13 @@ class StreamPlan:
         }
         self._shared: dict[int, tuple[Entry, bytes]] = {}
 
-    def encode(self, batch: Batch, *, shared: bool = False) -> list[bytes | None]:
+    def encode(self, batch: Batch) -> list[bytes | None]:
         """The answers to some events; None where graphql-core has to be asked.
 
-        `shared` keeps them for others with the same operation who will be handed the very same entries.
+        Those of a shared batch are kept for others with the same operation.
         """
         owner = batch.job_id.bytes
-        if not shared:
+        if not batch.shared:
             return [self._encode(batch, owner, entry) for entry in batch.entries]
         return [self._encode_once(batch, owner, entry) for entry in batch.entries]
 

@@ -30,8 +30,8 @@ class Subscriptions:
         try:
             if isinstance(source, Feed):
                 plan = self._plans.of(executor, prepared.document)
-                while batch := await source.take():
-                    answers = plan.encode(batch, shared=source.shared)
+                while (batch := await source.take()).entries:
+                    answers = plan.encode(batch)
                     if None in answers:
                         yield [one async for one in _completed(executor, source, context, batch, answers)]
                     else:

@@ -65,7 +65,7 @@ def _program(target: str, port: int, redis_url: str, cache: Path) -> list[str | 
         case "fabula":
             return [sys.executable, "-m", "app", "serve"]
         case "graphql_ws_node":
-            return ["node", _installed(cache) / "server.mjs", str(port), redis_url]
+            return [shutil.which("node") or "node", _installed(cache) / "server.mjs", str(port), redis_url]
         case _:
             return [sys.executable, "-m", "bench.streams.peers", str(port), redis_url]
 

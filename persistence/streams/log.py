@@ -134,13 +134,17 @@ def entry_of(event: Event) -> Entry:
 
 
 class Batch:
-    """Events of one job that came together, as the log has them until somebody needs more than that."""
+    """Events of one job that came together, as the log has them until somebody needs more than that.
 
-    __slots__ = ("entries", "job_id")
+    `shared` says that others in this process are handed the very same entries.
+    """
 
-    def __init__(self, job_id: JobId, entries: Sequence[Entry] = ()) -> None:
+    __slots__ = ("entries", "job_id", "shared")
+
+    def __init__(self, job_id: JobId, entries: Sequence[Entry] = (), *, shared: bool = False) -> None:
         self.job_id = job_id
         self.entries = entries
+        self.shared = shared
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -35,11 +35,6 @@ class Follow:
     def silent_since(self) -> float:
         return max(self._watch.heard_at, self.asked_at)
 
-    @property
-    def shared(self) -> bool:
-        """Whether others are handed the same events."""
-        return self._watch.shared
-
     def look_up_end(self) -> None:
         """The job has ended, and the stream did not say so."""
         self._ended = True
@@ -76,7 +71,7 @@ class Follow:
             except OUTAGES:
                 await asyncio.sleep(OUTAGE_PAUSE_S)
                 continue
-            if batch:
+            if batch.entries:
                 self._done = batch.terminal
                 self._began = self._source.measure(batch, self._began)
                 return batch
