@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -18,11 +19,15 @@ from persistence.streams import Batch
 from resolvers.event_source import Feed
 from schema.context import Context
 
+OPENING_AT_ONCE = 8
+"""When a server comes back, all its clients do: they queue here and not for the database, which others need as well."""
+
 
 class Subscriptions:
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._plans = StreamPlans()
+        self._opening = asyncio.Semaphore(OPENING_AT_ONCE)
 
     async def run(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
         """Encoded answers, all of one wake-up together. Raises StreamRefused with what is wrong, masked."""
@@ -58,9 +63,10 @@ class Subscriptions:
         )
         if isinstance(executor, list):
             raise StreamRefused(answer(ExecutionResult(None, executor), context.request_id)["errors"])
-        source = create_source_event_stream(executor)
-        if executor.is_awaitable(source):
-            source = await source
+        async with self._opening:
+            source = create_source_event_stream(executor)
+            if executor.is_awaitable(source):
+                source = await source
         if isinstance(source, ExecutionResult):
             raise StreamRefused(answer(source, context.request_id)["errors"])
         return executor, source

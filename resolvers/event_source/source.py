@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
@@ -9,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry import metrics
-from strawberry.dataloader import DataLoader
 
 from domain.accounts import Actor
 from domain.events import START, TERMINAL_N, Event, EventType, Position, closing
@@ -45,7 +45,8 @@ class EventSource:
         self._database = database
         self._hub = hub
         self._rounds = Rounds(self._ended_jobs, still_valid)
-        self._ends = DataLoader(self._ended_jobs, cache=False)
+        self._asked: dict[tuple[TenantId, JobId], asyncio.Future[bool]] = {}
+        self._asking: asyncio.Task[None] | None = None
         self._measured = 0.0
 
     async def follow(self, actor: Actor, job_id: JobId, after: Position) -> Follow:
@@ -58,8 +59,22 @@ class EventSource:
         self._rounds.remove(follow)
 
     async def has_ended(self, tenant_id: TenantId, job_id: JobId) -> bool:
-        """Whether a job has ended, asked together with all who ask at this moment."""
-        return await self._ends.load((tenant_id, job_id))
+        """Whether a job has ended; all who ask while an answer is awaited are answered together by the next."""
+        asked = self._asked.setdefault((tenant_id, job_id), asyncio.get_running_loop().create_future())
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._answer_all())
+        return await asyncio.shield(asked)
+
+    async def _answer_all(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                ended = await self._ended_jobs([*asked])
+            except Exception:
+                logger.exception("which of %d jobs have ended cannot be looked up", len(asked))
+                ended = [False] * len(asked)  # they are asked about again when they have been silent
+            for one, answer in zip(asked.values(), ended, strict=True):
+                one.set_result(answer)
 
     def measure(self, batch: Batch, began: datetime | None) -> datetime | None:
         """Note a batch's lag, ten times a second at most, and how long the first text of an attempt took.
