@@ -8,11 +8,14 @@ Both set `app.tenant_id` transaction-locally, so a pooled connection never carri
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+import orjson
 from opentelemetry import metrics
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.exc import DBAPIError
@@ -20,10 +23,28 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from domain.ids import TenantId
+from persistence.shapes import Row as ShapeRow
+from persistence.shapes import Shape
 
 SET_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
 POOL_SIZE = 20
 POOL_WAIT_S = 10
+READ_POOL_SIZE = 10
+_SHAPED = {"application": "shaped"}
+_READ_ONLY = {
+    "application_name": "fabula-reads",
+    "default_transaction_read_only": "on",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",  # the plans of shapes do not depend on their values
+}
+
+
+async def _read_json(connection: Any) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=orjson.dumps, decoder=orjson.loads)
+
+
+async def _nothing_to_reset(_connection: Any) -> None:
+    """A shape leaves nothing behind in its session."""
 
 
 _statements = metrics.get_meter("fabula.persistence").create_counter(
@@ -48,12 +69,14 @@ def create_engine(url: str, *, pool_size: int = POOL_SIZE, application: str = "f
     return engine
 
 
-OUTAGES = (DBAPIError, OSError, TimeoutError)
+OUTAGES = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a statement raises while PostgreSQL is away. `is_outage` tells it from a statement that is wrong."""
 
 
 def is_outage(error: BaseException) -> bool:
     """A lost or refused connection, or a server that is starting or stopping."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate or "").startswith(("08", "57P"))
     if not isinstance(error, DBAPIError):
         return True
     state = getattr(error.orig, "sqlstate", None) or ""
@@ -66,6 +89,8 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.statements = 0
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
         event.listen(engine.sync_engine, "before_cursor_execute", self._count)
 
     def _count(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -96,6 +121,35 @@ class Database:
         async with self.read(tenant_id) as connection:
             return (await connection.execute(statement)).all()
 
+    async def shaped(self, tenant_id: TenantId, asked: Shape, **values: Any) -> list[ShapeRow]:
+        """The rows of one statement that sets the tenant for itself: a fifth of the cost of `rows`."""
+        return await self._fetch(asked.text, asked.values({"tenant": tenant_id, **values}))
+
+    async def _fetch(self, text: str, values: list[Any], *, again: bool = True) -> list[ShapeRow]:
+        pool = self._pool or await self._open_pool()
+        self.statements += 1
+        _statements.add(1, _SHAPED)
+        connection = await pool.acquire(timeout=POOL_WAIT_S)
+        try:
+            return await connection.fetch(text, *values)  # type: ignore[no-any-return]
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if not again or not is_outage(error):
+                raise
+        finally:
+            await pool.release(connection)
+        return await self._fetch(text, values, again=False)  # it broke while it lay in the pool
+
+    async def _open_pool(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False),
+                    min_size=1, max_size=READ_POOL_SIZE, ssl=False, record_class=ShapeRow, init=_read_json, reset=_nothing_to_reset,
+                    statement_cache_size=1_000, max_cached_statement_lifetime=0,
+                    server_settings=_READ_ONLY,
+                )  # fmt: skip
+        return self._pool
+
     async def change(self, tenant_id: TenantId, statement: Executable) -> None:
         """One statement that belongs to no use case, such as noting that a token was used."""
         async with self.read(tenant_id) as connection:
@@ -113,6 +167,8 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._pool is not None:
+            await self._pool.close()
 
 
 def by_id(rows: Sequence[Row[Any]]) -> dict[UUID, Row[Any]]:

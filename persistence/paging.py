@@ -1,25 +1,25 @@
 """Keyset pages: a cursor is the sort key of a row, and a page is what comes after it, by index.
 
-One statement serves a level of a query, whatever the number of parents: a lateral join takes the first rows of each.
+`listing` makes the statements: one serves a level of a query, whatever the number of parents.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, Uuid, column, select, true, tuple_, values
+from sqlalchemy import ColumnElement, Select, tuple_
 
 from domain.errors import ErrorCode, Rejected
 
 PAGE_DEFAULT = 20
 PAGE_MAX = 100
+FOREIGN_CURSOR = "This cursor belongs to another list."
 
 
 def storable(value: str) -> str:
@@ -57,16 +57,6 @@ class SortColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Rows of one parent. `has_next` is exact: one row more was asked for."""
-
-    rows: Sequence[Row[Any]]
-    has_next: bool
-    has_previous: bool
-    cursors: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Keyset:
     """An order that ends in a unique column. `name` goes into cursors, so that one of another list is refused."""
 
@@ -74,7 +64,7 @@ class Keyset:
     columns: tuple[SortColumn, ...]
     descending: bool = False
 
-    def cursor(self, row: Row[Any], scope: str) -> str:
+    def cursor(self, row: Any, scope: str) -> str:
         parts = [self.name, scope, *(str(getattr(row, part.label)) for part in self.columns)]
         return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
 
@@ -82,6 +72,13 @@ class Keyset:
         """The sort key of a cursor. Raises Rejected for garbage and for a cursor of another list."""
         if cursor is None:
             return None
+        found, key = self.decode(cursor)
+        if found != scope:
+            raise Rejected(ErrorCode.BAD_USER_INPUT, FOREIGN_CURSOR, "after")
+        return key
+
+    def decode(self, cursor: str) -> tuple[str, tuple[Any, ...]]:
+        """Scope and sort key of a cursor. Raises Rejected for garbage and for a cursor of another kind of list."""
         try:
             name, of, *parts = orjson.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
             if not all(isinstance(part, str) for part in parts):
@@ -89,9 +86,9 @@ class Keyset:
             key = tuple(part.parse(value) for part, value in zip(self.columns, parts, strict=True))
         except (binascii.Error, ValueError, TypeError):
             raise Rejected(ErrorCode.BAD_USER_INPUT, "This is not a cursor of this API.", "after") from None
-        if (name, of) != (self.name, scope):
-            raise Rejected(ErrorCode.BAD_USER_INPUT, "This cursor belongs to another list.", "after")
-        return key
+        if name != self.name:
+            raise Rejected(ErrorCode.BAD_USER_INPUT, FOREIGN_CURSOR, "after")
+        return str(of), key
 
     def after(self, key: tuple[Any, ...]) -> ColumnElement[bool]:
         left = tuple_(*(part.column for part in self.columns))
@@ -99,10 +96,6 @@ class Keyset:
 
     def order(self) -> list[ColumnElement[Any]]:
         return [part.column.desc() if self.descending else part.column.asc() for part in self.columns]
-
-    def page(self, rows: Sequence[Row[Any]], first: int, scope: str, *, has_previous: bool) -> Page:
-        kept = rows[:first]
-        return Page(kept, len(rows) > first, has_previous, [self.cursor(row, scope) for row in kept])
 
 
 def check_first(first: int) -> int:
@@ -116,17 +109,3 @@ def one_list(statement: Select[Any], keyset: Keyset, first: int, key: tuple[Any,
     if key is not None:
         statement = statement.where(keyset.after(key))
     return statement.order_by(*keyset.order()).limit(first + 1)
-
-
-def of_parents(
-    statement: Select[Any],
-    parent: ColumnElement[Any],
-    parent_ids: Sequence[UUID],
-    keyset: Keyset,
-    first: int,
-    key: tuple[Any, ...] | None,
-) -> Select[Any]:
-    """One page for each of many parents in one statement; rows carry `parent_` and come in order within a parent."""
-    wanted = values(column("parent_", Uuid), name="wanted").data([(one,) for one in parent_ids])
-    part = one_list(statement.where(parent == wanted.c.parent_), keyset, first, key).lateral("part")
-    return select(wanted.c.parent_, *part.c).select_from(wanted.join(part, true()))

@@ -17,7 +17,9 @@ from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from schema import jobs as types
 from schema.base import After, Connection, First
+from schema.batched import columns_of
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.ids import decode_id
 
 
@@ -29,10 +31,10 @@ class JobQueries:
         filter: Annotated[types.JobFilter | None, strawberry.argument(description="Which ones.")] = None,
     ) -> Connection[types.Job]:  # fmt: skip
         wanted = filter or types.JobFilter()
-        rows = reads.filtered_jobs(
-            info.context.actor.tenant_id, states=wanted.states, kind=clean_filter(wanted.kind, "kind")
-        )
-        return await info.context.reader().page(rows, reads.JOBS, first, after)  # type: ignore[attr-defined,no-any-return]
+        return await info.context.reader().listed(  # type: ignore[attr-defined,no-any-return]
+            reads.JOBS, first, after, columns_of(info, "Job", "edges", "node"),
+            states=wanted.states or None, kind=clean_filter(wanted.kind, "kind"),
+        )  # fmt: skip
 
     @strawberry.field(description="The worker processes, as they last reported. For platform administrators.")
     async def workers(self, info: Info) -> list[types.Worker]:
@@ -60,7 +62,9 @@ async def queue_status(context: Context, name: str) -> types.QueueStatus:
 
 @strawberry.type
 class JobMutations:
-    @strawberry.mutation(description="Try a job again that ended without success. It becomes a new job.")
+    @strawberry.mutation(
+        description="Try a job again that ended without success. It becomes a new job.", directives=[Cost(weight=10)]
+    )
     @refusals_as(types.JobRetryPayload)
     async def job_retry(self, info: Info, input: types.JobRetryInput) -> types.JobRetryPayload:
         actor, services = info.context.actor, info.context.services

@@ -11,11 +11,14 @@ from domain.ids import NodeId, ProjectId, VersionId
 from domain.projects import OutlineKind, service
 from domain.projects import OutlineNode as Node
 from domain.text import cjk_runs, clean_filter, clean_line, excerpt
+from persistence.listing import contains
 from persistence.projects import reads
 from resolvers.mutations import refusals_as
 from schema import projects as types
 from schema.base import After, Connection, First, OrderDirection, mutation_error
+from schema.batched import columns_of
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.ids import decode_id, decode_optional, split_id
 from schema.projects import SearchHit
 
@@ -56,17 +59,21 @@ class ProjectQueries:
     ) -> Connection[types.Project]:  # fmt: skip
         context = info.context
         wanted, order = filter or types.ProjectFilter(), order_by or DEFAULT_ORDER
-        keyset = reads.project_keyset(order.field, order.direction is OrderDirection.DESC)
-        rows = reads.filtered_projects(
-            context.actor.tenant_id,
+        title = clean_filter(wanted.title_contains, "titleContains")
+        return await context.reader().listed(  # type: ignore[attr-defined,no-any-return]
+            reads.project_listing(order.field, order.direction is OrderDirection.DESC),
+            first,
+            after,
+            columns_of(info, "Project", "edges", "node"),
             status=wanted.status,
-            deleted=wanted.deleted,
-            title_contains=clean_filter(wanted.title_contains, "titleContains"),
             language=clean_filter(wanted.language, "language"),
+            title=contains(title) if title else None,
+            **{"deleted" if wanted.deleted else "living": True},
         )
-        return await context.reader().page(rows, keyset, first, after)  # type: ignore[attr-defined,no-any-return]
 
-    @strawberry.field(description="Titles and texts that match, best first. Chinese and English.")
+    @strawberry.field(
+        description="Titles and texts that match, best first. Chinese and English.", directives=[Cost(weight=20)]
+    )
     async def search(
         self, info: Info,
         query: Annotated[str, strawberry.argument(description="Words, or a phrase in quotes; up to 200 characters.")],

@@ -6,7 +6,7 @@ A loader's key is the parent's id and the page's arguments; calls with equal arg
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from opentelemetry import metrics
@@ -17,20 +17,17 @@ from domain.accounts import Actor
 from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.ids import JobId, TenantId
-from domain.projects.service import NODES_MAX
-from domain.text import clean_filter
 from persistence.accounts import reads as accounts
 from persistence.database import Database
 from persistence.generation import reads as generation
-from persistence.generation.tables import generations
 from persistence.jobs import reads as jobs
-from persistence.paging import Keyset, Page, check_first, of_parents, one_list
+from persistence.listing import PARENT, TYPENAME, Listing, page_values
+from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.projects import reads as projects
-from persistence.projects.tables import outline_nodes, text_versions
+from persistence.shapes import Shape
 from persistence.story import reads as story
-from persistence.story.tables import codex_entries, codex_relations
 from resolvers.event_source import EventSource
-from schema.base import TYPENAME, Connection, connection
+from schema.base import RowPage
 
 EVENTS_MAX = 1_000
 
@@ -42,18 +39,18 @@ _batches = metrics.get_meter("fabula.resolvers").create_histogram(
 
 _ByIds = Callable[[UUID, Sequence[UUID]], Select[Any]]
 
-NODES: dict[str, _ByIds] = {
+NODES: dict[str, Shape | _ByIds] = {
     "ApiToken": accounts.api_tokens_by_id,
     "Channel": lambda _tenant, ids: generation.channels_by_id(ids),
-    "Chapter": lambda tenant, ids: projects.nodes_by_id(tenant, ids).where(outline_nodes.c.kind == "CHAPTER"),
-    "CodexEntry": story.entries_by_id,
-    "CodexRelation": story.relations_by_id,
-    "Generation": generation.generations_by_id,
-    "Job": jobs.jobs_by_id,
-    "OutlineNode": projects.nodes_by_id,
-    "Project": projects.projects_by_id,
+    "Chapter": projects.CHAPTERS_BY_ID,
+    "CodexEntry": story.ENTRIES_BY_ID,
+    "CodexRelation": story.RELATIONS_BY_ID,
+    "Generation": generation.GENERATIONS_BY_ID,
+    "Job": jobs.JOBS_BY_ID,
+    "OutlineNode": projects.NODES_BY_ID,
+    "Project": projects.PROJECTS_BY_ID,
     "Tenant": lambda _tenant, ids: accounts.tenants_by_id(ids),
-    "TextVersion": projects.versions_by_id,
+    "TextVersion": projects.VERSIONS_BY_ID,
     "User": accounts.members_by_id,
 }
 """How each kind of node is found by its ids."""
@@ -84,117 +81,99 @@ class TenantReads:
             return None
 
         async def load(ids: list[UUID]) -> list[Any | None]:
-            marked = statement(self._tenant, ids).add_columns(literal(type_name).label(TYPENAME))
-            found = {row.id: row for row in await self._rows(marked)}
+            found = {row.id: row for row in await self._by_ids(type_name, statement, ids)}
             return [found.get(one) for one in ids]
 
         return await self._load(("node", type_name), value, load)
+
+    async def _by_ids(self, type_name: str, statement: Shape | _ByIds, ids: list[UUID]) -> Sequence[Any]:
+        if isinstance(statement, Shape):
+            return await self.shaped(statement, ids=ids)
+        return await self.rows(statement(self._tenant, ids).add_columns(literal(type_name).label(TYPENAME)))
 
     def forget(self) -> None:
         """After a mutation: read everything afresh."""
         self._loaders.clear()
 
     async def _generations_of_jobs(self, ids: list[UUID]) -> list[Any | None]:
-        found = {row.job_id: row for row in await self._rows(generation.generations_by_job(self._tenant, ids))}
+        found = {row.job_id: row for row in await self.shaped(generation.GENERATIONS_BY_JOB, ids=ids)}
         return [found.get(one) for one in ids]
 
     # -- lists under a parent -------------------------------------------------------------------------------------
 
-    async def chapters(self, project_id: UUID, first: int, after: str | None) -> Connection[Any]:
-        rows = projects.chapter_rows(self._tenant)
-        return await self._children(
-            "chapters", rows, outline_nodes.c.project_id, projects.CHAPTERS, project_id, first, after
-        )
-
-    async def versions(self, node_id: UUID, first: int, after: str | None) -> Connection[Any]:
-        rows = projects.version_rows(self._tenant)
-        return await self._children("versions", rows, text_versions.c.node_id, projects.VERSIONS, node_id, first, after)
-
-    async def generations(self, node_id: UUID, first: int, after: str | None) -> Connection[Any]:
-        rows = generation.generation_rows(self._tenant)
-        return await self._children(
-            "generations", rows, generations.c.node_id, generation.GENERATIONS, node_id, first, after
-        )
-
-    async def codex_entries(self, project_id: UUID, first: int, after: str | None, filter_: Any) -> Connection[Any]:
-        kind, contains = (
-            (filter_.kind, clean_filter(filter_.name_contains, "nameContains")) if filter_ else (None, None)
-        )
-        rows = story.filtered_entries(self._tenant, kind=kind, name_contains=contains)
-        name = ("codex", kind, contains)
-        return await self._children(name, rows, codex_entries.c.project_id, story.ENTRIES, project_id, first, after)
-
-    async def codex_relations(self, entry_id: UUID, first: int, after: str | None) -> Connection[Any]:
-        rows = story.relation_rows(self._tenant)
-        return await self._children(
-            "relations", rows, codex_relations.c.from_id, story.RELATIONS, entry_id, first, after
-        )
-
-    async def _children(
-        self, name: Hashable, rows: Select[Any], parent: Any, keyset: Keyset, parent_id: UUID, first: int,
-        after: str | None,
-    ) -> Connection[Any]:  # fmt: skip
+    async def pages(
+        self, listing: Listing, parent_ids: Sequence[UUID], first: int, after: str | None,
+        columns: frozenset[str] | None, **filters: Any,
+    ) -> list[Any]:  # fmt: skip
+        """A page under each parent, or the refusal of a cursor that is not of its list. Raises Rejected."""
         check_first(first)
-        key = keyset.read(after, str(parent_id))
+        scope, key = listing.keyset.decode(after) if after is not None else (None, None)
+        asked = [one for one in dict.fromkeys(parent_ids) if scope is None or scope == str(one)]
+        given = {name: value for name, value in filters.items() if value is not None}
+        statement = listing.pages(columns, frozenset(given), after=key is not None)
+        rows: dict[UUID, list[Any]] = {one: [] for one in asked}
+        if asked:
+            _batches.record(len(asked), {"loads": listing.keyset.name})
+            for row in await self.shaped(statement, ids=asked, **given, **page_values(first, key)):
+                rows[row[PARENT]].append(row)
+        return [
+            RowPage(listing.keyset, rows[one], first, str(one), after=key is not None)
+            if one in rows
+            else Rejected(ErrorCode.BAD_USER_INPUT, FOREIGN_CURSOR, "after")
+            for one in parent_ids
+        ]
 
-        async def load(parent_ids: list[UUID]) -> list[Page]:
-            by_parent: dict[UUID, list[Any]] = {one: [] for one in parent_ids}
-            for row in await self._rows(of_parents(rows, parent, parent_ids, keyset, first, key)):
-                by_parent[row.parent_].append(row)
-            return [keyset.page(by_parent[one], first, str(one), has_previous=key is not None) for one in parent_ids]
+    async def lists(self, statement: Shape, key: str, ids: Sequence[UUID], **values: Any) -> list[list[Any]]:
+        """The rows of each id, which they carry in column `key`."""
+        found: dict[UUID, list[Any]] = {one: [] for one in ids}
+        for row in await self.shaped(statement, ids=list(found), **values):
+            found[row[key]].append(row)
+        return [found[one] for one in ids]
 
-        return connection(await self._load((name, first, key), parent_id, load))
+    async def values(self, statement: Shape | _ByIds, column: str | None, ids: Sequence[UUID]) -> list[Any]:
+        """One column, or with None the row, of each id's row; None where there is none."""
+        asked = list(dict.fromkeys(ids))
+        if isinstance(statement, Shape):
+            rows = await self.shaped(statement, ids=asked)
+        else:
+            rows = await self.rows(statement(self._tenant, asked))
+        found = {row.id: getattr(row, column) if column else row for row in rows}
+        return [found.get(one) for one in ids]
 
-    async def outline(self, project_id: UUID) -> list[Any]:
-        async def load(ids: list[UUID]) -> list[list[Any]]:
-            nodes: dict[UUID, list[Any]] = {one: [] for one in ids}
-            for row in await self._rows(projects.outline(self._tenant, ids, NODES_MAX)):
-                nodes[row.project_id].append(row)
-            return [nodes[one] for one in ids]
+    async def batched(self, function: Any, parent: Any, info: Any, given: dict[str, Any]) -> Any:
+        """A batched field for one parent: calls of one level are put together."""
 
-        return await self._load("outline", project_id, load)
+        async def load(parents: list[Any]) -> list[Any]:
+            return cast("list[Any]", await function(parents, info, **given))
 
-    async def attempts(self, generation_id: UUID) -> list[Any]:
-        async def load(ids: list[UUID]) -> list[list[Any]]:
-            tries: dict[UUID, list[Any]] = {one: [] for one in ids}
-            for row in await self._rows(generation.attempts_of(self._tenant, ids)):
-                tries[row.generation_id].append(row)
-            return [tries[one] for one in ids]
-
-        return await self._load("attempts", generation_id, load)
-
-    # -- single values --------------------------------------------------------------------------------------------
-
-    async def project_words(self, project_id: UUID) -> int:
-        return await self._value("words", project_id, projects.project_words, lambda row: int(row.words)) or 0
-
-    async def generation_text(self, generation_id: UUID) -> str:
-        return await self._value("text", generation_id, generation.texts_of, lambda row: row.text) or ""
-
-    async def receipt(self, generation_id: UUID) -> Any:
-        return await self._value("receipt", generation_id, generation.receipts, lambda row: row.receipt)
-
-    async def usage(self, job_id: UUID) -> Any | None:
-        return await self._value("usage", job_id, generation.usage_of, lambda row: row)
-
-    async def _value(self, name: str, key: UUID, statement: _ByIds, value: Callable[[Any], Any]) -> Any:
-        async def load(ids: list[UUID]) -> list[Any]:
-            found = {row.id: value(row) for row in await self._rows(statement(self._tenant, ids))}
-            return [found.get(one) for one in ids]
-
-        return await self._load(name, key, load)
+        name = (function.__qualname__, repr(given), *(id(node) for node in info._raw_info.field_nodes))
+        return await self._load(name, parent, load, cache=False)
 
     # -- root lists and streams -----------------------------------------------------------------------------------
 
-    async def page(self, statement: Select[Any], keyset: Keyset, first: int, after: str | None) -> Connection[Any]:
-        """One page of a list of the whole tenant."""
+    async def page(self, statement: Select[Any], keyset: Keyset, first: int, after: str | None) -> Any:
+        """One page of a list of the whole tenant that no listing describes."""
         check_first(first)
         key = keyset.read(after, "")
-        rows = await self._rows(one_list(statement, keyset, first, key))
-        return connection(keyset.page(rows, first, "", has_previous=key is not None))
+        rows = await self.rows(one_list(statement, keyset, first, key))
+        return RowPage(keyset, rows, first, "", after=key is not None)
+
+    async def listed(
+        self, listing: Listing, first: int, after: str | None, columns: frozenset[str] | None, **filters: Any
+    ) -> Any:
+        """One page of a list of the whole tenant."""
+        check_first(first)
+        key = listing.keyset.read(after, "")
+        given = {name: value for name, value in filters.items() if value is not None}
+        statement = listing.page(columns, frozenset(given), after=key is not None)
+        rows = await self.shaped(statement, **given, **page_values(first, key))
+        return RowPage(listing.keyset, rows, first, "", after=key is not None)
 
     async def rows(self, statement: Select[Any]) -> Sequence[Any]:
-        return await self._rows(statement)
+        return await self._database.rows(self._tenant, statement)
+
+    async def shaped(self, statement: Shape, **values: Any) -> Sequence[Any]:
+        return await self._database.shaped(self._tenant, statement, **values)
 
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any:
         if not 1 <= first <= EVENTS_MAX:
@@ -202,13 +181,13 @@ class TenantReads:
         position = decode_cursor(after, JobId(job_id))
         return await self._events.page(self._tenant, JobId(job_id), position, first)
 
-    async def _rows(self, statement: Select[Any]) -> Sequence[Any]:
-        return await self._database.rows(self._tenant, statement)
-
-    async def _load(self, name: Hashable, key: UUID, load: Callable[[list[UUID]], Awaitable[list[Any]]]) -> Any:
+    async def _load(
+        self, name: Hashable, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]], *, cache: bool = True
+    ) -> Any:
         loader = self._loaders.get(name)
         if loader is None:
-            loader = self._loaders[name] = DataLoader(load_fn=_counted(name, load), max_batch_size=BATCH_MAX)
+            counted = _counted(name, load)
+            loader = self._loaders[name] = DataLoader(load_fn=counted, max_batch_size=BATCH_MAX, cache=cache)
         return await loader.load(key)
 
 

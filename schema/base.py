@@ -1,6 +1,6 @@
 """What every type is made with: mapped columns, described enums, scalars, money, errors, connections."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -15,13 +15,14 @@ from strawberry_sqlalchemy_mapper import StrawberrySQLAlchemyMapper
 
 from domain import billing, errors
 from persistence import tables  # noqa: F401 - completes the mappings that `mapped` reads
-from persistence.paging import PAGE_DEFAULT, PAGE_MAX
+from persistence.listing import TYPENAME
+from persistence.paging import PAGE_DEFAULT, PAGE_MAX, Keyset
+from persistence.shapes import Row as ShapeRow
+from schema.batched import needs, of_type
+from schema.cost import Cost
 from schema.ids import encode_id
 
 T = TypeVar("T")
-
-TYPENAME = "typename_"
-"""A row that stands for a Node says of which type it is in this column."""
 
 
 def _to_rfc3339(value: datetime) -> str:
@@ -107,10 +108,14 @@ def mapped(model: type[Any], /, **columns: str) -> Callable[[type[T]], type[T]]:
 
 def _accepts(model: type, name: str) -> Callable[[Any, Any], bool]:
     def is_type_of(value: Any, _info: Any) -> bool:
+        if value.__class__ is ShapeRow:
+            return value.get(TYPENAME, name) == name
         if isinstance(value, Row):
             return getattr(value, TYPENAME, name) == name
         return isinstance(value, model)
 
+    # Spares the compiled executor making an info for each row.
+    is_type_of.needs_no_info = True  # type: ignore[attr-defined]
     return is_type_of
 
 
@@ -135,12 +140,13 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
 
 @strawberry.interface(description="Anything that has a global id and can be fetched again with `node`.")
 class Node:
-    @strawberry.field(description="The global id: opaque, and the same for ever.")
+    @strawberry.field(description="The global id: opaque, and the same for ever.", metadata=needs("id"))
+    @of_type(lambda type_name: lambda self: encode_id(type_name, self.id))
     def id(self, info: strawberry.Info[Any, None]) -> strawberry.ID:
         return strawberry.ID(encode_id(info._raw_info.parent_type.name, self.id))  # type: ignore[arg-type]
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="Where a page lies in its list.", directives=[Cost(weight=0)])
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follow.")
     has_previous_page: bool = strawberry.field(description="Whether the page was asked for with `after`.")
@@ -165,7 +171,7 @@ described_enum(
 NodeT = TypeVar("NodeT")
 
 
-@strawberry.type(description="One entry of a list, with its cursor.")
+@strawberry.type(description="One entry of a list, with its cursor.", directives=[Cost(weight=0)])
 class Edge(Generic[NodeT]):
     node: NodeT = strawberry.field(description="The entry.")
     cursor: str = strawberry.field(description="Where this entry stands in the list.")
@@ -177,21 +183,47 @@ class Connection(Generic[NodeT]):
     page_info: PageInfo = strawberry.field(description="Where this page lies.")
 
 
-def connection(page: Any) -> Any:
-    """A `persistence.paging.Page` as a Connection."""
-    cursors = page.cursors
-    return Connection(
-        edges=[Edge(node=row, cursor=cursor) for row, cursor in zip(page.rows, cursors, strict=True)],
-        page_info=PageInfo(
-            has_next_page=page.has_next,
-            has_previous_page=page.has_previous,
-            start_cursor=cursors[0] if cursors else None,
-            end_cursor=cursors[-1] if cursors else None,
-        ),
-    )
+class RowEdge:
+    """An Edge whose cursor is made when somebody asks for it."""
+
+    __slots__ = ("_page", "node")
+
+    def __init__(self, page: "RowPage", node: Any) -> None:
+        self._page = page
+        self.node = node
+
+    @property
+    def cursor(self) -> str:
+        return self._page.cursor(self.node)
 
 
-@strawberry.type(description="An exact sum of money.")
+class RowPage:
+    """A Connection over the rows of a keyset's page: `first` rows, and one more when more follow."""
+
+    __slots__ = ("_after", "_first", "_keyset", "_rows", "_scope", "edges")
+
+    def __init__(self, keyset: Keyset, rows: Sequence[Any], first: int, scope: str, *, after: bool) -> None:
+        self._keyset = keyset
+        self._rows = rows
+        self._first = first
+        self._scope = scope
+        self._after = after
+        self.edges = [RowEdge(self, row) for row in rows[:first]]
+
+    def cursor(self, row: Any) -> str:
+        return self._keyset.cursor(row, self._scope)
+
+    @property
+    def page_info(self) -> PageInfo:
+        return PageInfo(
+            has_next_page=len(self._rows) > self._first,
+            has_previous_page=self._after,
+            start_cursor=self.edges[0].cursor if self.edges else None,
+            end_cursor=self.edges[-1].cursor if self.edges else None,
+        )
+
+
+@strawberry.type(description="An exact sum of money.", directives=[Cost(weight=0)])
 class Money:
     amount: Decimal = strawberry.field(description="In whole units, with up to six decimals.")
     currency: str = strawberry.field(description="ISO 4217 code.")
@@ -235,7 +267,7 @@ class UserError:
     code: errors.ErrorCode = strawberry.field(description="What kind of mistake it is.")
 
 
-@strawberry.type(description="Why a mutation did nothing.")
+@strawberry.type(description="Why a mutation did nothing.", directives=[Cost(weight=0)])
 class MutationError(UserError):
     pass
 

@@ -1,6 +1,7 @@
 """What a resolver may use. Types delegate to `reads`, mutations to `units`; `app` builds one context a request."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -21,18 +22,31 @@ class Reads(Protocol):
         """After a mutation: read everything afresh."""
         ...
 
-    async def chapters(self, project_id: UUID, first: int, after: str | None) -> Any: ...
-    async def outline(self, project_id: UUID) -> Any: ...
-    async def project_words(self, project_id: UUID) -> int: ...
-    async def codex_entries(self, project_id: UUID, first: int, after: str | None, filter_: Any) -> Any: ...
-    async def codex_relations(self, entry_id: UUID, first: int, after: str | None) -> Any: ...
-    async def versions(self, node_id: UUID, first: int, after: str | None) -> Any: ...
-    async def generations(self, node_id: UUID, first: int, after: str | None) -> Any: ...
-    async def attempts(self, generation_id: UUID) -> Any: ...
-    async def generation_text(self, generation_id: UUID) -> str: ...
-    async def receipt(self, generation_id: UUID) -> Any: ...
-    async def usage(self, job_id: UUID) -> Any | None: ...
+    async def pages(
+        self, listing: Any, parent_ids: Sequence[UUID], first: int, after: str | None,
+        columns: frozenset[str] | None, **filters: Any,
+    ) -> list[Any]:  # fmt: skip
+        """A page of a listing under each parent."""
+        ...
+
+    async def lists(self, statement: Any, key: str, ids: Sequence[UUID], **values: Any) -> list[list[Any]]: ...
+    async def values(self, statement: Any, column: str | None, ids: Sequence[UUID]) -> list[Any]: ...
+    async def batched(self, function: Any, parent: Any, info: Any, given: dict[str, Any]) -> Any: ...
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any: ...
+
+
+@dataclass(slots=True)
+class OperationCost:
+    """What an operation may cost and what it did. Left to itself, `actual` is counted from the answer's lists.
+
+    Who makes the answer as text adds what it counted instead: the cost of what was read, by the weights in the schema.
+    """
+
+    requested: int = 0
+    actual: int | None = None
+
+    def add(self, cost: int) -> None:
+        self.actual = (self.actual or 0) + cost
 
 
 @dataclass
@@ -44,6 +58,7 @@ class Context:
     services: Any
     request_id: str
     client: str = ""
+    cost: OperationCost = field(default_factory=OperationCost)
 
     @property
     def actor(self) -> Actor:

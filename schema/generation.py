@@ -7,8 +7,11 @@ import strawberry
 
 from domain.generation import entities
 from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
+from persistence.generation import reads
 from schema.base import After, Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
+from schema.batched import batched, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.events import GenerationEvent, event_page
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
@@ -93,7 +96,7 @@ class GenerationUsage:
     cost: Money = strawberry.field(description="What was taken from the wallet.")
 
 
-@strawberry.type(description="One thing that went into the prompt, or did not.")
+@strawberry.type(description="One thing that went into the prompt, or did not.", directives=[Cost(weight=0)])
 class ReceiptItem:
     slot: str = strawberry.field(description="The part of the prompt, such as STYLE or CODEX.")
     title: str = strawberry.field(description="What it is.")
@@ -133,47 +136,58 @@ class Generation(Node):
     state: GenerationState = strawberry.field(description="How far it is.")
     truncation_reason: TruncationReason | None = strawberry.field(description="Why it ended early.")
 
-    @strawberry.field(description="The text so far, at most a second old while it is written.")
-    async def text(self, info: Info) -> str:
-        return await info.context.reads.generation_text(self.id)
+    @batched(
+        description="The text so far, at most a second old while it is written.",
+        columns=("id",),
+        directives=[Cost(weight=5)],
+    )
+    async def text(generations: list[Any], info: Info) -> list[str]:
+        return [text or "" for text in await info.context.reads.values(reads.texts_of, "text", ids_of(generations))]
 
-    @strawberry.field(description="The job that does the work.")
+    @strawberry.field(description="The job that does the work.", metadata=needs("job_id"))
     async def job(self, info: Info) -> Job:
         return await info.context.reads.one("Job", self.job_id)
 
-    @strawberry.field(description="The chapter it writes; null once that is deleted.")
+    @strawberry.field(description="The chapter it writes; null once that is deleted.", metadata=needs("node_id"))
     async def chapter(self, info: Info) -> Chapter | None:
         return await info.context.reads.one("Chapter", self.node_id)
 
-    @strawberry.field(description="The version it became.")
+    @strawberry.field(description="The version it became.", metadata=needs("version_id"))
     async def version(self, info: Info) -> TextVersion | None:
         if self.version_id is None:
             return None
         return await info.context.reads.one("TextVersion", self.version_id)
 
-    @strawberry.field(description="Every try, oldest first.")
-    async def attempts(self, info: Info) -> list[Attempt]:
-        return await info.context.reads.attempts(self.id)
+    @batched(description="Every try, oldest first.", columns=("id",))
+    async def attempts(generations: list[Any], info: Info) -> list[list[Attempt]]:
+        return await info.context.reads.lists(reads.ATTEMPTS, "generation_id", ids_of(generations))
 
-    @strawberry.field(description="What went into the prompt.")
-    async def receipt(self, info: Info) -> ContextReceipt | None:
-        said = await info.context.reads.receipt(self.id)
-        if said is None:
-            return None
-        items = [ReceiptItem(**item) for item in said["items"]]
-        return ContextReceipt(**{**said, "items": items})
+    @batched(description="What went into the prompt.", columns=("id",))
+    async def receipt(generations: list[Any], info: Info) -> list[ContextReceipt | None]:
+        said = await info.context.reads.values(reads.RECEIPTS, "receipt", ids_of(generations))
+        return [_receipt(one) for one in said]
 
-    @strawberry.field(description="What it used and cost; null until it has ended with a text.")
-    async def usage(self, info: Info) -> GenerationUsage | None:
-        return generation_usage(await info.context.reads.usage(self.job_id))
+    @batched(description="What it used and cost; null until it has ended with a text.", columns=("job_id",))
+    async def usage(generations: list[Any], info: Info) -> list[GenerationUsage | None]:
+        rows = await info.context.reads.values(reads.usage_of, None, [one.job_id for one in generations])
+        return [generation_usage(row) for row in rows]
 
-    @strawberry.field(description="The stream's events, for clients that poll.")
+    @strawberry.field(
+        description="The stream's events, for clients that poll.", metadata=needs("job_id"),
+        directives=[ListSize(assumed_size=1_000)],
+    )  # fmt: skip
     async def events(
         self, info: Info, after: After = None,
         first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,
     ) -> GenerationEventPage:  # fmt: skip
         page = await info.context.reads.events(self.job_id, after, first)
         return event_page(GenerationEventPage, page)
+
+
+def _receipt(said: Any) -> ContextReceipt | None:
+    if said is None:
+        return None
+    return ContextReceipt(**{**said, "items": [ReceiptItem(**item) for item in said["items"]]})
 
 
 def generation_usage(row: Any | None) -> GenerationUsage | None:

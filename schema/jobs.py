@@ -8,7 +8,9 @@ import strawberry
 from domain import jobs
 from domain.jobs import JobState
 from schema.base import After, Node, Payload, described_enum, mapped
+from schema.batched import needs
 from schema.context import Info
+from schema.cost import ListSize
 from schema.events import JobEvent, event_page
 from schema.ids import encode_id
 
@@ -52,19 +54,22 @@ class Job(Node):
 
     state: JobState = strawberry.field(description="How far it is.")
 
-    @strawberry.field(description="Attempts that may fail before the job does.")
+    @strawberry.field(description="Attempts that may fail before the job does.", metadata=needs())
     def max_attempts(self) -> int:
         return jobs.FAILURES_MAX
 
-    @strawberry.field(description="The job that this one tries again.")
+    @strawberry.field(description="The job that this one tries again.", metadata=needs("retry_of"))
     def retry_of(self) -> strawberry.ID | None:
         return strawberry.ID(encode_id("Job", self.retry_of)) if self.retry_of else None
 
-    @strawberry.field(description="The generation it does; null for other kinds of work.")
+    @strawberry.field(description="The generation it does; null for other kinds of work.", metadata=needs("id"))
     async def generation(self, info: Info) -> Annotated["Generation", strawberry.lazy("schema.generation")] | None:
         return await info.context.reads.one("GenerationOfJob", self.id)
 
-    @strawberry.field(description="The stream's events, for clients that poll.")
+    @strawberry.field(
+        description="The stream's events, for clients that poll.", metadata=needs("id"),
+        directives=[ListSize(assumed_size=1_000)],
+    )  # fmt: skip
     async def events(
         self, info: Info, after: After = None,
         first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,

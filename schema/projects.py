@@ -8,8 +8,16 @@ from strawberry import UNSET
 
 from domain import projects as domain
 from domain.projects import NodeStatus, OutlineKind, ProjectStatus, VersionOrigin, VersionState
+from domain.projects.service import NODES_MAX
+from domain.text import clean_filter
+from persistence.generation import reads as generation_reads
+from persistence.listing import contains
+from persistence.projects import reads
+from persistence.story import reads as story_reads
 from schema.base import After, Connection, First, Node, OrderDirection, Payload, described_enum, mapped
+from schema.batched import batched, columns_of, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.ids import encode_id
 from schema.story import CodexEntry, CodexEntryFilter
 
@@ -56,7 +64,6 @@ def _global(type_name: str, value: Any) -> strawberry.ID | None:
 @mapped(
     domain.TextVersion,
     number="Counts up within the chapter, from 1.",
-    text="The whole text.",
     word_count="Latin words and CJK characters.",
     created_at="When it was written.",
     model="The model that wrote it; null for a person's own text.",
@@ -66,14 +73,17 @@ def _global(type_name: str, value: Any) -> strawberry.ID | None:
 class TextVersion(Node):
     """One state of a chapter's text. It never changes: an edit makes a new version."""
 
+    text: str = strawberry.field(description="The whole text.", directives=[Cost(weight=5)])
     origin: VersionOrigin = strawberry.field(description="Who wrote it.")
     state: VersionState = strawberry.field(description="Where it stands.")
 
-    @strawberry.field(description="The version that was current when this one was made.")
+    @strawberry.field(
+        description="The version that was current when this one was made.", metadata=needs("base_version_id")
+    )
     def base_version_id(self) -> strawberry.ID | None:
         return _global("TextVersion", self.base_version_id)
 
-    @strawberry.field(description="The generation that wrote it.")
+    @strawberry.field(description="The generation that wrote it.", metadata=needs("generation_id"))
     async def generation(self, info: Info) -> LazyGeneration | None:
         if self.generation_id is None:
             return None
@@ -93,11 +103,11 @@ class OutlineNode(Node):
     kind: OutlineKind = strawberry.field(description="Its level.")
     status: NodeStatus = strawberry.field(description="How far it is.")
 
-    @strawberry.field(description="How many levels lie above it.")
+    @strawberry.field(description="How many levels lie above it.", metadata=needs("path"))
     def depth(self) -> int:
         return self.path.count("/")
 
-    @strawberry.field(description="The node that contains it; null at the top.")
+    @strawberry.field(description="The node that contains it; null at the top.", metadata=needs("parent_id"))
     def parent_id(self) -> strawberry.ID | None:
         return _global("OutlineNode", self.parent_id)
 
@@ -122,27 +132,35 @@ class Chapter(Node):
 
     status: NodeStatus = strawberry.field(description="How far it is.")
 
-    @strawberry.field(description="The volume or arc that contains it; null at the top.")
+    @strawberry.field(description="The volume or arc that contains it; null at the top.", metadata=needs("parent_id"))
     def parent_id(self) -> strawberry.ID | None:
         return _global("OutlineNode", self.parent_id)
 
-    @strawberry.field(description="The project it belongs to.")
+    @strawberry.field(description="The project it belongs to.", metadata=needs("project_id"))
     async def project(self, info: Info) -> Annotated["Project", strawberry.lazy("schema.projects")]:
         return await info.context.reads.one("Project", self.project_id)
 
-    @strawberry.field(description="The text that counts; null while nothing was written.")
+    @strawberry.field(
+        description="The text that counts; null while nothing was written.", metadata=needs("current_version_id")
+    )
     async def current_version(self, info: Info) -> TextVersion | None:
         if self.current_version_id is None:
             return None
         return await info.context.reads.one("TextVersion", self.current_version_id)
 
-    @strawberry.field(description="Every text it had or could have, newest first.")
-    async def versions(self, info: Info, first: First = 20, after: After = None) -> Connection[TextVersion]:
-        return await info.context.reads.versions(self.id, first, after)
+    @batched(description="Every text it had or could have, newest first.", columns=("id",))
+    async def versions(
+        chapters: list[Any], info: Info, first: First = 20, after: After = None
+    ) -> list[Connection[TextVersion]]:
+        columns = columns_of(info, "TextVersion", "edges", "node")
+        return await info.context.reads.pages(reads.VERSIONS, ids_of(chapters), first, after, columns)
 
-    @strawberry.field(description="Every generation asked for, newest first.")
-    async def generations(self, info: Info, first: First = 20, after: After = None) -> Connection[LazyGeneration]:
-        return await info.context.reads.generations(self.id, first, after)
+    @batched(description="Every generation asked for, newest first.", columns=("id",))
+    async def generations(
+        chapters: list[Any], info: Info, first: First = 20, after: After = None
+    ) -> list[Connection[LazyGeneration]]:
+        columns = columns_of(info, "Generation", "edges", "node")
+        return await info.context.reads.pages(generation_reads.GENERATIONS, ids_of(chapters), first, after, columns)
 
 
 @mapped(
@@ -162,24 +180,37 @@ class Project(Node):
 
     status: ProjectStatus = strawberry.field(description="Whether it is being worked on.")
 
-    @strawberry.field(description="Words of all current texts.")
-    async def word_count(self, info: Info) -> int:
-        return await info.context.reads.project_words(self.id)
+    @batched(description="Words of all current texts.", columns=("id",), directives=[Cost(weight=1)])
+    async def word_count(projects: list[Any], info: Info) -> list[int]:
+        words = await info.context.reads.values(reads.PROJECT_WORDS, "words", ids_of(projects))
+        return [int(count or 0) for count in words]
 
-    @strawberry.field(description="Its chapters in reading order.")
-    async def chapters(self, info: Info, first: First = 20, after: After = None) -> Connection[Chapter]:
-        return await info.context.reads.chapters(self.id, first, after)
+    @batched(description="Its chapters in reading order.", columns=("id",))
+    async def chapters(
+        projects: list[Any], info: Info, first: First = 20, after: After = None
+    ) -> list[Connection[Chapter]]:
+        columns = columns_of(info, "Chapter", "edges", "node")
+        return await info.context.reads.pages(reads.CHAPTERS, ids_of(projects), first, after, columns)
 
-    @strawberry.field(description="The whole outline in reading order, at most 2,000 nodes.")
-    async def outline(self, info: Info) -> list[OutlineNode]:
-        return await info.context.reads.outline(self.id)
+    @batched(
+        description="The whole outline in reading order, at most 2,000 nodes.",
+        columns=("id",),
+        directives=[ListSize(assumed_size=200)],
+    )
+    async def outline(projects: list[Any], info: Info) -> list[list[OutlineNode]]:
+        return await info.context.reads.lists(reads.OUTLINES, "project_id", ids_of(projects), limit=NODES_MAX)
 
-    @strawberry.field(description="Its characters, places and other entries, by name.")
+    @batched(description="Its characters, places and other entries, by name.", columns=("id",))
     async def codex_entries(
-        self, info: Info, first: First = 20, after: After = None,
+        projects: list[Any], info: Info, first: First = 20, after: After = None,
         filter: Annotated[CodexEntryFilter | None, strawberry.argument(description="Which ones.")] = None,
-    ) -> Connection[CodexEntry]:  # fmt: skip
-        return await info.context.reads.codex_entries(self.id, first, after, filter)
+    ) -> list[Connection[CodexEntry]]:  # fmt: skip
+        wanted = filter or CodexEntryFilter()
+        name = clean_filter(wanted.name_contains, "nameContains")
+        return await info.context.reads.pages(
+            story_reads.ENTRIES, ids_of(projects), first, after, columns_of(info, "CodexEntry", "edges", "node"),
+            kind=wanted.kind, name=contains(name) if name else None,
+        )  # fmt: skip
 
 
 @strawberry.type(description="Something a search found.")

@@ -1,13 +1,16 @@
 """Types of the story room: the codex."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from domain import story
 from domain.story import CodexInclusion, CodexKind
+from persistence.story import reads
 from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
+from schema.batched import batched, columns_of, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost
 
 described_enum(
     CodexKind,
@@ -27,7 +30,7 @@ described_enum(
 )
 
 
-@strawberry.type(description="A fact of a codex entry.")
+@strawberry.type(description="A fact of a codex entry.", directives=[Cost(weight=0)])
 class CodexAttribute:
     key: str = strawberry.field(description="What it is about, such as `age`.")
     value: str = strawberry.field(description="What is true.")
@@ -42,11 +45,11 @@ class CodexAttribute:
 class CodexRelation(Node):
     """How one codex entry stands to another."""
 
-    @strawberry.field(name="from", description="The entry that stands in the relation.")
+    @strawberry.field(name="from", description="The entry that stands in the relation.", metadata=needs("from_id"))
     async def from_(self, info: Info) -> Annotated["CodexEntry", strawberry.lazy("schema.story")]:
         return await info.context.reads.one("CodexEntry", self.from_id)
 
-    @strawberry.field(description="The entry it stands in the relation to.")
+    @strawberry.field(description="The entry it stands in the relation to.", metadata=needs("to_id"))
     async def to(self, info: Info) -> Annotated["CodexEntry", strawberry.lazy("schema.story")]:
         return await info.context.reads.one("CodexEntry", self.to_id)
 
@@ -65,13 +68,16 @@ class CodexEntry(Node):
     inclusion: CodexInclusion = strawberry.field(description="When it goes into a prompt.")
     aliases: list[str] = strawberry.field(description="Other names it is found by.")
 
-    @strawberry.field(description="What is true of it, in the author's order.")
+    @strawberry.field(description="What is true of it, in the author's order.", metadata=needs("attributes"))
     def attributes(self) -> list[CodexAttribute]:
         return [CodexAttribute(key=one["key"], value=one["value"]) for one in self.attributes]
 
-    @strawberry.field(description="How it stands to others.")
-    async def relations(self, info: Info, first: First = 20, after: After = None) -> Connection[CodexRelation]:
-        return await info.context.reads.codex_relations(self.id, first, after)
+    @batched(description="How it stands to others.", columns=("id",))
+    async def relations(
+        entries: list[Any], info: Info, first: First = 20, after: After = None
+    ) -> list[Connection[CodexRelation]]:
+        columns = columns_of(info, "CodexRelation", "edges", "node")
+        return await info.context.reads.pages(reads.RELATIONS, ids_of(entries), first, after, columns)
 
 
 @strawberry.input(description="Which codex entries to list.")

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from graphql import GraphQLSchema, OperationType, execute
+from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 
+from app.graphql.compiled import CompiledExecutor
 from app.graphql.documents import Prepared
 from app.graphql.errors import answer, formatted
 from app.graphql.subscriptions import Subscriptions
@@ -18,10 +20,13 @@ from schema.context import Context
 
 
 class Engine:
-    def __init__(self, schema: GraphQLSchema, limits: Limits) -> None:
+    """Runs operations; with `compiled` off, by graphql-core alone."""
+
+    def __init__(self, schema: GraphQLSchema, limits: Limits, *, compiled: bool = True) -> None:
         self.schema = schema
+        self._executor_class = CompiledExecutor if compiled else None
         self._limits = limits
-        self._subscriptions = Subscriptions(schema)
+        self._subscriptions = Subscriptions(schema, self._executor_class or ExecutorThrowingOnIncremental)
 
     async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
         """The answer of a query or mutation."""
@@ -36,6 +41,7 @@ class Engine:
                         context_value=context,
                         variable_values=prepared.request.variables,
                         operation_name=prepared.request.operation_name,
+                        executor_class=self._executor_class,
                     )
                     if inspect.isawaitable(result):
                         result = await result

@@ -9,7 +9,6 @@ from typing import Any, cast
 import orjson
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema
 from graphql.execution import Executor, create_source_event_stream, execute_subscription_event
-from graphql.execution.executor_throwing_on_incremental import ExecutorThrowingOnIncremental
 
 from app.graphql.documents import Prepared
 from app.graphql.errors import StreamRefused, answer, present
@@ -24,8 +23,9 @@ OPENING_AT_ONCE = 8
 
 
 class Subscriptions:
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, executor_class: type[Executor[Any]]) -> None:
         self._schema = schema
+        self._executor_class = executor_class
         self._plans = StreamPlans()
         self._opening = asyncio.Semaphore(OPENING_AT_ONCE)
 
@@ -47,14 +47,14 @@ class Subscriptions:
         except StreamRefused:
             raise
         except Exception as error:
-            raise StreamRefused([_presented(error, context)]) from error
+            raise StreamRefused({"errors": [_presented(error, context)]}) from error
         finally:
             if hasattr(source, "aclose"):
                 await source.aclose()
 
     async def _opened(self, prepared: Prepared, context: Context) -> tuple[Executor[Any], Any]:
         """The executor, and the source stream that the subscription's resolver gave. Raises StreamRefused."""
-        executor = ExecutorThrowingOnIncremental.build(
+        executor = self._executor_class.build(
             self._schema,
             prepared.document,
             context_value=context,
@@ -62,13 +62,14 @@ class Subscriptions:
             operation_name=prepared.request.operation_name,
         )
         if isinstance(executor, list):
-            raise StreamRefused(answer(ExecutionResult(None, executor), context.request_id)["errors"])
+            raise StreamRefused(answer(ExecutionResult(None, executor), context.request_id))
         async with self._opening:
             source = create_source_event_stream(executor)
             if executor.is_awaitable(source):
                 source = await source
         if isinstance(source, ExecutionResult):
-            raise StreamRefused(answer(source, context.request_id)["errors"])
+            told = answer(source, context.request_id)
+            raise StreamRefused({"errors": told["errors"]})
         return executor, source
 
 
@@ -89,7 +90,7 @@ async def _executed(executor: Executor[Any], value: Any, context: Context) -> by
         result = await result
     told = answer(cast("ExecutionResult", result), context.request_id)
     if "data" not in told:
-        raise StreamRefused(told["errors"])
+        raise StreamRefused(told)
     return orjson.dumps(told, default=str)
 
 

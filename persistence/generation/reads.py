@@ -6,17 +6,37 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, any_, func, select
 
 from persistence.billing.tables import usage_records
 from persistence.generation.tables import attempts, channels, generations
+from persistence.listing import Listing, by_id
 from persistence.paging import Keyset, SortColumn
+from persistence.shapes import IDS, TENANT, Shape
 
 _generation = generations.c
 _attempt = attempts.c
 
-GENERATIONS = Keyset("generations", (SortColumn("id", _generation.id, UUID),), descending=True)
-_LIGHT = [column for column in generations.columns if column.name not in {"tenant_id", "prompt", "receipt"}]
+_HEAVY = frozenset({"tenant_id", "prompt", "receipt"})
+"""Not shown in lists: they are large, and read by those who ask for them."""
+_LIGHT = [column for column in generations.columns if column.name not in _HEAVY]
+
+GENERATIONS = Listing(
+    Keyset("generations", (SortColumn("id", _generation.id, UUID),), descending=True),
+    generations,
+    parent=_generation.node_id,
+    hidden=_HEAVY,
+)
+GENERATIONS_BY_ID = by_id("Generation", generations, hidden=_HEAVY)
+GENERATIONS_BY_JOB = Shape(select(*_LIGHT).where(_generation.tenant_id == TENANT, _generation.job_id == any_(IDS)))
+RECEIPTS = Shape(
+    select(_generation.id, _generation.receipt).where(_generation.tenant_id == TENANT, _generation.id == any_(IDS))
+)
+ATTEMPTS = Shape(
+    select(*(column for column in attempts.columns if column.name not in {"tenant_id", "text"}))
+    .where(_attempt.tenant_id == TENANT, _attempt.generation_id == any_(IDS))
+    .order_by(_attempt.generation_id, _attempt.number)
+)
 
 
 def generation_rows(tenant_id: UUID) -> Select[Any]:
@@ -24,26 +44,8 @@ def generation_rows(tenant_id: UUID) -> Select[Any]:
     return select(*_LIGHT).where(_generation.tenant_id == tenant_id)
 
 
-def generations_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return generation_rows(tenant_id).where(_generation.id.in_(ids))
-
-
 def generations_by_job(tenant_id: UUID, job_ids: Sequence[UUID]) -> Select[Any]:
     return generation_rows(tenant_id).where(_generation.job_id.in_(job_ids))
-
-
-def receipts(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return select(_generation.id, _generation.receipt).where(
-        _generation.tenant_id == tenant_id, _generation.id.in_(ids)
-    )
-
-
-def attempts_of(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Select[Any]:
-    return (
-        select(*(column for column in attempts.columns if column.name not in {"tenant_id", "text"}))
-        .where(_attempt.tenant_id == tenant_id, _attempt.generation_id.in_(generation_ids))
-        .order_by(_attempt.generation_id, _attempt.number)
-    )
 
 
 def texts_of(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Select[Any]:

@@ -6,43 +6,36 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, TextClause, Uuid, any_, func, literal, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Select, Text, TextClause, Uuid, any_, bindparam, func, literal, select, text
 
 from persistence.jobs.tables import jobs, queue_controls, workers
+from persistence.listing import Listing, by_id
 from persistence.paging import Keyset, SortColumn
 
 _job = jobs.c
-_SHOWN = [
-    column
-    for column in jobs.columns
-    if column.name not in {"tenant_id", "lease_token", "lease_expires_at", "trace_parent", "principal"}
-]
+_HIDDEN = frozenset({"tenant_id", "lease_token", "lease_expires_at", "trace_parent", "principal"})
 
-JOBS = Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True)
-
-
-def job_rows(tenant_id: UUID) -> Select[Any]:
-    return select(*_SHOWN).where(_job.tenant_id == tenant_id)
+JOBS = Listing(
+    Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True),
+    jobs,
+    filters={
+        "states": _job.state == any_(bindparam("states", type_=ARRAY(Text))),
+        "kind": _job.kind == bindparam("kind", type_=Text),
+    },
+    hidden=_HIDDEN,
+)
+JOBS_BY_ID = by_id("Job", jobs, hidden=_HIDDEN)
 
 
 def jobs_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return job_rows(tenant_id).where(_job.id.in_(ids))
+    shown = [column for column in jobs.columns if column.name not in _HIDDEN]
+    return select(*shown).where(_job.tenant_id == tenant_id, _job.id.in_(ids))
 
 
 def ended_jobs(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
     """Rows (id) of those among many jobs that have ended. One array: a parameter for each would be slow to bind."""
     among = _job.id == any_(literal(list(ids), ARRAY(Uuid)))
     return select(_job.id).where(_job.tenant_id == tenant_id, among, _job.finished_at.is_not(None))
-
-
-def filtered_jobs(tenant_id: UUID, *, states: Sequence[str] | None, kind: str | None) -> Select[Any]:
-    statement = job_rows(tenant_id)
-    if states:
-        statement = statement.where(_job.state.in_(states))
-    if kind is not None:
-        statement = statement.where(_job.kind == kind)
-    return statement
 
 
 def queue_depths(tenant_id: UUID) -> Select[Any]:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Integer, Select, cast, func, literal, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+)
 
-from domain.projects import OutlineKind
+from persistence.listing import Listing, by_id
 from persistence.paging import Keyset, SortColumn, moment, whole_number
 from persistence.projects.tables import outline_nodes, passages, projects, text_versions
+from persistence.shapes import IDS, TENANT, Shape
 
 SEARCH_CHARS_MAX = 200
 SNIPPET_OPTIONS = "StartSel=«, StopSel=», MaxWords=30, MinWords=10, MaxFragments=1"
@@ -19,92 +33,74 @@ _project = projects.c
 _node = outline_nodes.c
 _version = text_versions.c
 
+_LIVE = (_node.deleted_at.is_(None),)
+_CHAPTER: ColumnElement[Any] = literal_column("'CHAPTER'")
+
+CHAPTERS = Listing(
+    Keyset("chapters", (SortColumn("path", _node.path), SortColumn("id", _node.id, UUID))),
+    outline_nodes,
+    where=(_node.kind == _CHAPTER, *_LIVE),
+    parent=_node.project_id,
+)
+VERSIONS = Listing(
+    Keyset("versions", (SortColumn("number", _version.number, whole_number),), descending=True),
+    text_versions,
+    parent=_version.node_id,
+)
 PROJECT_ORDERS: dict[str, SortColumn] = {
     "UPDATED_AT": SortColumn("updated_at", _project.updated_at, moment),
     "CREATED_AT": SortColumn("created_at", _project.created_at, moment),
     "TITLE": SortColumn("title", _project.title),
 }
-CHAPTERS = Keyset("chapters", (SortColumn("path", _node.path), SortColumn("id", _node.id, UUID)))
-VERSIONS = Keyset("versions", (SortColumn("number", _version.number, whole_number),), descending=True)
+PROJECT_FILTERS: dict[str, ColumnElement[bool]] = {
+    "living": _project.deleted_at.is_(None),
+    "deleted": _project.deleted_at.is_not(None),
+    "status": _project.status == bindparam("status", type_=Text),
+    "language": _project.language == bindparam("language", type_=Text),
+    "title": _project.title.ilike(bindparam("title", type_=Text)),
+}
 
-_PROJECT_COLUMNS = [column for column in projects.columns if column.name != "tenant_id"]
-_NODE_COLUMNS = [column for column in outline_nodes.columns if column.name != "tenant_id"]
-_VERSION_COLUMNS = [column for column in text_versions.columns if column.name != "tenant_id"]
 
-
-def project_keyset(order: str, descending: bool) -> Keyset:
+@cache
+def project_listing(order: str, descending: bool) -> Listing:
+    """All projects; one of the filters `living` and `deleted` is to be given."""
     way = "desc" if descending else "asc"
-    return Keyset(
-        f"projects:{order}:{way}", (PROJECT_ORDERS[order], SortColumn("id", _project.id, UUID)), descending=descending
-    )
+    columns = (PROJECT_ORDERS[order], SortColumn("id", _project.id, UUID))
+    return Listing(Keyset(f"projects:{order}:{way}", columns, descending=descending), projects, filters=PROJECT_FILTERS)
 
 
-def project_rows(tenant_id: UUID) -> Select[Any]:
-    return select(*_PROJECT_COLUMNS).where(_project.tenant_id == tenant_id)
-
-
-def filtered_projects(
-    tenant_id: UUID, *, status: str | None, deleted: bool, title_contains: str | None, language: str | None
-) -> Select[Any]:
-    statement = project_rows(tenant_id).where(
-        _project.deleted_at.is_not(None) if deleted else _project.deleted_at.is_(None)
-    )
-    if status is not None:
-        statement = statement.where(_project.status == status)
-    if language is not None:
-        statement = statement.where(_project.language == language)
-    if title_contains:
-        statement = statement.where(_project.title.icontains(title_contains, autoescape=True))
-    return statement
-
-
-def projects_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return project_rows(tenant_id).where(_project.id.in_(ids))
-
-
-def project_words(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    """Rows (id, words) of projects that have any."""
-    return (
-        select(_node.project_id.label("id"), func.sum(_node.word_count).label("words"))
-        .where(_node.tenant_id == tenant_id, _node.project_id.in_(ids), _node.deleted_at.is_(None))
-        .group_by(_node.project_id)
-    )
-
-
-def chapter_rows(tenant_id: UUID) -> Select[Any]:
-    return select(*_NODE_COLUMNS).where(
-        _node.tenant_id == tenant_id, _node.kind == OutlineKind.CHAPTER, _node.deleted_at.is_(None)
-    )
-
-
-def _live_node(tenant_id: UUID) -> tuple[ColumnElement[bool], ...]:
+def _live_node(tenant: Any) -> tuple[ColumnElement[bool], ...]:
     """Conditions on a node that can be seen, which one of a deleted project cannot."""
-    live_project = select(_project.id).where(_project.tenant_id == tenant_id, _project.deleted_at.is_(None))
-    return _node.tenant_id == tenant_id, _node.deleted_at.is_(None), _node.project_id.in_(live_project)
+    live_project = select(_project.id).where(_project.tenant_id == tenant, _project.deleted_at.is_(None))
+    return _node.tenant_id == tenant, _node.deleted_at.is_(None), _node.project_id.in_(live_project)
 
 
-def nodes_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return select(*_NODE_COLUMNS).where(*_live_node(tenant_id), _node.id.in_(ids))
+PROJECTS_BY_ID = by_id("Project", projects)
+NODES_BY_ID = by_id("OutlineNode", outline_nodes, *_live_node(TENANT))
+CHAPTERS_BY_ID = by_id("Chapter", outline_nodes, *_live_node(TENANT), _node.kind == _CHAPTER)
+VERSIONS_BY_ID = by_id("TextVersion", text_versions, _version.node_id.in_(select(_node.id).where(*_live_node(TENANT))))
+PROJECT_WORDS = Shape(
+    select(_node.project_id.label("id"), func.sum(_node.word_count).label("words"))
+    .where(_node.tenant_id == TENANT, _node.project_id == any_(IDS), *_LIVE)
+    .group_by(_node.project_id)
+)
+"""Rows (id, words) of projects that have any."""
 
 
-def outline(tenant_id: UUID, project_ids: Sequence[UUID], limit: int) -> Select[Any]:
-    """The whole outline of each project in reading order, at most `limit` nodes each."""
+def _outline() -> Select[Any]:
     turn = func.row_number().over(partition_by=_node.project_id, order_by=_node.path).label("turn")
+    shown = [column for column in outline_nodes.columns if column.name != "tenant_id"]
     ranked = (
-        select(*_NODE_COLUMNS, turn)
-        .where(_node.tenant_id == tenant_id, _node.project_id.in_(project_ids), _node.deleted_at.is_(None))
+        select(*shown, turn)
+        .where(_node.tenant_id == TENANT, _node.project_id == any_(IDS), *_LIVE)
         .subquery()
-    )
+    )  # fmt: skip
+    limit = bindparam("limit", type_=Integer)
     return select(ranked).where(ranked.c.turn <= limit).order_by(ranked.c.project_id, ranked.c.path)
 
 
-def version_rows(tenant_id: UUID) -> Select[Any]:
-    return select(*_VERSION_COLUMNS).where(_version.tenant_id == tenant_id)
-
-
-def versions_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    live = select(_node.id).where(*_live_node(tenant_id))
-    return version_rows(tenant_id).where(_version.id.in_(ids), _version.node_id.in_(live))
+OUTLINES = Shape(_outline())
+"""The whole outline of each project in reading order, at most `limit` nodes each."""
 
 
 def search(tenant_id: UUID, query: str, project_id: UUID | None, *, whole_passages: bool) -> tuple[Select[Any], Keyset]:

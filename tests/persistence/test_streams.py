@@ -12,7 +12,16 @@ from redis.exceptions import ConnectionError as RedisGone
 
 from app.settings import Settings
 from domain.errors import Rejected
-from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position, closing, decode_cursor, encode_cursor
+from domain.events import (
+    SNAPSHOT_N,
+    TERMINAL_N,
+    Event,
+    EventType,
+    Position,
+    closing,
+    decode_cursor,
+    encode_cursor,
+)
 from domain.ids import JobId, new_id
 from persistence.streams import Fenced, Hub, StreamLog, StreamWriter, connect
 from persistence.streams.hub import MAILBOX_MAX

@@ -87,7 +87,10 @@ test('each other ending is told apart', () => {
 });
 
 test('a revoked right is heard although it repeats the place of the last event', () => {
-  const state = run([event('TextDelta', { text: 'The lamp' }, 3), event('StreamRevoked', { revokedCode: 'FORBIDDEN' }, 3)]);
+  const state = run([
+    event('TextDelta', { text: 'The lamp' }, 3),
+    event('StreamRevoked', { revokedCode: 'FORBIDDEN', message: '' }, 3),
+  ]);
   assert.deepEqual([state.text, state.terminal?.kind, state.cursor], ['The lamp', 'revoked', 'c3']);
 });
 
