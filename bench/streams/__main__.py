@@ -146,7 +146,7 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.streams", description=(__doc__ or "").partition("\n\n")[2])
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--subscriptions", type=lambda text: [int(one) for one in text.split(",")],
                         default=[1, 100, 500, 1000])  # fmt: skip
     parser.add_argument("--targets", type=lambda text: text.split(","), default=list(TARGETS))

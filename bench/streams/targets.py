@@ -45,7 +45,12 @@ class Server:
 @contextmanager
 def running(target: str, stage: Stage, cache: Path) -> Iterator[Server]:
     port = pick_port()
-    changes = {**stage.settings.as_variables(), "FABULA_PORT": str(port), "FABULA_LOG_LEVEL": "WARNING"}
+    changes = {
+        **stage.settings.as_variables(),
+        "FABULA_PORT": str(port),
+        "FABULA_LOG_LEVEL": "WARNING",
+        "NODE_ENV": "production",
+    }
     log = cache / f"{target}.log"
     with open_log(log) as output:
         since = output.tell()
