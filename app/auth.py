@@ -22,9 +22,10 @@ from uuid import UUID
 import argon2
 import jwt
 
-from domain.accounts import REFRESH_TTL, Actor, Role, Session, User, permissions_of
+from domain.accounts import REFRESH_TTL, Actor, Permission, Role, Session, User, permissions_of
 from domain.errors import Forbidden, Rejected, Unauthenticated
-from domain.ids import ApiTokenId, SessionId, TenantId, UserId, new_id
+from domain.ids import ApiTokenId, ClientAppId, SessionId, TenantId, UserId, new_id
+from domain.integrations import ClientTerms, DocumentMode
 from persistence.accounts import reads
 from persistence.database import OUTAGES, Database
 from resolvers.services import IssuedTokens
@@ -196,10 +197,26 @@ class Authenticator:
         if standing is None:
             raise Unauthenticated("This API token is not valid.")
         rights = permissions_of(Role(standing.role), platform_admin=standing.platform_admin, scopes=row.scopes)
+        terms = _terms(standing)
+        if terms is not None:
+            rights &= {Permission(one) for one in standing.app_scopes}
         await self._note_use(tenant_id, row)
         return Actor(
-            tenant_id, UserId(row.user_id), Role(standing.role), rights, None, ApiTokenId(row.id), row.expires_at
-        )
+            tenant_id, UserId(row.user_id), Role(standing.role), rights, None, ApiTokenId(row.id), row.expires_at,
+            client=terms,
+        )  # fmt: skip
+
+    async def terms_of(self, actor: Actor) -> ClientTerms | None:
+        """Today's terms of an actor's client application: those of a long connection may be older.
+
+        Raises Unauthenticated when the token was revoked since.
+        """
+        if actor.client is None:
+            return None
+        standing = await self._stands(actor.tenant_id, actor.user_id, None, actor.api_token_id)
+        if standing is None:
+            raise Unauthenticated("This API token is not valid.")
+        return _terms(standing)
 
     async def _note_use(self, tenant_id: TenantId, row: Any) -> None:
         """To the minute, so that a busy token does not write its row on every request."""
@@ -220,6 +237,15 @@ class Authenticator:
         row = rows[0] if rows else None
         _remember(self._standing, key, (time.monotonic() + STANDING_TTL_S, row))
         return row
+
+
+def _terms(standing: Any) -> ClientTerms | None:
+    if standing.client_app_id is None:
+        return None
+    return ClientTerms(
+        ClientAppId(standing.client_app_id), DocumentMode(standing.mode), tuple(standing.allowed_origins),
+        standing.cost_budget,
+    )  # fmt: skip
 
 
 def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import sys
 from collections.abc import AsyncIterator
 
 import uvicorn
@@ -15,18 +16,17 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from app import operations, telemetry, ui
-from app.graphql.documents import Documents
 from app.graphql.engine import Engine
 from app.graphql.frames import FramedProtocol
 from app.graphql.gate import Gate
 from app.graphql.http import HttpEndpoint
 from app.graphql.ws import Socket
+from app.manifest import ManifestError
 from app.origins import OriginGuard
 from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.accounts import Actor
 from resolvers.reads import TenantReads
-from resolvers.root import build_schema
 from schema.context import Context
 
 SHUTDOWN_S = 3
@@ -37,10 +37,9 @@ GC_ALLOCATIONS = 20_000
 
 def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
-    schema = build_schema()._schema
     limits = settings.limits
-    documents, engine = Documents(schema, limits), Engine(schema, limits, compiled=settings.compiled_execution)
-    gate = Gate(schema, engine, limits, api.buckets, settings.introspection)
+    documents, engine = api.documents, Engine(api.schema, limits, compiled=settings.compiled_execution)
+    gate = Gate(api.schema, engine, limits, api.buckets, settings.introspection)
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:
@@ -51,6 +50,7 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await api.hub.start()
         await api.buckets.start()
+        api.uses.start()
         gc.freeze()
         gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         yield
@@ -75,7 +75,7 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
     app.add_api_websocket_route("/graphql", graphql_ws)
     operations.add_routes(app, settings, api)
     ui.add_routes(app, settings)
-    app.add_middleware(OriginGuard, allowed=settings.allowed_origins, any_loopback=settings.dev)
+    app.add_middleware(OriginGuard, allowed=settings.allowed_origins, any_loopback=settings.dev, of_apps=api.origins)
     return app
 
 
@@ -112,6 +112,11 @@ def server_of(settings: Settings, api: Api) -> Server:
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
     telemetry.configure(telemetry.API, settings)
-    server = server_of(settings, build_api(settings))
+    try:
+        api = build_api(settings)
+    except ManifestError as error:
+        print(f"fabula: {error}", file=sys.stderr)
+        return 1
+    server = server_of(settings, api)
     server.run()
     return 0 if server.started else 1

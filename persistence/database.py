@@ -29,6 +29,8 @@ from persistence.shapes import Shape
 SET_TENANT = text("select set_config('app.tenant_id', :tenant, true)")
 POOL_SIZE = 20
 POOL_WAIT_S = 10
+UNCOUNTED = "fabula_uncounted"
+"""An execution option: the statement belongs to no request."""
 READ_POOL_SIZE = 10
 _SHAPED = {"application": "shaped"}
 _READ_ONLY = {
@@ -93,8 +95,8 @@ class Database:
         self._opening = asyncio.Lock()
         event.listen(engine.sync_engine, "before_cursor_execute", self._count)
 
-    def _count(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if "set_config('app.tenant_id'" not in statement:
+    def _count(self, connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "set_config('app.tenant_id'" not in statement and not connection.get_execution_options().get(UNCOUNTED):
             self.statements += 1
 
     @asynccontextmanager

@@ -20,6 +20,7 @@ from domain.ids import JobId, TenantId
 from persistence.accounts import reads as accounts
 from persistence.database import Database
 from persistence.generation import reads as generation
+from persistence.integrations import reads as integrations
 from persistence.jobs import reads as jobs
 from persistence.listing import PARENT, TYPENAME, Listing, page_values
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
@@ -43,6 +44,7 @@ NODES: dict[str, Shape | _ByIds] = {
     "ApiToken": accounts.api_tokens_by_id,
     "Channel": lambda _tenant, ids: generation.channels_by_id(ids),
     "Chapter": projects.CHAPTERS_BY_ID,
+    "ClientApp": integrations.client_apps_by_id,
     "CodexEntry": story.ENTRIES_BY_ID,
     "CodexRelation": story.RELATIONS_BY_ID,
     "Generation": generation.GENERATIONS_BY_ID,
@@ -51,6 +53,7 @@ NODES: dict[str, Shape | _ByIds] = {
     "Project": projects.PROJECTS_BY_ID,
     "Tenant": lambda _tenant, ids: accounts.tenants_by_id(ids),
     "TextVersion": projects.VERSIONS_BY_ID,
+    "TrustedDocument": integrations.DOCUMENTS_BY_ID,
     "User": accounts.members_by_id,
 }
 """How each kind of node is found by its ids."""

@@ -12,6 +12,7 @@ _CODES = {
     "ApiToken": b"at",
     "Channel": b"cn",
     "Chapter": b"ch",
+    "ClientApp": b"ca",
     "CodexEntry": b"ce",
     "CodexRelation": b"cr",
     "Generation": b"gn",
@@ -20,6 +21,7 @@ _CODES = {
     "Project": b"pj",
     "Tenant": b"tn",
     "TextVersion": b"tv",
+    "TrustedDocument": b"td",
     "User": b"us",
 }
 _TYPES = {code: name for name, code in _CODES.items()}

@@ -64,7 +64,7 @@ class Gate:
 
     async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
         """The answer of a query or mutation. Raises DocumentRefused and RequestRefused."""
-        taken = await self.admit(prepared, context)
+        taken = await self.admit(prepared, context, _own_bucket(context))
         return self.finish(prepared, context, taken, await self._engine.run(prepared, context))
 
     async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
@@ -73,7 +73,7 @@ class Gate:
         Raises DocumentRefused, RequestRefused and StreamRefused.
         """
         with self._watching(context):
-            taken = await self.admit(prepared, context)
+            taken = await self.admit(prepared, context, _own_bucket(context))
             async with contextlib.aclosing(self._engine.stream(prepared, context)) as batches:  # type: ignore[type-var]
                 try:
                     first = await anext(batches, None)
@@ -156,6 +156,12 @@ class Gate:
             yield
         finally:
             self._streams.leave(user_id)
+
+
+def _own_bucket(context: Context) -> int | None:
+    """The cost budget of the caller's client application."""
+    client = context.caller.client if context.caller is not None else None
+    return client.cost_budget if client is not None else None
 
 
 def _principal(context: Context) -> str:

@@ -20,11 +20,13 @@ import orjson
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from app.graphql.documents import Documents, Prepared
+from app.graphql.documents import Prepared
 from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
 from app.graphql.frames import outlet_of
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
+from app.graphql.trusted import Registry
+from app.origins import may_call
 from app.settings import Limits
 from domain.accounts import Actor
 from domain.errors import Forbidden, Unauthenticated
@@ -52,7 +54,7 @@ class Socket:
     """One connection: reads its messages, runs its operations."""
 
     def __init__(
-        self, ws: WebSocket, documents: Documents, gate: Gate, authenticate: Authenticate, new_context: NewContext,
+        self, ws: WebSocket, documents: Registry, gate: Gate, authenticate: Authenticate, new_context: NewContext,
         limits: Limits,
     ) -> None:  # fmt: skip
         self._ws = ws
@@ -138,6 +140,8 @@ class Socket:
             raise Close(4403 if error.expired else 4401, error.message) from None
         except Forbidden as error:
             raise Close(4401, error.message) from None
+        if not may_call(self._ws.scope, self._actor):
+            raise Close(4401, "This token may not be used by this page")
         if self._actor is not None:
             self._counted = self._gate.connections.enter(self._actor.user_id)
             if not self._counted:
@@ -164,10 +168,10 @@ class Socket:
         if operation_id in self._operations:
             raise Close(4409, f"Subscriber for {operation_id[:100]} already exists")
         if not _is_request(payload):
-            raise Close(4400, "A subscribe message has a payload with a query")
+            raise Close(4400, "A subscribe message has a payload with a query or a documentId")
         request_id = new_id().hex
         try:
-            prepared = self._documents.prepare(read_request(payload))
+            prepared = await self._documents.prepare(read_request(payload), self._actor)
             if len(self._operations) >= self._limits.connection_subscriptions_max:
                 message = f"At most {self._limits.connection_subscriptions_max} operations at once on a connection."
                 raise RequestRefused("LIMIT_REACHED", message)
@@ -234,9 +238,9 @@ def _is_request(payload: Any) -> bool:
     """Whether a subscribe message's payload has the types of the protocol."""
     return (
         isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("operationName"), str | None)
+        and all(isinstance(payload.get(part), str | None) for part in ("query", "documentId", "operationName"))
         and all(isinstance(payload.get(part), dict | None) for part in ("variables", "extensions"))
+        and ("query" in payload or "documentId" in payload or "persistedQuery" in (payload.get("extensions") or {}))
     )
 
 
