@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 from app import operations, telemetry, ui
 from app.graphql.cost import Costs
 from app.graphql.engine import Engine
+from app.graphql.frames import FramedProtocol
 from app.graphql.gate import Gate
 from app.graphql.http import HttpEndpoint
 from app.graphql.sqlplan import SqlPlans
@@ -32,6 +33,8 @@ from schema.context import Context
 
 SHUTDOWN_S = 3
 SOCKET_FAREWELL_S = 2
+GC_ALLOCATIONS = 20_000
+"""Between two looks for cycles: a reply with a thousand events is a thousand lists, of which none is in a cycle."""
 
 
 def create_app(settings: Settings, api: Api) -> FastAPI:
@@ -53,6 +56,7 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
         await api.buckets.start()
         api.uses.start()
         gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS, 20, 50)
         yield
         await api.close()
 
@@ -97,7 +101,7 @@ def server_of(settings: Settings, api: Api) -> Server:
         create_app(settings, api),
         host=settings.host,
         port=settings.port,
-        ws="websockets-sansio",
+        ws=FramedProtocol,
         ws_max_size=settings.limits.ws_message_bytes_max,
         ws_ping_interval=settings.limits.ws_ping_interval_s,
         ws_ping_timeout=2 * settings.limits.ws_ping_interval_s,

@@ -77,7 +77,7 @@ class SignInLimit:
 def build_api(settings: Settings) -> Api:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-api"))
     redis = connect(settings.redis_url.get_secret_value())
-    hub = Hub(settings.redis_url.get_secret_value())
+    hub = Hub(settings.redis_url.get_secret_value(), mailbox_max=settings.limits.subscription_queue_max)
     credentials = TokenCredentials(settings.secret.get_secret_value())
     authenticator = Authenticator(database, credentials)
     schema = build_schema()._schema

@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterator
 from typing import Any
 
+import orjson
 from graphql import GraphQLError
 
 from app.graphql.cost import Costs
 from app.graphql.documents import Prepared
 from app.graphql.engine import Answer, Engine
-from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
 from app.graphql.sqlplan import TextAnswer
 from app.settings import Introspection, Limits
 from domain.accounts import Actor, Permission
@@ -71,20 +72,24 @@ class Gate:
             return answer.extended({"cost": self.settle(prepared, context, taken)})
         return self.finish(prepared, context, taken, answer)
 
-    async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
-        """The answers of a subscription. It costs once, when it begins, and its first answer says what.
+    async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
+        """The encoded answers of a subscription. It costs once, when it begins, and its first answer says what.
 
-        Raises DocumentRefused and RequestRefused.
+        Raises DocumentRefused, RequestRefused and StreamRefused.
         """
         with self._watching(context):
             taken = await self.admit(prepared, context, _own_bucket(context))
-            async with contextlib.aclosing(self._engine.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                first = await anext(answers, None)
-                if first is not None:
+            async with contextlib.aclosing(self._engine.stream(prepared, context)) as batches:  # type: ignore[type-var]
+                try:
+                    first = await anext(batches, None)
+                except StreamRefused as refusal:
+                    raise StreamRefused(self.finish(prepared, context, taken, refusal.answer)) from None
+                if first:
                     context.cost.actual = context.cost.requested  # a stream costs the same, however it goes on
-                    yield self.finish(prepared, context, taken, first)
-                async for answer in answers:
-                    yield answer
+                    told = self.finish(prepared, context, taken, orjson.loads(first[0]))
+                    yield [orjson.dumps(told), *first[1:]]
+                async for answers in batches:
+                    yield answers
 
     async def admit(self, prepared: Prepared, context: Context, bucket_max: int | None = None) -> Taken:
         """Let an operation in and take what it may cost. `bucket_max` is the principal's own bucket, if it has one.

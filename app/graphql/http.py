@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from app.graphql.documents import Prepared
 from app.graphql.engine import Answer
-from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, present
+from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, StreamRefused, present
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
 from app.graphql.sqlplan import TextAnswer
@@ -99,16 +99,19 @@ class HttpEndpoint:
         events = sse(self._results(prepared, context), leaving)
         return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(context.request_id))
 
-    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[Answer]:
+    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
+        """Encoded answers, all that are ready together."""
         try:
             if prepared.kind is OperationType.SUBSCRIPTION:
-                async with contextlib.aclosing(self._gate.stream(prepared, context)) as results:  # type: ignore[type-var]
-                    async for result in results:
-                        yield result
+                async with contextlib.aclosing(self._gate.stream(prepared, context)) as batches:  # type: ignore[type-var]
+                    async for answers in batches:
+                        yield answers
             else:
-                yield await self._gate.run(prepared, context)
+                yield [as_json(await self._gate.run(prepared, context))]
+        except StreamRefused as refusal:
+            yield [as_json(refusal.answer)]
         except (RequestRefused, DocumentRefused) as refusal:
-            yield self._gate.body(refusal, context.caller, context.request_id)
+            yield [as_json(self._gate.body(refusal, context.caller, context.request_id))]
 
     async def _context(self, request: Request, request_id: str) -> Context:
         headers = request.headers
@@ -233,14 +236,14 @@ def _sse_headers(request_id: str) -> dict[str, str]:
     return {"cache-control": "no-cache", "x-accel-buffering": "no", "x-request-id": request_id}
 
 
-async def sse(results: AsyncIterator[Answer], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
+async def sse(results: AsyncIterator[list[bytes]], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
     """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`.
 
     Once `leaving` is done the stream ends as it is, without `complete`: its client takes that for a lost connection,
     and connects again.
     """
     iterator = results.__aiter__()
-    pending: asyncio.Future[Answer] = asyncio.ensure_future(anext(iterator))
+    pending: asyncio.Future[list[bytes]] = asyncio.ensure_future(anext(iterator))
     try:
         yield b":\n\n"
         while True:
@@ -252,10 +255,10 @@ async def sse(results: AsyncIterator[Answer], leaving: asyncio.Future[None]) -> 
                 yield b":\n\n"
                 continue
             try:
-                result = pending.result()
+                answers = pending.result()
             except StopAsyncIteration:
                 break
-            yield b"event: next\ndata: " + as_json(result) + b"\n\n"
+            yield b"".join(b"event: next\ndata: %b\n\n" % answer for answer in answers)
             pending = asyncio.ensure_future(anext(iterator))
         yield b"event: complete\ndata:\n\n"
     finally:

@@ -22,7 +22,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.graphql.documents import Prepared
 from app.graphql.engine import Answer
-from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
+from app.graphql.frames import outlet_of
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
 from app.graphql.sqlplan import TextAnswer
@@ -65,6 +66,7 @@ class Socket:
         self._new_context = new_context
         self._limits = limits
         self._client = ws.client.host if ws.client else ""
+        self._outlet = outlet_of(ws)
         self._actor: Actor | None = None
         self._initialised = self._acknowledged = self._counted = False
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -185,18 +187,25 @@ class Socket:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone in the middle of a send
             try:
                 if prepared.kind is OperationType.SUBSCRIPTION:
-                    async with contextlib.aclosing(self._gate.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                        async for one in answers:
-                            if not await self._answer(operation_id, one):
-                                return
+                    await self._stream(operation_id, prepared, context)
                 elif not await self._answer(operation_id, await self._gate.run(prepared, context)):
                     return
+            except StreamRefused as refusal:
+                await self._answer(operation_id, refusal.answer)
+                return
             except (RequestRefused, DocumentRefused) as refusal:
                 self._operations.pop(operation_id, None)
                 await self._refuse(operation_id, refusal, context.request_id)
                 return
             self._operations.pop(operation_id, None)
             await self._send({"id": operation_id, "type": "complete"})
+
+    async def _stream(self, operation_id: str, prepared: Prepared, context: Context) -> None:
+        """Send the answers of a subscription, one message each."""
+        head = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation_id)
+        async with contextlib.aclosing(self._gate.stream(prepared, context)) as batches:  # type: ignore[type-var]
+            async for answers in batches:
+                await self._outlet.send([b"%b%b}" % (head, answer) for answer in answers])
 
     async def _refuse(self, operation_id: str, refusal: RequestRefused | DocumentRefused, request_id: str) -> None:
         errors = self._gate.body(refusal, self._actor, request_id)["errors"]
@@ -213,10 +222,11 @@ class Socket:
         return False
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._ws.send_text(orjson.dumps(message, default=str).decode())
+        await self._outlet.send([orjson.dumps(message, default=str)])
 
     async def _close(self, code: int, reason: str) -> None:
         if self._ws.application_state is not WebSocketState.DISCONNECTED:
+            self._outlet.flush()
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await self._ws.close(code, reason[:120])
 
