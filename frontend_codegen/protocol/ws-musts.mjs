@@ -1,0 +1,410 @@
+// What graphql-transport-ws asks of a server, as far as a client can provoke it: by the client of `graphql-ws`, and by
+// bare sockets for what that client is too well-behaved to send.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { createClient, GRAPHQL_TRANSPORT_WS_PROTOCOL, parseMessage } from 'graphql-ws';
+import { WebSocket } from 'ws';
+
+import { accessToken, assertWhole, endingIn, EVENTS, generate, soon } from './api.mjs';
+import { restartApi } from './product.mjs';
+
+const HELLO = '{ __typename }';
+
+/** A client for as long as `use` takes. `opened` counts its sockets. */
+async function withClient(target, use, options = {}) {
+  let opened = 0;
+  const client = createClient({
+    url: target.wsUrl,
+    webSocketImpl: WebSocket,
+    connectionParams: { authorization: `Bearer ${target.token}` },
+    retryAttempts: 0,
+    lazyCloseTimeout: 1_000,
+    ...options,
+  });
+  client.on('opened', () => (opened += 1));
+  try {
+    return await use(client, () => opened);
+  } finally {
+    await client.dispose();
+  }
+}
+
+/** How an operation goes: its results, and the error or the completion that ends it. */
+function run(client, target, payload, onNext = () => undefined) {
+  const told = { results: [], error: null, completed: false };
+  const ended = new Promise((resolve) => {
+    client.subscribe(payload, {
+      next: (result) => void (told.results.push(result), onNext(result, payload)),
+      error: (error) => resolve(Object.assign(told, { error })),
+      complete: () => resolve(Object.assign(told, { completed: true })),
+    });
+  });
+  return soon(ended, target, `the end of ${payload.query}`);
+}
+
+const eventsOf = (told) => told.results.map(({ data }) => data.generationEvents);
+const codesOf = (errors) => errors.map(({ extensions }) => extensions.code);
+
+/** A socket without a client: every message that comes is checked by graphql-ws. */
+class Bare {
+  #waiting = [];
+  #come = [];
+
+  static async open(target, protocols = [GRAPHQL_TRANSPORT_WS_PROTOCOL]) {
+    const bare = new Bare();
+    bare.socket = new WebSocket(target.wsUrl, protocols);
+    bare.target = target;
+    bare.closed = soon(once(bare.socket, 'close'), target, 'the socket to close').then(([code]) => code);
+    bare.closed.catch(() => undefined);
+    bare.socket.on('error', () => undefined);
+    bare.socket.on('message', (data) => {
+      const message = parseMessage(data.toString());
+      const next = bare.#waiting.shift();
+      if (next) next(message);
+      else bare.#come.push(message);
+    });
+    await soon(once(bare.socket, 'open'), target, 'the socket to open');
+    return bare;
+  }
+
+  /** A socket that is acknowledged. */
+  static async ready(target) {
+    const bare = await Bare.open(target);
+    bare.send({ type: 'connection_init', payload: { authorization: `Bearer ${target.token}` } });
+    assert.deepEqual(await bare.receive(), { type: 'connection_ack' });
+    return bare;
+  }
+
+  send(message) {
+    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
+  }
+
+  subscribe(id, query, variables = {}) {
+    this.send({ id, type: 'subscribe', payload: { query, variables } });
+  }
+
+  receive() {
+    const message = this.#come.shift();
+    const next = message ? Promise.resolve(message) : new Promise((resolve) => this.#waiting.push(resolve));
+    return soon(next, this.target, 'a message');
+  }
+
+  /** What came of the operations before this call: everything up to the answer of a ping. */
+  async sofar() {
+    this.send({ type: 'ping' });
+    const messages = [];
+    for (;;) {
+      const message = await this.receive();
+      if (message.type === 'pong') return messages;
+      messages.push(message);
+    }
+  }
+
+  async answers(id = 'hello') {
+    this.subscribe(id, HELLO);
+    assert.deepEqual(await this.receive().then(({ type, payload }) => [type, payload.data]), [
+      'next',
+      { __typename: 'Query' },
+    ]);
+    assert.deepEqual(await this.receive(), { id, type: 'complete' });
+  }
+
+  end() {
+    this.socket.terminate();
+  }
+}
+
+const assertClosed = async (bare, code, what = '') => {
+  assert.equal(await bare.closed, code, what);
+};
+
+const MALFORMED = [
+  'nonsense',
+  '[]',
+  '"ping"',
+  'null',
+  '5',
+  '{}',
+  { type: 5 },
+  { type: 'start', id: '1', payload: { query: HELLO } },
+  { type: 'next', id: '1', payload: {} },
+  { type: 'connection_ack' },
+  { type: 'ping', payload: 'x' },
+  { type: 'pong', payload: [] },
+  { type: 'subscribe', payload: { query: HELLO } },
+  { type: 'subscribe', id: 5, payload: { query: HELLO } },
+  { type: 'subscribe', id: '', payload: { query: HELLO } },
+  { type: 'subscribe', id: '1' },
+  { type: 'subscribe', id: '1', payload: {} },
+  { type: 'subscribe', id: '1', payload: { query: 5 } },
+  { type: 'subscribe', id: '1', payload: { query: HELLO, variables: 'x' } },
+  { type: 'subscribe', id: '1', payload: { query: HELLO, operationName: 5 } },
+  { type: 'subscribe', id: '1', payload: { query: HELLO, extensions: 'x' } },
+  { type: 'complete' },
+  { type: 'complete', id: 5 },
+];
+
+/** Subscribes to a generation, moving the cursor as its events come, and closes the connection in the middle. */
+async function resumed(target, { client: options, payload, interrupt }) {
+  const closes = [];
+  await withClient(
+    target,
+    async (client, opened) => {
+      client.on('closed', ({ code }) => closes.push(code));
+      const request = await payload();
+      let interrupted;
+      const told = await run(client, { patienceMs: 40_000 }, request, ({ data }, { variables }) => {
+        variables.after = data.generationEvents.cursor;
+        interrupted ??= interrupt?.();
+      });
+      await interrupted;
+      assert.ok(opened() > 1, 'the client had to connect again');
+      assert.equal(told.error, null);
+      await assertWhole(eventsOf(told), request.variables.id);
+    },
+    { retryAttempts: 20, shouldRetry: () => true, retryWait: () => sleep(200), ...options },
+  );
+  return closes;
+}
+
+const watch = async (pieces, apartMs) => ({ query: EVENTS, variables: { id: await generate(pieces, apartMs) } });
+
+export const musts = {
+  'a query is one result and a completion': (target) =>
+    withClient(target, async (client) => {
+      const told = await run(client, target, { query: HELLO });
+      assert.deepEqual([told.results.map(({ data }) => data), told.completed], [[{ __typename: 'Query' }], true]);
+    }),
+
+  'a mutation is one result and a completion': (target) =>
+    withClient(target, async (client) => {
+      const query = 'mutation { projectCreate(input: {title: "One"}) { project { title } userErrors { code } } }';
+      const told = await run(client, target, { query });
+      const data = { projectCreate: { project: { title: 'One' }, userErrors: [] } };
+      assert.deepEqual([told.results.map((result) => result.data), told.completed], [[data], true]);
+    }),
+
+  'a subscription is all its events in order and a completion': (target) =>
+    withClient(target, async (client) => {
+      const request = await watch(30, 2);
+      const told = await run(client, target, request);
+      assert.equal(told.completed, true);
+      await assertWhole(eventsOf(told), request.variables.id);
+    }),
+
+  'operations run side by side on one socket, each under its id': (target) =>
+    withClient(target, async (client, opened) => {
+      const requests = await Promise.all([watch(30, 5), watch(20, 8)]);
+      const streams = [...requests, requests[0]].map((request) => run(client, target, { ...request }));
+      const queries = Array.from({ length: 5 }, (_, n) => run(client, target, { query: `{ a${n}: __typename }` }));
+      for (const [n, { results }] of (await Promise.all(queries)).entries())
+        assert.deepEqual(
+          results.map(({ data }) => data),
+          [{ [`a${n}`]: 'Query' }],
+        );
+      const told = await Promise.all(streams);
+      for (const [n, request] of [...requests, requests[0]].entries())
+        await assertWhole(eventsOf(told[n]), request.variables.id);
+      assert.equal(opened(), 1);
+    }),
+
+  'a document that cannot run ends its own operation with an error, and nothing follows': async (target) => {
+    const bare = await Bare.ready(target);
+    for (const [query, code] of [
+      ['{', 'GRAPHQL_PARSE_FAILED'],
+      ['{ nothing }', 'GRAPHQL_VALIDATION_FAILED'],
+      ['query ($id: ID!) { node(id: $id) { id } }', 'BAD_USER_INPUT'],
+      ['subscription { generationEvents(id: "nonsense") { seq } }', 'BAD_USER_INPUT'],
+    ]) {
+      bare.subscribe('1', query);
+      const { type, payload } = await bare.receive();
+      assert.deepEqual([type, codesOf(payload)], ['error', [code]]);
+      assert.deepEqual(await bare.sofar(), []);
+    }
+    await bare.answers();
+    bare.end();
+  },
+
+  'the client hears of refused documents, and goes on': (target) =>
+    withClient(target, async (client, opened) => {
+      for (const query of ['{', '{ nothing }'])
+        assert.equal((await run(client, target, { query })).error?.[0]?.extensions?.code.startsWith('GRAPHQL_'), true);
+      assert.equal((await run(client, target, { query: HELLO })).completed, true);
+      assert.equal(opened(), 1);
+    }),
+
+  'an error of execution comes beside the data': (target) =>
+    withClient(target, async (client) => {
+      const told = await run(client, target, {
+        query: '{ good: __typename projects(after: "x") { edges { cursor } } }',
+      });
+      assert.deepEqual([told.completed, told.results.length, told.error], [true, 1, null]);
+      assert.deepEqual(codesOf(told.results[0].errors), ['BAD_USER_INPUT']);
+    }),
+
+  'the operation is chosen by its name': (target) =>
+    withClient(target, async (client) => {
+      const query = 'query A { a: __typename } query B { b: __typename }';
+      const told = await run(client, target, { query, operationName: 'B' });
+      assert.deepEqual(
+        told.results.map(({ data }) => data),
+        [{ b: 'Query' }],
+      );
+    }),
+
+  'nothing of an operation comes after the client has completed it, and its id is free': async (target) => {
+    const bare = await Bare.ready(target);
+    bare.subscribe('1', EVENTS, { id: await generate(200, 10) });
+    assert.equal((await bare.receive()).type, 'next');
+    bare.send({ id: '1', type: 'complete' });
+    await bare.sofar();
+    await sleep(200);
+    assert.deepEqual(await bare.sofar(), []);
+    await bare.answers('1');
+    await bare.answers('1');
+    bare.end();
+  },
+
+  'completing what is not there does no harm': async (target) => {
+    const bare = await Bare.ready(target);
+    bare.send({ id: 'never', type: 'complete' });
+    await bare.answers();
+    bare.send({ id: 'hello', type: 'complete' });
+    await bare.answers();
+    bare.end();
+  },
+
+  'the client that leaves an iteration ends its operation alone': (target) =>
+    withClient(target, async (client, opened) => {
+      for await (const { data } of client.iterate(await watch(50, 10))) {
+        assert.ok(data.generationEvents.seq > 0);
+        break;
+      }
+      assert.equal((await run(client, target, { query: HELLO })).completed, true);
+      assert.equal(opened(), 1);
+    }),
+
+  'a ping is answered with its payload at any time, a pong needs no answer': async (target) => {
+    const bare = await Bare.open(target);
+    for (const payload of [{ a: 1 }, {}]) {
+      bare.send({ type: 'ping', payload });
+      assert.deepEqual(await bare.receive(), { type: 'pong', payload });
+    }
+    bare.send({ type: 'pong', payload: { b: 2 } });
+    assert.deepEqual(await bare.sofar(), []);
+    bare.send({ type: 'connection_init', payload: null });
+    assert.deepEqual(await bare.receive(), { type: 'connection_ack' });
+    bare.send({ type: 'pong' });
+    assert.deepEqual(await bare.sofar(), []);
+    bare.end();
+  },
+
+  'the client that pings to stay connected is answered': (target) =>
+    withClient(
+      target,
+      async (client) => {
+        const pongs = new Promise((resolve) => client.on('pong', (received) => received && resolve()));
+        await Promise.all([soon(pongs, target, 'a pong'), run(client, target, await watch(20, 10))]);
+      },
+      { keepAlive: 20 },
+    ),
+
+  'a connection is acknowledged once, with or without a payload': async (target) => {
+    for (const payload of [undefined, null, {}]) {
+      const bare = await Bare.open(target);
+      bare.send({ type: 'connection_init', payload });
+      assert.deepEqual(await bare.receive(), { type: 'connection_ack' });
+      assert.deepEqual(await bare.sofar(), []);
+      bare.end();
+    }
+  },
+
+  '4400 for everything that is not of the protocol': async (target) => {
+    for (const message of MALFORMED) {
+      const bare = await Bare.ready(target);
+      bare.send(message);
+      await assertClosed(bare, 4400, JSON.stringify(message));
+    }
+    const bare = await Bare.open(target);
+    bare.send({ type: 'connection_init', payload: 'x' });
+    await assertClosed(bare, 4400);
+  },
+
+  '4401 for an operation before the acknowledgement': async (target) => {
+    const bare = await Bare.open(target);
+    bare.subscribe('1', HELLO);
+    await assertClosed(bare, 4401);
+  },
+
+  '4401 for a token that is none of ours, and the client does not try again': (target) =>
+    withClient(
+      target,
+      async (client, opened) => {
+        const { error } = await run(client, target, { query: HELLO });
+        assert.deepEqual([error.code, opened()], [4401, 1]);
+      },
+      { connectionParams: { authorization: 'Bearer nonsense' }, retryAttempts: 3 },
+    ),
+
+  '4403 for a token that has expired': (target) =>
+    withClient(target, async (client) => assert.equal((await run(client, target, { query: HELLO })).error.code, 4403), {
+      connectionParams: async () => ({ authorization: `Bearer ${endingIn(await accessToken(), -60)}` }),
+    }),
+
+  '4406 for another subprotocol, and for none': async (target) => {
+    // A client that asked for a subprotocol and got none fails the connection itself, so that it sees 1006.
+    for (const [protocols, seen] of [
+      [[], 4406],
+      [['graphql-ws'], 1006],
+      [['soap'], 1006],
+    ]) {
+      const socket = new WebSocket(target.wsUrl, protocols);
+      socket.on('error', () => undefined);
+      const code = await soon(new Promise((resolve) => socket.on('close', resolve)), target, 'the socket to close');
+      assert.equal(code, seen, protocols[0]);
+    }
+  },
+
+  '4408 when no connection_init comes in time': async (target) => assertClosed(await Bare.open(target), 4408),
+
+  '4409 for an id that is in use': async (target) => {
+    const bare = await Bare.ready(target);
+    const variables = { id: await generate(100, 10) };
+    bare.subscribe('1', EVENTS, variables);
+    bare.subscribe('1', EVENTS, variables);
+    await assertClosed(bare, 4409);
+  },
+
+  '4429 for a second connection_init': async (target) => {
+    const bare = await Bare.ready(target);
+    bare.send({ type: 'connection_init' });
+    await assertClosed(bare, 4429);
+  },
+
+  'the client closes with 1000': (target) =>
+    withClient(target, async (client) => {
+      await run(client, target, { query: HELLO });
+      const closed = new Promise((resolve) => client.on('closed', ({ code }) => resolve(code)));
+      await client.dispose();
+      assert.equal(await soon(closed, target, 'the socket to close'), 1000);
+    }),
+
+  'a token that expires in the middle closes with 4403, and a fresh one goes on at the cursor': async (target) => {
+    const login = await accessToken();
+    let connections = 0;
+    const connectionParams = () => {
+      connections += 1;
+      return { authorization: `Bearer ${connections === 1 ? endingIn(login, 1) : login}` };
+    };
+    const closes = await resumed(target, { client: { connectionParams }, payload: () => watch(60, 50) });
+    assert.equal(closes[0], 4403);
+  },
+};
+
+/** Apart from the others: it ends the API, for everybody. */
+export async function aRestartLosesNothing(target) {
+  const closes = await resumed(target, { payload: () => watch(150, 40), interrupt: restartApi });
+  assert.equal(closes[0], 1012);
+}
