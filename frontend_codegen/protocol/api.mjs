@@ -1,6 +1,7 @@
 // What the suites need of Fabula itself: something to read, something to watch, tokens that run out.
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { product } from './product.mjs';
 
@@ -43,6 +44,13 @@ export async function generate(pieces, apartMs) {
   };
   const { chapterGenerate } = await ask(GENERATE, { input });
   return chapterGenerate.generation.id;
+}
+
+/** The same, once it writes. */
+export async function generating(pieces, apartMs) {
+  const id = await generate(pieces, apartMs);
+  while ((await ask(STORED, { id })).node.state !== 'STREAMING') await sleep(50);
+  return id;
 }
 
 /** A watched generation's events are all there, once each, in order, and end once. */

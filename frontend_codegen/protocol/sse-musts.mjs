@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createClient } from 'graphql-sse';
 
-import { accessToken, assertWhole, endingIn, EVENTS, generate, soon } from './api.mjs';
+import { accessToken, assertWhole, endingIn, EVENTS, generate, generating, soon } from './api.mjs';
 import { restartApi } from './product.mjs';
 
 const HELLO = '{ __typename }';
@@ -160,10 +160,10 @@ export const musts = {
 
 /** Apart from the others: it ends the API, for everybody. The stream ends without a completion, so the client retries. */
 export async function aRestartLosesNothing(target) {
-  const request = await watch(150, 40);
+  const request = { query: EVENTS, variables: { id: await generating(100, 50) } };
   let restarting;
   let connections = 0;
-  const options = { retryAttempts: 20, retry: () => sleep(200), on: { connected: () => (connections += 1) } };
+  const options = { retryAttempts: 300, retry: () => sleep(100), on: { connected: () => (connections += 1) } };
   const told = await run(clientOf(target, options), { patienceMs: 40_000 }, request, ({ data }) => {
     request.variables.after = data.generationEvents.cursor;
     restarting ??= restartApi();
