@@ -30,6 +30,8 @@ from schema.ids import split_id
 
 BODIES_MAX = 64
 """Statements of one operation: its filters, orders and cursors can come in so many combinations."""
+FREE_TEXT_AFTER = 2
+"""Runs of an operation that was sent as text before it is planned: most texts never come again."""
 NO_VARIABLES = VariableValues({}, {})
 
 
@@ -59,8 +61,11 @@ class _Request:
 
 @dataclass
 class _Plan:
+    """`constant` is the one statement, with its values, of an operation without variables."""
+
     planner: Planner
     shapes: dict[Any, Shape] = field(default_factory=dict)
+    constant: tuple[Shape, dict[str, Any]] | None = None
 
 
 class SqlPlans:
@@ -98,6 +103,8 @@ class SqlPlans:
         plan = self._plan(prepared, request)
         if plan is None:
             return None
+        if plan.constant is not None:
+            return *plan.constant, plan.planner.exact_cost
         values: dict[str, Any] = {}
         try:
             calls: Calls = {slot.suffix: _call(slot, request, values) for slot in plan.planner.slots}
@@ -111,6 +118,8 @@ class SqlPlans:
                     plan.shapes[key] = shape
         except (Declined, Rejected, GraphQLError):
             return None
+        if not prepared.operation.variable_definitions:
+            plan.constant = shape, values
         return shape, values, plan.planner.exact_cost
 
     def _request(self, prepared: Prepared) -> _Request | None:
@@ -134,6 +143,9 @@ class SqlPlans:
         definitions = {name: one.definition for name, one in request.fragments.items()}
         kept = self._plans.find(self._schema, prepared.operation, definitions, request.variable_values.coerced)
         if kept is None:
+            return None
+        kept.runs += 1
+        if not prepared.trusted and kept.runs <= FREE_TEXT_AFTER:
             return None
         if kept.sql is None:
             try:
