@@ -1,0 +1,233 @@
+"""Any valid query has the same answer from every executor: the product's own schema and data, operations at random.
+
+FUZZ_OPERATIONS sets how many operations are made (5,000 otherwise).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+from graphql import GraphQLSchema, validate
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from app.graphql.compiled import CompiledExecutor, completion
+from domain.accounts import Actor
+from domain.ids import new_id
+from persistence.database import Database
+from resolvers.root import build_schema
+from schema.ids import encode_id
+from tests.graphql.clients import Person, Site
+from tests.graphql.executors import (
+    NO_PROPAGATION,
+    Answer,
+    Compiled,
+    Run,
+    Stock,
+    errors_of,
+    excusable,
+    parsed,
+    same_data,
+)
+from tests.graphql.generator import Operation, Pool, Writer
+from tests.graphql.studio import MARKER, Studio, populated
+from tests.graphql.test_query_counts import grow
+from workers.runtime import Runtime
+
+OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "5000"))
+WEIGHTS = {"node": 5, "nodes": 6, "projects": 6, "jobs": 4, "search": 3, "workers": 1, "queues": 1, "wallet": 1}
+
+GROW = (
+    # A title that is there already, a deleted project, and texts at the edge of what may be.
+    "insert into app.projects (tenant_id, id, title, language, target_words, deleted_at) values "
+    "(:t, gen_random_uuid(), 'P', 'zh', 5, null), (:t, gen_random_uuid(), '', 'en', null, now()), "
+    "(:t, gen_random_uuid(), e'\\u4e8c\\n\"\\\\', 'zh', 0, null)",
+    # More words than an Int can count, in one project of many: its field fails, and it may not be null.
+    "update app.outline_nodes set word_count = 2147483647 where tenant_id = :t and project_id = "
+    "(select project_id from app.outline_nodes where tenant_id = :t and title = 'C' order by project_id limit 1)",
+    # Chapters without a text, one that is deleted.
+    "insert into app.outline_nodes (tenant_id, id, project_id, parent_id, kind, title, position, path, deleted_at) "
+    "select tenant_id, gen_random_uuid(), project_id, id, k, 'inner', k, path || '/' || k, "
+    "case k when 'ARC' then now() end from app.outline_nodes, unnest(array['CHAPTER', 'ARC', 'SCENE']) as k "
+    "where tenant_id = :t and kind = 'VOLUME'",
+    # Entries with values that the schema does not allow: fields fail in lists and below.
+    "insert into app.codex_entries (tenant_id, id, project_id, kind, name, aliases, attributes, deleted_at) "
+    "select :t, gen_random_uuid(), project_id, 'PLACE', n, a::jsonb, b::jsonb, case n when 'gone' then now() end "
+    "from (select project_id from app.codex_entries where tenant_id = :t limit 1) as p, (values "
+    "('one', '[null, \"a\"]', '[]'), ('two', '[1, true]', '[{\"key\": \"k\", \"value\": null}]'), "
+    "('three', '[]', '[{\"key\": \"k\"}]'), ('gone', '[]', '[]'), ('four', '[\"x\"]', '[]')) as v (n, a, b)",
+    # Relations to what is deleted: `from` and `to` may not be null.
+    "insert into app.codex_relations (tenant_id, id, project_id, from_id, to_id, kind) "
+    "select a.tenant_id, gen_random_uuid(), a.project_id, a.id, b.id, 'knows' "
+    "from app.codex_entries a, app.codex_entries b where a.tenant_id = :t and b.tenant_id = :t "
+    "and a.project_id = b.project_id and a.id <> b.id and (b.name = 'gone' or a.name in ('one', 'four'))",
+)
+HARVEST = """query ($f: Int!) {
+  projects(first: 20) { edges { cursor node { id
+    chapters(first: $f) { edges { cursor node { id
+      versions(first: $f) { edges { cursor node { id } } } generations { edges { cursor node { id } } } } } }
+    outline { id } codexEntries(first: $f) { edges { cursor node { id
+      relations(first: $f) { edges { cursor node { id } } } } } } } } }
+  titles: projects(orderBy: {field: TITLE, direction: ASC}) { edges { cursor } }
+  jobs(first: 5) { edges { cursor node { id generation { id events(first: 5) { endCursor } } } } }
+  apiTokens(first: 5) { edges { cursor node { id } } }
+  search(query: "%s") { edges { cursor } }
+}"""
+
+
+@dataclass(repr=False)
+class World:
+    """Where operations run, and what they may ask for."""
+
+    schema: GraphQLSchema
+    stock: Stock
+    compiled: Compiled
+    pool: Pool
+    people: tuple[Actor | None, ...]
+    tally: Counter[str] = field(default_factory=Counter)
+
+    def operations(self) -> st.SearchStrategy[tuple[Operation, Actor | None]]:
+        @st.composite
+        def made(draw: st.DrawFn) -> tuple[Operation, Actor | None]:
+            def below(n: int) -> int:
+                return draw(upto(n - 1))
+
+            operation = Writer(self.schema, self.pool, below, WEIGHTS).operation()
+            return operation, self.people[below(len(self.people))]
+
+        return made()
+
+    async def hold_equal(self, operation: Operation, actor: Actor | None, runs: tuple[Run, ...]) -> None:
+        """Every run gives the stock answer, or declines."""
+        for variables in operation.settings:
+            expected = await self.stock(operation.text, variables, actor)
+            self.tally["answers"] += 1
+            self.tally["with errors"] += "errors" in expected
+            self.tally["with data"] += expected.get("data") is not None
+            for run in runs:
+                said = await run(operation.text, variables, actor)
+                if said is None:
+                    self.tally["declined"] += 1
+                elif not same_data(expected, said):
+                    raise Different(operation, variables, expected, said)
+                elif errors_of(expected) != errors_of(said):
+                    self.tally["another error first"] += 1
+                    every = await self.stock(
+                        operation.text.replace("{", NO_PROPAGATION + " {", 1), variables, actor
+                    )
+                    if not excusable(expected, said, every):
+                        raise Different(operation, variables, expected, said)
+
+
+class Different(AssertionError):
+    def __init__(self, operation: Operation, variables: Any, expected: Answer, said: Answer) -> None:
+        super().__init__(f"{operation.text}\n{variables}\nexpected {expected}\nbut was  {said}")
+
+
+@cache
+def upto(maximum: int) -> st.SearchStrategy[int]:
+    return st.integers(0, maximum)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[None]:
+    """Errors are made on purpose here: none needs a traceback."""
+    logger = logging.getLogger("fabula.graphql")
+    logger.disabled = True
+    yield
+    logger.disabled = False
+
+
+@pytest.fixture(scope="module")
+async def world(site: Site, alice: Person, bob: Person, runtime: Runtime, admin: Database, quiet: None) -> World:
+    studio, stranger = await populated(alice, runtime), await populated(bob, runtime)
+    await grow(admin, alice, 4)
+    async with admin.engine.begin() as connection:
+        for statement in GROW:
+            await connection.execute(text(statement), {"t": alice.tenant_id})
+    authenticate = site.api.authenticator.authenticate
+    people = [await authenticate(person.authorization, None) for person in (alice, bob)]
+    schema = build_schema()._schema
+    services = site.api.services
+    return World(
+        schema, Stock(schema, services), Compiled(schema, services), await pool_of(studio, stranger),
+        (*people[:1] * 12, *people[1:], None),
+    )  # fmt: skip
+
+
+async def pool_of(studio: Studio, stranger: Studio) -> Pool:
+    said = await studio.person(HARVEST % MARKER, f=3)
+    ids, cursors = {*studio.ids.values()}, dict[str, list[str]]()
+    gather_values(said, "", ids, cursors)
+    strange = (*stranger.ids.values(), encode_id("Project", new_id()), "", "!", "cGo=", "é")
+    every_cursor = [one for some in cursors.values() for one in some]
+    refused = ("", "garbage", "WzFd", *every_cursor[:3])
+    values: dict[str, tuple[Any, ...]] = {
+        "ID": (*sorted(ids) * 3, *strange),
+        "projectId": (*sorted(one for one in ids if one.startswith(encode_id("Project", new_id())[:3])), *strange[:3]),
+        "String": ("C", MARKER, "", "%", "en"),
+        "query": (MARKER, f'"{MARKER}"', "Novel", "二", "", "C", "x" * 201),
+        "language": ("en", "zh", "EN", ""),
+        "nameContains": ("e", "_", "%", "Mei", ""),
+        "titleContains": ("P", "ovel", "\\", "二", "\x00"),
+        "kind": ("CHAPTER_GENERATE", "chapter.generate", ""),
+        "Int": (1, 2, 3, 5, 1, 2, 3, 20, 100, 0, -1, 101),
+        "Boolean": (True, False, False),
+        "after": (*every_cursor, *refused),
+    }
+    for name, some in cursors.items():
+        values[f"{name}.after"] = (*some * 2, *refused)
+    values["events.after"] = (*cursors["events"] * 3, *refused)
+    return Pool(values)
+
+
+def gather_values(said: Any, name: str, ids: set[str], cursors: dict[str, list[str]]) -> None:
+    """Ids and, by the field whose list they lead through, cursors of an answer."""
+    for key, value in said.items():
+        if key == "id":
+            ids.add(value)
+        elif key in {"cursor", "endCursor"} and value:
+            cursors.setdefault(name, []).append(value)
+        elif isinstance(value, dict):
+            gather_values(value, name if key == "node" else key.replace("titles", "projects"), ids, cursors)
+        elif isinstance(value, list):
+            for one in value:
+                gather_values(one, name, ids, cursors)
+
+
+EXAMPLES = settings(
+    max_examples=OPERATIONS, deadline=None, database=None, derandomize="FUZZ_OPERATIONS" not in os.environ,
+    suppress_health_check=[*HealthCheck], phases=[Phase.generate, Phase.shrink], print_blob=False,
+)  # fmt: skip
+
+
+def fuzz(world: World, run: Callable[[Operation, Actor | None], Awaitable[None]], examples: settings) -> Awaitable[None]:
+    """Hypothesis in a thread, the operations in this loop."""
+    loop = asyncio.get_running_loop()
+
+    @examples
+    @given(world.operations())
+    def one(made: tuple[Operation, Actor | None]) -> None:
+        asyncio.run_coroutine_threadsafe(run(*made), loop).result()  # type: ignore[arg-type]
+
+    return asyncio.to_thread(one)
+
+
+async def test_every_operation_has_the_same_answer_from_both_executors(world: World) -> None:
+    async def run(operation: Operation, actor: Actor | None) -> None:
+        world.tally["operations"] += 1
+        assert validate(world.schema, parsed(operation.text)) == [], operation
+        await world.hold_equal(operation, actor, (world.compiled,))
+
+    await fuzz(world, run, EXAMPLES)
+    print(dict(world.tally), dict(world.compiled.counts))
+    assert world.tally["operations"] >= OPERATIONS
