@@ -58,7 +58,8 @@ class OriginGuard:
 
 
 def _echo(origin: str) -> dict[str, str]:
-    return {"access-control-allow-origin": origin, "vary": "origin"}
+    shown = "retry-after, x-request-id"
+    return {"access-control-allow-origin": origin, "access-control-expose-headers": shown, "vary": "origin"}
 
 
 def _with_headers(send: Send, more: dict[str, str]) -> Callable[[Message], Awaitable[None]]:

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket
 from app import operations, telemetry, ui
 from app.graphql.documents import Documents
 from app.graphql.engine import Engine
+from app.graphql.gate import Gate
 from app.graphql.http import HttpEndpoint
 from app.graphql.ws import Socket
 from app.origins import OriginGuard
@@ -34,10 +35,9 @@ SOCKET_FAREWELL_S = 2
 def create_app(settings: Settings, api: Api) -> FastAPI:
     """The whole HTTP surface over one process's services."""
     schema = build_schema()._schema
-    documents, engine = (
-        Documents(schema, settings.limits),
-        Engine(schema, settings.limits, compiled=settings.compiled_execution),
-    )
+    limits = settings.limits
+    documents, engine = Documents(schema, limits), Engine(schema, limits, compiled=settings.compiled_execution)
+    gate = Gate(schema, engine, limits, api.buckets, settings.introspection)
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:
@@ -47,25 +47,26 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await api.hub.start()
+        await api.buckets.start()
         gc.freeze()
         yield
         await api.close()
 
     app = FastAPI(title="Fabula", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-    http = HttpEndpoint(documents, engine, api.authenticator.authenticate, new_context, settings.limits)
+    http = HttpEndpoint(documents, gate, api.authenticator.authenticate, new_context, limits)
 
     async def graphql(request: Request) -> Response:
         return await http(request)
 
     async def graphql_ws(ws: WebSocket) -> None:
-        socket = Socket(ws, documents, engine, api.authenticator.authenticate, new_context, settings.limits)
+        socket = Socket(ws, documents, gate, api.authenticator.authenticate, new_context, limits)
         sockets.add(socket)
         try:
             await socket.serve()
         finally:
             sockets.discard(socket)
 
-    app.state.sockets = sockets
+    app.state.sockets, app.state.http = sockets, http
     app.add_route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
     app.add_api_websocket_route("/graphql", graphql_ws)
     operations.add_routes(app, settings, api)
@@ -75,10 +76,12 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
 
 
 class Server(uvicorn.Server):
-    """Tells WebSocket clients to connect again before it closes."""
+    """Tells clients of sockets and streams to connect again before it closes."""
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        open_sockets = list(getattr(getattr(self.config.app, "state", None), "sockets", ()))
+        state = self.config.app.state  # type: ignore[union-attr]
+        open_sockets = list(state.sockets)
+        state.http.restart()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SOCKET_FAREWELL_S):
                 await asyncio.gather(*(one.restart() for one in open_sockets), return_exceptions=True)

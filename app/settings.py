@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+Introspection = Literal["everyone", "developers", "nobody"]
 
 APP_ROLE: Final = "fabula_app"
 RELAY_ROLE: Final = "fabula_relay"
@@ -51,6 +52,9 @@ class Limits(BaseSettings):
     query_tokens_max: int = Field(default=1000, gt=0)
     query_aliases_max: int = Field(default=15, gt=0)
     query_directives_max: int = Field(default=5, gt=0)
+    query_cost_max: int = Field(default=5_000, gt=0)
+    cost_bucket_max: int = Field(default=10_000, gt=0)
+    cost_restored_per_s: float = Field(default=500.0, gt=0)
     query_timeout_s: float = Field(default=10.0, gt=0)
     mutation_timeout_s: float = Field(default=30.0, gt=0)
     connection_subscriptions_max: int = Field(default=50, gt=0)
@@ -89,6 +93,10 @@ def _broker_url(known: Mapping[str, Any]) -> SecretStr:
     return SecretStr(urlunsplit(urlsplit(url.get_secret_value())._replace(path="/1")))
 
 
+def _introspection(known: Mapping[str, Any]) -> Introspection:
+    return "everyone" if known["dev"] else "developers"
+
+
 class Settings(BaseSettings):
     """Everything the environment decides. An empty URL or secret means that it was not given.
 
@@ -111,6 +119,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65_535)
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     dev: bool = False
+    introspection: Introspection = Field(default_factory=_introspection)
     log_level: LogLevel = "INFO"
 
     lease_s: float = Field(default=5.0, gt=0)

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
 from app.settings import Settings
+from persistence.bucket import Buckets, Budget
 from persistence.database import Database, create_engine
 from persistence.streams import OUTAGES, CancelFlags, Hub, connect
 from persistence.unit_of_work import Units
@@ -14,6 +15,8 @@ from resolvers.event_source import EventSource
 from resolvers.services import Services
 from workers.doorbell import DramatiqDoorbell, redis_broker
 
+BUCKET_ANSWER_S = 0.25
+"""Longer no operation waits for Redis to grant its cost."""
 SIGN_INS_MAX = 60
 SIGN_IN_WINDOW_S = 300
 
@@ -27,8 +30,10 @@ class Api:
     hub: Hub
     redis: Any
     database: Database
+    buckets: Buckets
 
     async def close(self) -> None:
+        await self.buckets.stop()
         await self.hub.stop()
         await self.redis.aclose()
         await self.database.close()
@@ -70,4 +75,9 @@ def build_api(settings: Settings) -> Api:
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
     )
-    return Api(services, authenticator, hub, redis, database)
+    limits = settings.limits
+    buckets = Buckets(
+        connect(settings.redis_url.get_secret_value(), answer_s=BUCKET_ANSWER_S),
+        Budget(limits.cost_bucket_max, limits.cost_restored_per_s),
+    )
+    return Api(services, authenticator, hub, redis, database, buckets)

@@ -42,13 +42,14 @@ class Permission(StrEnum):
     GENERATE = "generate"
     ADMIN = "admin"
     BILLING = "billing"
+    DEVELOPER = "developer"
     PLATFORM = "platform"
 
 
 _WRITER = frozenset({Permission.READ, Permission.WRITE, Permission.GENERATE})
 GRANTS: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: _WRITER | {Permission.ADMIN, Permission.BILLING},
-    Role.ADMIN: _WRITER | {Permission.ADMIN},
+    Role.OWNER: _WRITER | {Permission.ADMIN, Permission.BILLING, Permission.DEVELOPER},
+    Role.ADMIN: _WRITER | {Permission.ADMIN, Permission.DEVELOPER},
     Role.EDITOR: _WRITER,
     Role.AUTHOR: _WRITER,
     Role.VIEWER: frozenset({Permission.READ}),

@@ -24,6 +24,7 @@ from schema import generation as types
 from schema.base import After, money, mutation_error
 from schema.billing import Wallet
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.events import GenerationEvent, JobEvent, to_graphql
 from schema.ids import decode_id, decode_optional
 from schema.tracing import trace_parent
@@ -51,7 +52,9 @@ class GenerationQueries:
 
 @strawberry.type
 class GenerationMutations:
-    @strawberry.mutation(description="Have a chapter written. Watch it with `generationEvents`.")
+    @strawberry.mutation(
+        description="Have a chapter written. Watch it with `generationEvents`.", directives=[Cost(weight=10)]
+    )
     async def chapter_generate(self, info: Info, input: types.ChapterGenerateInput) -> types.ChapterGenerateResult:
         context, actor = info.context, info.context.actor
         try:

@@ -19,6 +19,7 @@ from schema import jobs as types
 from schema.base import After, Connection, First
 from schema.batched import columns_of
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.ids import decode_id
 
 
@@ -61,7 +62,9 @@ async def queue_status(context: Context, name: str) -> types.QueueStatus:
 
 @strawberry.type
 class JobMutations:
-    @strawberry.mutation(description="Try a job again that ended without success. It becomes a new job.")
+    @strawberry.mutation(
+        description="Try a job again that ended without success. It becomes a new job.", directives=[Cost(weight=10)]
+    )
     @refusals_as(types.JobRetryPayload)
     async def job_retry(self, info: Info, input: types.JobRetryInput) -> types.JobRetryPayload:
         actor, services = info.context.actor, info.context.services

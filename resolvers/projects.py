@@ -18,6 +18,7 @@ from schema import projects as types
 from schema.base import After, Connection, First, OrderDirection, mutation_error
 from schema.batched import columns_of
 from schema.context import Context, Info
+from schema.cost import Cost
 from schema.ids import decode_id, decode_optional, split_id
 from schema.projects import SearchHit
 
@@ -70,7 +71,9 @@ class ProjectQueries:
             **{"deleted" if wanted.deleted else "living": True},
         )
 
-    @strawberry.field(description="Titles and texts that match, best first. Chinese and English.")
+    @strawberry.field(
+        description="Titles and texts that match, best first. Chinese and English.", directives=[Cost(weight=20)]
+    )
     async def search(
         self, info: Info,
         query: Annotated[str, strawberry.argument(description="Words, or a phrase in quotes; up to 200 characters.")],

@@ -7,6 +7,7 @@ import strawberry
 from domain import accounts
 from domain.accounts import Role
 from schema.base import Connection, Node, Payload, described_enum, mapped
+from schema.cost import Cost
 
 described_enum(
     Role,
@@ -61,10 +62,10 @@ class Viewer:
 class ApiToken(Node):
     """A key for programs. It can do what its scopes and its owner's role both allow."""
 
-    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
+    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
 
 
-@strawberry.type(description="The two tokens of a session.")
+@strawberry.type(description="The two tokens of a session.", directives=[Cost(weight=0)])
 class AuthTokens:
     access_token: str = strawberry.field(description="Send as `Authorization: Bearer ...`; short-lived.")
     access_token_expires_at: datetime = strawberry.field(description="When to refresh at the latest.")
@@ -103,7 +104,7 @@ class LogoutInput:
 @strawberry.input(description="A new API token.")
 class ApiTokenCreateInput:
     name: str = strawberry.field(description="To recognise it by.")
-    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing.")
+    scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
     expires_at: datetime | None = strawberry.field(default=None, description="When it stops working; null for never.")
 
 

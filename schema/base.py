@@ -19,6 +19,7 @@ from persistence.listing import TYPENAME
 from persistence.paging import PAGE_DEFAULT, PAGE_MAX, Keyset
 from persistence.shapes import Row as ShapeRow
 from schema.batched import needs, of_type
+from schema.cost import Cost
 from schema.ids import encode_id
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class Node:
         return strawberry.ID(encode_id(info._raw_info.parent_type.name, self.id))  # type: ignore[arg-type]
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="Where a page lies in its list.", directives=[Cost(weight=0)])
 class PageInfo:
     has_next_page: bool = strawberry.field(description="Whether more follow.")
     has_previous_page: bool = strawberry.field(description="Whether the page was asked for with `after`.")
@@ -170,7 +171,7 @@ described_enum(
 NodeT = TypeVar("NodeT")
 
 
-@strawberry.type(description="One entry of a list, with its cursor.")
+@strawberry.type(description="One entry of a list, with its cursor.", directives=[Cost(weight=0)])
 class Edge(Generic[NodeT]):
     node: NodeT = strawberry.field(description="The entry.")
     cursor: str = strawberry.field(description="Where this entry stands in the list.")
@@ -222,7 +223,7 @@ class RowPage:
         )
 
 
-@strawberry.type(description="An exact sum of money.")
+@strawberry.type(description="An exact sum of money.", directives=[Cost(weight=0)])
 class Money:
     amount: Decimal = strawberry.field(description="In whole units, with up to six decimals.")
     currency: str = strawberry.field(description="ISO 4217 code.")
@@ -266,7 +267,7 @@ class UserError:
     code: errors.ErrorCode = strawberry.field(description="What kind of mistake it is.")
 
 
-@strawberry.type(description="Why a mutation did nothing.")
+@strawberry.type(description="Why a mutation did nothing.", directives=[Cost(weight=0)])
 class MutationError(UserError):
     pass
 

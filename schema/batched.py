@@ -8,7 +8,7 @@ that knows nothing of batches calls the field for each parent, and the calls of 
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -43,7 +43,9 @@ def of_type(specialise: Callable[[str], Callable[[Any], Any]]) -> Callable[[Func
     return decorate
 
 
-def batched(*, description: str, columns: tuple[str, ...]) -> Callable[[Callable[..., Any]], Any]:
+def batched(
+    *, description: str, columns: tuple[str, ...], directives: Sequence[object] = ()
+) -> Callable[[Callable[..., Any]], Any]:
     """A Strawberry field of a function over parents; see the module."""
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -63,7 +65,7 @@ def batched(*, description: str, columns: tuple[str, ...]) -> Callable[[Callable
         resolver.__name__, resolver.__module__ = function.__name__, function.__module__
         resolver.__qualname__ = function.__qualname__
         resolver.batch = function  # type: ignore[attr-defined]
-        return strawberry.field(description=description, metadata=needs(*columns))(resolver)
+        return strawberry.field(description=description, metadata=needs(*columns), directives=directives)(resolver)
 
     return decorate
 

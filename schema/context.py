@@ -1,7 +1,7 @@
 """What a resolver may use. Types delegate to `reads`, mutations to `units`; `app` builds one context a request."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 from uuid import UUID
 
@@ -35,6 +35,20 @@ class Reads(Protocol):
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any: ...
 
 
+@dataclass(slots=True)
+class OperationCost:
+    """What an operation may cost and what it did. Left to itself, `actual` is counted from the answer's lists.
+
+    Who makes the answer as text adds what it counted instead: the cost of what was read, by the weights in the schema.
+    """
+
+    requested: int = 0
+    actual: int | None = None
+
+    def add(self, cost: int) -> None:
+        self.actual = (self.actual or 0) + cost
+
+
 @dataclass
 class Context:
     """One operation's context. `services` are the process's own; see `resolvers.services`."""
@@ -44,6 +58,7 @@ class Context:
     services: Any
     request_id: str
     client: str = ""
+    cost: OperationCost = field(default_factory=OperationCost)
 
     @property
     def actor(self) -> Actor:

@@ -11,6 +11,7 @@ from persistence.generation import reads
 from schema.base import After, Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
 from schema.batched import batched, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.events import GenerationEvent, event_page
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
@@ -95,7 +96,7 @@ class GenerationUsage:
     cost: Money = strawberry.field(description="What was taken from the wallet.")
 
 
-@strawberry.type(description="One thing that went into the prompt, or did not.")
+@strawberry.type(description="One thing that went into the prompt, or did not.", directives=[Cost(weight=0)])
 class ReceiptItem:
     slot: str = strawberry.field(description="The part of the prompt, such as STYLE or CODEX.")
     title: str = strawberry.field(description="What it is.")
@@ -135,7 +136,11 @@ class Generation(Node):
     state: GenerationState = strawberry.field(description="How far it is.")
     truncation_reason: TruncationReason | None = strawberry.field(description="Why it ended early.")
 
-    @batched(description="The text so far, at most a second old while it is written.", columns=("id",))
+    @batched(
+        description="The text so far, at most a second old while it is written.",
+        columns=("id",),
+        directives=[Cost(weight=5)],
+    )
     async def text(generations: list[Any], info: Info) -> list[str]:
         return [text or "" for text in await info.context.reads.values(reads.texts_of, "text", ids_of(generations))]
 
@@ -167,7 +172,10 @@ class Generation(Node):
         rows = await info.context.reads.values(reads.usage_of, None, [one.job_id for one in generations])
         return [generation_usage(row) for row in rows]
 
-    @strawberry.field(description="The stream's events, for clients that poll.", metadata=needs("job_id"))
+    @strawberry.field(
+        description="The stream's events, for clients that poll.", metadata=needs("job_id"),
+        directives=[ListSize(assumed_size=1_000)],
+    )  # fmt: skip
     async def events(
         self, info: Info, after: After = None,
         first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,

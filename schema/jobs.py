@@ -10,6 +10,7 @@ from domain.jobs import JobState
 from schema.base import After, Node, Payload, described_enum, mapped
 from schema.batched import needs
 from schema.context import Info
+from schema.cost import ListSize
 from schema.events import JobEvent, event_page
 from schema.ids import encode_id
 
@@ -65,7 +66,10 @@ class Job(Node):
     async def generation(self, info: Info) -> Annotated["Generation", strawberry.lazy("schema.generation")] | None:
         return await info.context.reads.one("GenerationOfJob", self.id)
 
-    @strawberry.field(description="The stream's events, for clients that poll.", metadata=needs("id"))
+    @strawberry.field(
+        description="The stream's events, for clients that poll.", metadata=needs("id"),
+        directives=[ListSize(assumed_size=1_000)],
+    )  # fmt: skip
     async def events(
         self, info: Info, after: After = None,
         first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,

@@ -17,6 +17,7 @@ from persistence.story import reads as story_reads
 from schema.base import After, Connection, First, Node, OrderDirection, Payload, described_enum, mapped
 from schema.batched import batched, columns_of, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost, ListSize
 from schema.ids import encode_id
 from schema.story import CodexEntry, CodexEntryFilter
 
@@ -63,7 +64,6 @@ def _global(type_name: str, value: Any) -> strawberry.ID | None:
 @mapped(
     domain.TextVersion,
     number="Counts up within the chapter, from 1.",
-    text="The whole text.",
     word_count="Latin words and CJK characters.",
     created_at="When it was written.",
     model="The model that wrote it; null for a person's own text.",
@@ -73,6 +73,7 @@ def _global(type_name: str, value: Any) -> strawberry.ID | None:
 class TextVersion(Node):
     """One state of a chapter's text. It never changes: an edit makes a new version."""
 
+    text: str = strawberry.field(description="The whole text.", directives=[Cost(weight=5)])
     origin: VersionOrigin = strawberry.field(description="Who wrote it.")
     state: VersionState = strawberry.field(description="Where it stands.")
 
@@ -179,7 +180,7 @@ class Project(Node):
 
     status: ProjectStatus = strawberry.field(description="Whether it is being worked on.")
 
-    @batched(description="Words of all current texts.", columns=("id",))
+    @batched(description="Words of all current texts.", columns=("id",), directives=[Cost(weight=1)])
     async def word_count(projects: list[Any], info: Info) -> list[int]:
         words = await info.context.reads.values(reads.PROJECT_WORDS, "words", ids_of(projects))
         return [int(count or 0) for count in words]
@@ -191,7 +192,11 @@ class Project(Node):
         columns = columns_of(info, "Chapter", "edges", "node")
         return await info.context.reads.pages(reads.CHAPTERS, ids_of(projects), first, after, columns)
 
-    @batched(description="The whole outline in reading order, at most 2,000 nodes.", columns=("id",))
+    @batched(
+        description="The whole outline in reading order, at most 2,000 nodes.",
+        columns=("id",),
+        directives=[ListSize(assumed_size=200)],
+    )
     async def outline(projects: list[Any], info: Info) -> list[list[OutlineNode]]:
         return await info.context.reads.lists(reads.OUTLINES, "project_id", ids_of(projects), limit=NODES_MAX)
 

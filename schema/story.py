@@ -10,6 +10,7 @@ from persistence.story import reads
 from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
 from schema.batched import batched, columns_of, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost
 
 described_enum(
     CodexKind,
@@ -29,7 +30,7 @@ described_enum(
 )
 
 
-@strawberry.type(description="A fact of a codex entry.")
+@strawberry.type(description="A fact of a codex entry.", directives=[Cost(weight=0)])
 class CodexAttribute:
     key: str = strawberry.field(description="What it is about, such as `age`.")
     value: str = strawberry.field(description="What is true.")

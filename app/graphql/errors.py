@@ -15,17 +15,26 @@ MASKED = "Internal error"
 
 
 class RequestRefused(Exception):
-    """A request that is not executed. `status` is HTTP's; a code may be one of HTTP's names, too."""
+    """A request that is not executed. `status` is HTTP's; a code may be one of HTTP's names, too.
 
-    def __init__(self, code: str, message: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
+    `details` go into the error's extensions.
+    """
+
+    def __init__(
+        self, code: str, message: str, status: int = 400, headers: dict[str, str] | None = None,
+        details: dict[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
         self.headers = headers or {}
+        self.details = details or {}
 
     def body(self, request_id: str) -> dict[str, Any]:
-        return {"errors": [formatted(self.message, self.code, request_id)]}
+        error = formatted(self.message, self.code, request_id)
+        error["extensions"] |= self.details
+        return {"errors": [error]}
 
 
 class DocumentRefused(Exception):
@@ -73,8 +82,11 @@ def cause(error: GraphQLError) -> BaseException | None:
 
 def request_error(error: GraphQLError, request_id: str, otherwise: str = "GRAPHQL_VALIDATION_FAILED") -> dict[str, Any]:
     """An error of a request of which nothing was executed."""
-    known = (error.extensions or {}).get("code")
+    extensions = dict(error.extensions or {})
+    known = extensions.pop("code", None)
     syntax = error.message.startswith("Syntax Error")
     code = known or ("GRAPHQL_PARSE_FAILED" if syntax else otherwise)
     locations = [location.formatted for location in error.locations or []]
-    return formatted(error.message, code, request_id, locations=locations)
+    shown = formatted(error.message, code, request_id, locations=locations)
+    shown["extensions"] |= extensions
+    return shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import orjson
@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from app.graphql.documents import Documents, Prepared
-from app.graphql.engine import Engine
 from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, present
+from app.graphql.gate import Gate
 from app.graphql.request import read_request
 from app.graphql.ws import Authenticate, NewContext
 from app.settings import Limits
@@ -26,19 +26,28 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
 SSE_PING_S = 12.0
+WATCHED_AFTER_S = 0.1
+"""A query that takes longer is ended when its client goes away."""
 DRAINED_BYTES_MAX = 64 * 1024 * 1024
 """A body over the limit is read to its end and thrown away: a client that still sends does not hear the refusal."""
 
 
 class HttpEndpoint:
     def __init__(
-        self, documents: Documents, engine: Engine, authenticate: Authenticate, new_context: NewContext, limits: Limits
+        self, documents: Documents, gate: Gate, authenticate: Authenticate, new_context: NewContext, limits: Limits
     ) -> None:
         self._documents = documents
-        self._engine = engine
+        self._gate = gate
         self._authenticate = authenticate
         self._new_context = new_context
         self._limits = limits
+        self._streams: set[asyncio.Future[None]] = set()
+
+    def restart(self) -> None:
+        """The server goes away: streams end without having completed, so that their clients connect again."""
+        for leaving in self._streams:
+            if not leaving.done():
+                leaving.set_result(None)
 
     async def __call__(self, request: Request) -> Response:
         request_id = new_id().hex
@@ -61,28 +70,38 @@ class HttpEndpoint:
         context = await self._context(request, request_id)
         try:
             prepared = self._documents.prepare(asked)
+            if media_type == EVENT_STREAM:
+                return self._stream(prepared, context)
+            if prepared.kind is OperationType.SUBSCRIPTION:
+                message = f"Subscribe over WebSocket, or with `Accept: {EVENT_STREAM}`."
+                raise RequestRefused("NOT_ACCEPTABLE", message, 406)
+            with while_connected(request, prepared.kind):
+                result = await self._gate.run(prepared, context)
         except DocumentRefused as refusal:
             # As application/json, an answer to a well-formed request is 200 even when GraphQL refuses it.
             status = 200 if media_type == JSON else 400
-            return reply(
-                refusal.body(request_id), status, JSON if media_type == EVENT_STREAM else media_type, request_id
-            )
-        if media_type == EVENT_STREAM:
-            events = sse(self._results(prepared, context))
-            return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(request_id))
-        if prepared.kind is OperationType.SUBSCRIPTION:
-            message = f"Subscribe over WebSocket, or with `Accept: {EVENT_STREAM}`."
-            raise RequestRefused("NOT_ACCEPTABLE", message, 406)
-        result = await self._engine.run(prepared, context)
+            body = self._gate.body(refusal, context.caller, request_id)
+            return reply(body, status, JSON if media_type == EVENT_STREAM else media_type, request_id)
         status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
         return reply(result, status, media_type, request_id)
 
+    def _stream(self, prepared: Prepared, context: Context) -> Response:
+        leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._streams.add(leaving)
+        leaving.add_done_callback(self._streams.discard)
+        events = sse(self._results(prepared, context), leaving)
+        return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(context.request_id))
+
     async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
-        if prepared.kind is OperationType.SUBSCRIPTION:
-            async for result in self._engine.stream(prepared, context):
-                yield result
-        else:
-            yield await self._engine.run(prepared, context)
+        try:
+            if prepared.kind is OperationType.SUBSCRIPTION:
+                async with contextlib.aclosing(self._gate.stream(prepared, context)) as results:  # type: ignore[type-var]
+                    async for result in results:
+                        yield result
+            else:
+                yield await self._gate.run(prepared, context)
+        except (RequestRefused, DocumentRefused) as refusal:
+            yield self._gate.body(refusal, context.caller, context.request_id)
 
     async def _context(self, request: Request, request_id: str) -> Context:
         headers = request.headers
@@ -157,14 +176,21 @@ def _sse_headers(request_id: str) -> dict[str, str]:
     return {"cache-control": "no-cache", "x-accel-buffering": "no", "x-request-id": request_id}
 
 
-async def sse(results: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
-    """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`."""
+async def sse(results: AsyncIterator[dict[str, Any]], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
+    """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`.
+
+    Once `leaving` is done the stream ends as it is, without `complete`: its client takes that for a lost connection,
+    and connects again.
+    """
     iterator = results.__aiter__()
     pending: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(anext(iterator))
     try:
         yield b":\n\n"
         while True:
-            done, _ = await asyncio.wait({pending}, timeout=SSE_PING_S)
+            waiting: set[asyncio.Future[Any]] = {pending, leaving}
+            done, _ = await asyncio.wait(waiting, timeout=SSE_PING_S, return_when=asyncio.FIRST_COMPLETED)
+            if leaving in done:
+                return
             if not done:
                 yield b":\n\n"
                 continue
@@ -176,7 +202,42 @@ async def sse(results: AsyncIterator[dict[str, Any]]) -> AsyncIterator[bytes]:
             pending = asyncio.ensure_future(anext(iterator))
         yield b"event: complete\ndata:\n\n"
     finally:
+        leaving.cancel()
         pending.cancel()
         await asyncio.gather(pending, return_exceptions=True)
         with contextlib.suppress(RuntimeError):
             await results.aclose()  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def while_connected(request: Request, kind: OperationType) -> Iterator[None]:
+    """End a query whose client has gone. A mutation goes on: its client cannot know how far it was.
+
+    Raises RequestRefused, which nobody reads. Short queries are not watched.
+    """
+    task, loop, gone, watcher = asyncio.current_task(), asyncio.get_running_loop(), False, None
+    assert task is not None, "a request is answered by a task"
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    def begin() -> None:
+        nonlocal watcher
+        watcher = asyncio.create_task(watch())
+
+    timer = loop.call_later(WATCHED_AFTER_S, begin) if kind is OperationType.QUERY else None
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone or task.uncancel():
+            raise
+        raise RequestRefused("CLIENT_CLOSED_REQUEST", "The client has gone.", 499) from None
+    finally:
+        if timer is not None:
+            timer.cancel()
+        if watcher is not None:
+            watcher.cancel()

@@ -24,6 +24,7 @@ def too_large(document: DocumentNode, limits: Limits) -> list[GraphQLError]:
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
             size = _Size(fragments, limits)
+            size.count(node)
             size.walk(node.selection_set, 1, ())
             if size.excess:
                 return [GraphQLError(size.excess, node, extensions={"code": "COST_LIMIT_EXCEEDED"})]
@@ -47,7 +48,7 @@ class _Size:
                 self.excess = "The operation's fragments multiply into too many fields."
             if self.excess:
                 return
-            self._count(node)
+            self.count(node)
             if isinstance(node, FieldNode):
                 if node.selection_set is not None and not node.name.value.startswith("__"):
                     self.walk(node.selection_set, depth + 1, inside)
@@ -56,11 +57,12 @@ class _Size:
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in inside:
                 fragment = self._fragments.get(node.name.value)
                 if fragment is not None:
+                    self.count(fragment)
                     self.walk(fragment.selection_set, depth, (*inside, node.name.value))
 
-    def _count(self, node: Any) -> None:
+    def count(self, node: Any) -> None:
         self._aliases += isinstance(node, FieldNode) and node.alias is not None
         if self._aliases > self._limits.query_aliases_max:
             self.excess = f"The operation has more than {self._limits.query_aliases_max} aliases."
         if len(node.directives or ()) > self._limits.query_directives_max:
-            self.excess = f"A field has more than {self._limits.query_directives_max} directives."
+            self.excess = f"One place has more than {self._limits.query_directives_max} directives."

@@ -5,6 +5,7 @@
       or credentials that are not good             1009  a message over the size limit (the server's own)
 4403  the access token has expired                 1012  the server restarts: connect again
 4408  no connection_init in time                   4406  another subprotocol
+1013  the user has too many connections
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.graphql.documents import Documents, Prepared
-from app.graphql.engine import Engine
 from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.gate import Gate
 from app.graphql.request import read_request
 from app.settings import Limits
 from domain.accounts import Actor
@@ -50,18 +51,18 @@ class Socket:
     """One connection: reads its messages, runs its operations."""
 
     def __init__(
-        self, ws: WebSocket, documents: Documents, engine: Engine, authenticate: Authenticate, new_context: NewContext,
+        self, ws: WebSocket, documents: Documents, gate: Gate, authenticate: Authenticate, new_context: NewContext,
         limits: Limits,
     ) -> None:  # fmt: skip
         self._ws = ws
         self._documents = documents
-        self._engine = engine
+        self._gate = gate
         self._authenticate = authenticate
         self._new_context = new_context
         self._limits = limits
         self._client = ws.client.host if ws.client else ""
         self._actor: Actor | None = None
-        self._initialised = self._acknowledged = False
+        self._initialised = self._acknowledged = self._counted = False
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._timers: list[asyncio.Task[None]] = []
 
@@ -84,6 +85,8 @@ class Socket:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._counted and self._actor is not None:
+                self._gate.connections.leave(self._actor.user_id)
 
     async def restart(self) -> None:
         """The server goes away; the client may connect to another at once."""
@@ -133,6 +136,10 @@ class Socket:
             raise Close(4403 if error.expired else 4401, error.message) from None
         except Forbidden as error:
             raise Close(4401, error.message) from None
+        if self._actor is not None:
+            self._counted = self._gate.connections.enter(self._actor.user_id)
+            if not self._counted:
+                raise Close(1013, f"At most {self._gate.connections.most} connections a user")
         if self._actor is not None and self._actor.expires_at is not None:
             self._timers.append(asyncio.create_task(self._expire(self._actor.expires_at)))
         self._acknowledged = True
@@ -163,22 +170,31 @@ class Socket:
                 message = f"At most {self._limits.connection_subscriptions_max} operations at once on a connection."
                 raise RequestRefused("LIMIT_REACHED", message)
         except (RequestRefused, DocumentRefused) as refusal:
-            await self._send({"id": operation_id, "type": "error", "payload": refusal.body(request_id)["errors"]})
+            await self._refuse(operation_id, refusal, request_id)
             return
         context = self._new_context(self._actor, request_id, self._client)
         self._operations[operation_id] = asyncio.create_task(self._run(operation_id, prepared, context))
 
     async def _run(self, operation_id: str, prepared: Prepared, context: Context) -> None:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone in the middle of a send
-            if prepared.kind is OperationType.SUBSCRIPTION:
-                async with contextlib.aclosing(self._engine.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                    async for one in answers:
-                        if not await self._answer(operation_id, one):
-                            return
-            elif not await self._answer(operation_id, await self._engine.run(prepared, context)):
+            try:
+                if prepared.kind is OperationType.SUBSCRIPTION:
+                    async with contextlib.aclosing(self._gate.stream(prepared, context)) as answers:  # type: ignore[type-var]
+                        async for one in answers:
+                            if not await self._answer(operation_id, one):
+                                return
+                elif not await self._answer(operation_id, await self._gate.run(prepared, context)):
+                    return
+            except (RequestRefused, DocumentRefused) as refusal:
+                self._operations.pop(operation_id, None)
+                await self._refuse(operation_id, refusal, context.request_id)
                 return
             self._operations.pop(operation_id, None)
             await self._send({"id": operation_id, "type": "complete"})
+
+    async def _refuse(self, operation_id: str, refusal: RequestRefused | DocumentRefused, request_id: str) -> None:
+        errors = self._gate.body(refusal, self._actor, request_id)["errors"]
+        await self._send({"id": operation_id, "type": "error", "payload": errors})
 
     async def _answer(self, operation_id: str, answer: dict[str, Any]) -> bool:
         """Send one answer; False when it ends the operation, because nothing was executed."""

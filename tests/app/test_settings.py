@@ -41,6 +41,9 @@ def test_the_limits_are_those_of_the_api_page() -> None:
         "query_tokens_max": 1000,
         "query_aliases_max": 15,
         "query_directives_max": 5,
+        "query_cost_max": 5_000,
+        "cost_bucket_max": 10_000,
+        "cost_restored_per_s": 500.0,
         "query_timeout_s": 10.0,
         "mutation_timeout_s": 30.0,
         "connection_subscriptions_max": 50,
@@ -48,6 +51,18 @@ def test_the_limits_are_those_of_the_api_page() -> None:
         "user_connections_max": 20,
         "subscription_queue_max": 256,
     }
+
+
+@pytest.mark.parametrize(("dev", "said", "answered"), [
+    ("1", None, "everyone"), ("0", None, "developers"), ("1", "nobody", "nobody"), ("0", "everyone", "everyone")
+])  # fmt: skip
+def test_the_schema_is_shown_to_developers_and_while_developing_to_everyone(
+    monkeypatch: pytest.MonkeyPatch, dev: str, said: str | None, answered: str
+) -> None:
+    monkeypatch.setenv("FABULA_DEV", dev)
+    if said:
+        monkeypatch.setenv("FABULA_INTROSPECTION", said)
+    assert Settings.read().introspection == answered
 
 
 def test_a_limit_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

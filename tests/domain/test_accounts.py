@@ -37,8 +37,8 @@ from tests.domain.world import World, refused
 @pytest.mark.parametrize(
     ("role", "rights"),
     [
-        ("OWNER", {"read", "write", "generate", "admin", "billing"}),
-        ("ADMIN", {"read", "write", "generate", "admin"}),
+        ("OWNER", {"read", "write", "generate", "admin", "billing", "developer"}),
+        ("ADMIN", {"read", "write", "generate", "admin", "developer"}),
         ("EDITOR", {"read", "write", "generate"}),
         ("AUTHOR", {"read", "write", "generate"}),
         ("VIEWER", {"read"}),

@@ -43,7 +43,7 @@ async def test_a_new_user_owns_a_tenant_of_their_own_and_is_signed_in(site: Site
     me = await ask(site, ME, nora["tokens"]["accessToken"])
     assert me["user"]["email"] == nora["viewer"]["user"]["email"]
     assert (me["role"], me["tenant"]["id"]) == ("OWNER", nora["viewer"]["tenant"]["id"])
-    assert me["scopes"] == ["admin", "billing", "generate", "read", "write"]
+    assert me["scopes"] == ["admin", "billing", "developer", "generate", "read", "write"]
     assert me["memberships"] == [{"role": "OWNER", "tenant": {"id": nora["viewer"]["tenant"]["id"]}}]
 
 

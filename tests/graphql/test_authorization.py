@@ -31,7 +31,8 @@ OPEN_TO_ALL = {"register", "login", "refresh", "logout"}
 @pytest.fixture(scope="module")
 async def site(settings: Settings) -> AsyncIterator[Site]:
     """With limits that let a walk ask for everything at once."""
-    limits = Limits(query_tokens_max=50_000, query_depth_max=100, query_aliases_max=10_000)
+    size = {"query_tokens_max": 50_000, "query_depth_max": 100, "query_aliases_max": 10_000}
+    limits = Limits(**size, query_cost_max=10**12, cost_bucket_max=10**12, cost_restored_per_s=1e12)  # type: ignore[arg-type]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(documents, "CACHED_CHARS_MAX", 100_000)  # large documents are validated once here, too
         async with opened_site(settings.model_copy(update={"limits": limits})) as one:

@@ -54,7 +54,7 @@ async def test_the_answer_comes_in_the_type_that_is_preferred(site: Site, accept
     response = await send(site, **({"accept": accept} if accept else {"accept": ""}))
     assert response.status_code == 200
     assert response.headers["content-type"] == f"{answered}; charset=utf-8"
-    assert response.json() == {"data": {"__typename": "Query"}}
+    assert response.json()["data"] == {"__typename": "Query"}
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_a_document_that_cannot_run_says_why(site: Site, query: str, code:
 
 async def test_an_operation_is_chosen_by_its_name(site: Site) -> None:
     query = "query A { a: __typename } query B { b: __typename }"
-    assert (await send(site, {"query": query, "operationName": "B"})).json() == {"data": {"b": "Query"}}
+    assert (await send(site, {"query": query, "operationName": "B"})).json()["data"] == {"b": "Query"}
     assert code_of(await send(site, {"query": query, "operationName": "C"})) == "BAD_REQUEST"
 
 
@@ -184,7 +184,7 @@ async def test_a_body_is_read_to_its_limit_and_not_a_byte_further(site: Site, ex
     if excess:
         assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
     else:
-        assert response.json() == {"data": {"__typename": "Query"}}
+        assert response.json()["data"] == {"__typename": "Query"}
 
 
 async def test_ten_megabytes_of_text_are_refused_in_json_and_change_nothing(alice: Person) -> None:
@@ -211,7 +211,7 @@ def nested(levels: int) -> str:
     """Chapters of projects of chapters ...: `levels` fields inside one another."""
     chain = ["node(id: $id)"]
     while len(chain) < levels:
-        chain += ["chapters", "edges", "node", "project"]
+        chain += ["chapters(first: 1)", "edges", "node", "project"]
     query = "id"
     for number in reversed(range(levels - 1)):
         field = chain[number]
@@ -367,6 +367,7 @@ async def test_a_known_page_may_call_and_is_told_so(public: Site) -> None:
     response = await send(public, origin=origin)
     assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin)
     assert response.headers["vary"] == "origin"
+    assert response.headers["access-control-expose-headers"] == "retry-after, x-request-id"
     preflight = await public.http.options(
         "/graphql", headers={"origin": origin, "access-control-request-method": "POST"}
     )

@@ -26,7 +26,7 @@ FROM_THE_ISSUE = """{
   }
 }"""
 EVERYTHING = """{
-  jobs(first: 20) { edges { node { id state generation {
+  jobs(first: 9) { edges { node { id state generation {
     state text attempts { number } usage { inputTokens } receipt { promptTokens } version { id }
     chapter { title project { title codexEntries(first: 5) { edges { node { relations(first: 5) { edges { node {
       from { name } to { name } } } } } } } outline { title chapter { id } } } }

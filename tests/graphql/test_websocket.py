@@ -39,7 +39,8 @@ async def generation(alice: Person) -> str:
 
 async def still_works(ws: Ws) -> None:
     await ws.subscribe("probe", HELLO)
-    assert await ws.receive() == {"id": "probe", "type": "next", "payload": {"data": {"__typename": "Query"}}}
+    message = await ws.receive()
+    assert (message["id"], message["type"], message["payload"]["data"]) == ("probe", "next", {"__typename": "Query"})
     assert await ws.receive() == {"id": "probe", "type": "complete"}
 
 
@@ -158,7 +159,7 @@ async def test_an_id_is_free_again_once_its_operation_has_ended(alice: Person, g
         await one.subscribe("1", EVENTS, id=generation)
         await one.send(id="1", type="complete")
         await one.subscribe("1", HELLO)
-        assert (await one.receive())["payload"] == {"data": {"__typename": "Query"}}
+        assert (await one.receive())["payload"]["data"] == {"__typename": "Query"}
 
 
 @pytest.mark.parametrize("protocols", [(), ("graphql-ws",), ("soap", "mqtt")])
