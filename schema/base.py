@@ -186,15 +186,16 @@ class Connection(Generic[NodeT]):
 class RowEdge:
     """An Edge whose cursor is made when somebody asks for it."""
 
-    __slots__ = ("_page", "node")
+    __slots__ = ("_page", "_row", "node")
 
-    def __init__(self, page: "RowPage", node: Any) -> None:
+    def __init__(self, page: "RowPage", row: Any) -> None:
         self._page = page
-        self.node = node
+        self._row = row
+        self.node = row  # which may be replaced by what is made of it
 
     @property
     def cursor(self) -> str:
-        return self._page.cursor(self.node)
+        return self._page.cursor(self._row)
 
 
 class RowPage:

@@ -25,9 +25,6 @@ from schema.context import Context
 Answer = dict[str, Any]
 Run = Callable[[str, dict[str, Any], Actor | None], Awaitable[Answer | None]]
 
-NO_PROPAGATION = "@experimental_disableErrorPropagation"
-
-
 @lru_cache(maxsize=64)
 def parsed(text: str) -> DocumentNode:
     return parse(text)

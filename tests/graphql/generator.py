@@ -31,7 +31,10 @@ from graphql import (
     is_required_input_field,
 )
 
+NO_PROPAGATION = "@experimental_disableErrorPropagation"
 DEPTH_MAX = 9
+OFTEN = {"first": 90, "after": 20}
+"""In how many percent of its fields an argument is given."""
 SETTINGS = 2
 """Each operation comes with so many sets of values for its variables."""
 
@@ -49,7 +52,11 @@ class Pool:
 @dataclass(frozen=True)
 class Operation:
     text: str
+    unpropagated: str
+    """The same, so that an error makes nothing null but its own field."""
     settings: tuple[dict[str, Any], ...]
+    fields: frozenset[str]
+    """`Type.field` of all that it may ask for."""
 
     def __str__(self) -> str:
         return f"{self.text}\n{[*self.settings]}"
@@ -78,8 +85,9 @@ class Writer:
         self._weights = weights or {}
         self._pool = pool
         self._below = below
-        self._left = 4 + below(24)
+        self._left = 3 + below(16)
         self._aliases = 0
+        self._fields: set[str] = set()
         self._variables: list[Variable] = []
         self._fragments: list[tuple[str, Composite, str]] = []
 
@@ -89,20 +97,21 @@ class Writer:
         fields = [(name, field) for name, field in root.fields.items() for _ in range(self._weights.get(name, 2))]
         selections = " ".join(
             self._written(root, *fields[self._below(len(fields))], DEPTH_MAX, typed=False)
-            for _ in range(1 + self._below(3))
+            for _ in range(1 + self._below(5) // 3)
         )
         declared = ", ".join(one.declaration for one in self._variables)
-        text = f"query Q{f'({declared})' if declared else ''} {{ {selections} }}"
-        text += "".join(f"\nfragment {name} on {type_} {body}" for name, type_, body in self._fragments)
+        head = f"query Q{f'({declared})' if declared else ''}"
+        rest = f"{{ {selections} }}"
+        rest += "".join(f"\nfragment {name} on {type_} {body}" for name, type_, body in self._fragments)
         settings = tuple(
             {
                 f"v{n}": variable.values[setting]
                 for n, variable in enumerate(self._variables)
                 if variable.values[setting] is not Undefined
             }
-            for setting in range(SETTINGS if self._variables else 1)
+            for setting in range(SETTINGS if self._variables and self._below(2) else 1)
         )
-        return Operation(text, settings)
+        return Operation(f"{head} {rest}", f"{head} {NO_PROPAGATION} {rest}", settings, frozenset(self._fields))
 
     def _often(self, percent: int) -> bool:
         """Less often when choices are made small."""
@@ -114,7 +123,7 @@ class Writer:
         return f"{{ {' '.join(self._selections(type_, depth, typed=typed))} }}"
 
     def _selections(self, type_: Composite, depth: int, *, typed: bool) -> Iterator[str]:
-        for _ in range(1 + self._below(4)):
+        for _ in range(1 + self._below(3)):
             choice = self._below(20)
             if choice == 19:
                 yield f"__typename{self._condition()}"
@@ -150,12 +159,16 @@ class Writer:
             fields = [(name, field) for name, field in fields if is_leaf_type(get_named_type(field.type)) and not field.args]
             if not fields:
                 return "__typename"
+        below = [(name, field) for name, field in fields if not is_leaf_type(get_named_type(field.type))]
+        if below and self._below(2):
+            fields = below
         name, field = fields[self._below(len(fields))]
         self._left -= 1
         return self._written(type_, name, field, depth, typed=typed)
 
     def _written(self, type_: Any, name: str, field: GraphQLField, depth: int, *, typed: bool) -> str:
         arguments = self._arguments(name, field)
+        self._fields.add(f"{type_}.{name}")
         if field.args or self._often(10):
             self._aliases += 1
             head = f"a{self._aliases}: {name}{arguments}"
@@ -190,7 +203,7 @@ class Writer:
         given = [
             f"{name}: {self._given(field_name, name, argument)}"
             for name, argument in field.args.items()
-            if is_required_argument(argument) or self._often(90 if name == "first" else 40)
+            if is_required_argument(argument) or self._often(OFTEN.get(name, 40))
         ]
         return f"({', '.join(given)})" if given else ""
 
