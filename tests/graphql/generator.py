@@ -58,9 +58,6 @@ class Operation:
     fields: frozenset[str]
     """`Type.field` of all that it may ask for."""
 
-    def __str__(self) -> str:
-        return f"{self.text}\n{[*self.settings]}"
-
 
 @dataclass(frozen=True)
 class Variable:
@@ -85,7 +82,7 @@ class Writer:
         self._weights = weights or {}
         self._pool = pool
         self._below = below
-        self._left = 3 + below(16)
+        self._left = 3 + below(18)
         self._aliases = 0
         self._fields: set[str] = set()
         self._variables: list[Variable] = []
@@ -109,9 +106,11 @@ class Writer:
                 for n, variable in enumerate(self._variables)
                 if variable.values[setting] is not Undefined
             }
-            for setting in range(SETTINGS if self._variables and self._below(2) else 1)
+            for setting in range(SETTINGS if self._variables and self._below(5) > 2 else 1)
         )
-        return Operation(f"{head} {rest}", f"{head} {NO_PROPAGATION} {rest}", settings, frozenset(self._fields))
+        # On a line of its own the directive moves no location.
+        text, unpropagated = (f"{head}\n{directive}\n{rest}" for directive in ("", NO_PROPAGATION))
+        return Operation(text, unpropagated, settings, frozenset(self._fields))
 
     def _often(self, percent: int) -> bool:
         """Less often when choices are made small."""
@@ -156,7 +155,9 @@ class Writer:
     def _field(self, type_: GraphQLObjectType | GraphQLInterfaceType, depth: int, *, typed: bool) -> str:
         fields = list(type_.fields.items())
         if depth <= 0 or self._left <= 0:
-            fields = [(name, field) for name, field in fields if is_leaf_type(get_named_type(field.type)) and not field.args]
+            fields = [
+                (name, field) for name, field in fields if is_leaf_type(get_named_type(field.type)) and not field.args
+            ]
             if not fields:
                 return "__typename"
         below = [(name, field) for name, field in fields if not is_leaf_type(get_named_type(field.type))]

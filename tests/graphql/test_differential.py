@@ -10,17 +10,18 @@ import gc
 import logging
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from graphql import GraphQLSchema, validate
+from graphql import GraphQLSchema, get_named_type, is_abstract_type, validate
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from app.graphql.compiled import CompiledExecutor, completion
+from app.graphql.compiled import batches, completion, plan, resolution, selection
+from app.graphql.compiled.path import as_path
 from domain.accounts import Actor
 from domain.ids import new_id
 from persistence.database import Database
@@ -45,9 +46,14 @@ from workers.runtime import Runtime
 OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "5000"))
 WEIGHTS = {"node": 5, "nodes": 6, "projects": 6, "jobs": 4, "search": 3, "workers": 1, "queues": 1, "wallet": 1}
 
-CHOICES = 700
-CANCELLED_BEFORE_IT_BEGAN = "ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"
-"""graphql-core leaves the coroutines of siblings that it cancels at once to the garbage collector."""
+CHOICES = 600
+"""Bytes, of which an operation takes what it needs."""
+AT_ONCE = 4
+"""Operations that run side by side, as they do in the product."""
+# graphql-core leaves the coroutines of siblings that it cancels at once to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"
+)
 
 GROW = (
     # A title that is there already, a deleted project, and texts at the edge of what may be.
@@ -74,7 +80,7 @@ GROW = (
     "from app.codex_entries a, app.codex_entries b where a.tenant_id = :t and b.tenant_id = :t "
     "and a.project_id = b.project_id and a.id <> b.id and (b.name = 'gone' or a.name in ('one', 'four'))",
 )
-HARVEST = """query ($f: Int!) {
+HARVEST = """query ($f: Int!, $q: String!) {
   projects(first: 20) { edges { cursor node { id
     chapters(first: $f) { edges { cursor node { id
       versions(first: $f) { edges { cursor node { id } } } generations { edges { cursor node { id } } } } } }
@@ -83,8 +89,8 @@ HARVEST = """query ($f: Int!) {
   titles: projects(orderBy: {field: TITLE, direction: ASC}) { edges { cursor } }
   jobs(first: 5) { edges { cursor node { id generation { id events(first: 5) { endCursor } } } } }
   apiTokens(first: 5) { edges { cursor node { id } } }
-  search(query: "%s") { edges { cursor } }
-}""" % MARKER
+  search(query: $q) { edges { cursor } }
+}"""
 
 
 @dataclass(repr=False)
@@ -98,13 +104,14 @@ class World:
     people: tuple[Actor | None, ...]
     tally: Counter[str] = field(default_factory=Counter)
 
-    def operations(self) -> st.SearchStrategy[tuple[Operation, Actor | None]]:
+    def operations(self) -> st.SearchStrategy[list[tuple[Operation, Actor | None]]]:
         def made(choices: bytes) -> tuple[Operation, Actor | None]:
             below = Choices(choices)
             actor = self.people[below(len(self.people))]
             return Writer(self.schema, self.pool, below, WEIGHTS).operation(), actor
 
-        return st.binary(min_size=CHOICES, max_size=CHOICES).map(made)
+        one = st.binary(min_size=CHOICES, max_size=CHOICES).map(made)
+        return st.lists(one, min_size=AT_ONCE, max_size=AT_ONCE)
 
     async def hold_equal(self, operation: Operation, actor: Actor | None, runs: tuple[Run, ...]) -> None:
         """Every run gives the stock answer, or declines."""
@@ -151,6 +158,7 @@ def quiet() -> Iterator[None]:
     gc.freeze()  # what was imported is not looked through again and again
     yield
     gc.unfreeze()
+    gc.collect()
     logger.disabled = False
 
 
@@ -166,7 +174,7 @@ async def world(site: Site, alice: Person, bob: Person, runtime: Runtime, admin:
     schema = build_schema()._schema
     services = site.api.services
     stock = Stock(schema, services)
-    harvest = await stock(HARVEST, {"f": 3}, people[0])
+    harvest = await stock(HARVEST, {"f": 3, "q": MARKER}, people[0])
     assert "errors" not in harvest, harvest
     pool = pool_of(studio, stranger, harvest["data"])
     return World(schema, stock, Compiled(schema, services), pool, (*people[:1] * 12, *people[1:], None))
@@ -212,31 +220,120 @@ def gather_values(said: Any, name: str, ids: set[str], cursors: dict[str, list[s
 
 
 EXAMPLES = settings(
-    max_examples=OPERATIONS, deadline=None, database=None, derandomize="FUZZ_OPERATIONS" not in os.environ,
+    max_examples=-(-OPERATIONS // AT_ONCE), deadline=None, database=None, derandomize="FUZZ_OPERATIONS" not in os.environ,
     suppress_health_check=[*HealthCheck], phases=[Phase.generate, Phase.shrink], print_blob=False,
 )  # fmt: skip
 
 
-def fuzz(world: World, run: Callable[[Operation, Actor | None], Awaitable[None]], examples: settings) -> Awaitable[None]:
+def fuzz(
+    world: World, run: Callable[[Operation, Actor | None], Awaitable[None]], examples: settings
+) -> Awaitable[None]:
     """Hypothesis in a thread, the operations in this loop."""
     loop = asyncio.get_running_loop()
 
+    async def every(made: list[tuple[Operation, Actor | None]]) -> None:
+        for failure in await asyncio.gather(*(run(*one) for one in made), return_exceptions=True):
+            if failure is not None:
+                raise failure
+
     @examples
     @given(world.operations())
-    def one(made: tuple[Operation, Actor | None]) -> None:
-        asyncio.run_coroutine_threadsafe(run(*made), loop).result()  # type: ignore[arg-type]
+    def some(made: list[tuple[Operation, Actor | None]]) -> None:
+        asyncio.run_coroutine_threadsafe(every(made), loop).result()
 
-    return asyncio.to_thread(one)
+    return asyncio.to_thread(some)
 
 
-@pytest.mark.filterwarnings(CANCELLED_BEFORE_IT_BEGAN)
 async def test_every_operation_has_the_same_answer_from_both_executors(world: World) -> None:
+    asked: set[str] = set()
+
     async def run(operation: Operation, actor: Actor | None) -> None:
         world.tally["operations"] += 1
-        if not world.tally["operations"] % 10:
+        asked.update(operation.fields)
+        if not world.tally["operations"] % 20:
             assert validate(world.schema, parsed(operation.text)) == [], operation
         await world.hold_equal(operation, actor, (world.compiled,))
 
     await fuzz(world, run, EXAMPLES)
     print(dict(world.tally), dict(world.compiled.counts))
     assert world.tally["operations"] >= OPERATIONS
+    assert world.tally["with data"] > world.tally["answers"] // 2
+    assert world.tally["with errors"] > world.tally["answers"] // 10
+    # All ran compiled but those whose variables are refused before anything runs.
+    assert set(world.compiled.counts) == {"compiled"}
+    assert world.compiled.counts["compiled"] >= world.tally["answers"] * 95 // 100
+    every = reachable(world.schema)
+    assert len(every - asked) <= len(every) // 20, every - asked
+
+
+def reachable(schema: GraphQLSchema) -> set[str]:
+    """`Type.field` of everything that a query can come to."""
+    found: set[str] = set()
+    left: list[Any] = [schema.query_type]
+    while left:
+        type_ = left.pop()
+        for name, one in getattr(type_, "fields", {}).items():
+            if f"{type_}.{name}" not in found:
+                found.add(f"{type_}.{name}")
+                target = get_named_type(one.type)
+                left += [target, *(schema.get_possible_types(target) if is_abstract_type(target) else ())]
+    return found
+
+
+def trust_leaves(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(completion, "_leaf", lambda _type: lambda _executor, value, _place: value)
+
+
+def forget_conditions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(plan, "_variables", lambda _directives: set())
+
+
+def freeze_arguments(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(resolution, "_has_variables", lambda _value: False)
+
+
+def keep_null_below(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(batches.Batches, "_nullable_above", lambda _self, place: as_path(place))
+
+
+def pass_what_is_null(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(selection, "_finisher", lambda field: completion.completer(field, field.type))
+
+
+@pytest.mark.parametrize(
+    "plant", [trust_leaves, forget_conditions, freeze_arguments, keep_null_below, pass_what_is_null]
+)
+async def test_a_planted_defect_is_found(
+    world: World, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    defective = Compiled(world.schema, world.stock.services)
+
+    async def run(operation: Operation, actor: Actor | None) -> None:
+        await world.hold_equal(operation, actor, (defective,))
+
+    with pytest.raises(Different):
+        await fuzz(world, run, settings(EXAMPLES, max_examples=500, phases=[Phase.generate]))
+
+
+async def test_an_executor_may_decline_but_not_answer_otherwise(world: World) -> None:
+    async def declines(_text: str, _variables: dict[str, Any], _actor: Actor | None) -> Answer | None:
+        return None
+
+    async def reorders(text: str, variables: dict[str, Any], actor: Actor | None) -> Answer | None:
+        said = await world.stock(text, variables, actor)
+        return {**said, "data": dict(reversed(said["data"].items()))}
+
+    operation = Operation("{ a: __typename b: __typename }", "", ({},), frozenset())
+    await world.hold_equal(operation, None, (declines,))
+    with pytest.raises(Different):
+        await world.hold_equal(operation, None, (reorders,))
+
+
+async def test_a_mutation_is_never_compiled(world: World) -> None:
+    text = 'mutation { projectUpdate(input: {id: "x"}) { userErrors { code } project { id } } }'
+    compiled = Compiled(world.schema, world.stock.services)
+    for _ in range(3):
+        said = await compiled(text, {}, world.people[0])
+        assert said == {"data": {"projectUpdate": {"userErrors": [{"code": "BAD_USER_INPUT"}], "project": None}}}
+    assert compiled.counts == {"fallen back": 3}
