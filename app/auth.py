@@ -9,6 +9,7 @@ Tokens carry their tenant, so that the row behind them is looked up inside row s
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -131,6 +132,7 @@ class Authenticator:
         self._credentials = credentials
         self._epoch = 0
         self._actors: dict[tuple[str, str | None], tuple[float, Actor]] = {}
+        self._asking: dict[tuple[str, str | None], asyncio.Future[Actor]] = {}
         self._standing: dict[tuple[UUID, ...], tuple[float, Any]] = {}
         self._claims: dict[str, dict[str, Any]] = {}
         self._touched: dict[UUID, float] = {}
@@ -143,6 +145,19 @@ class Authenticator:
         known = self._actors.get(key)
         if known is not None and known[0] > time.time():
             return known[1]
+        asking = self._asking.get(key)
+        if asking is None:  # who comes meanwhile waits for the same answer
+            asking = self._asking[key] = asyncio.ensure_future(self._look_up(authorization, tenant))
+            asking.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(asking)
+
+    def _asked(self, key: tuple[str, str | None], done: asyncio.Future[Actor]) -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # seen here, when nobody waits for it any more
+
+    async def _look_up(self, authorization: str, tenant: str | None) -> Actor:
+        key = authorization, tenant
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send `Authorization: Bearer <token>`.")
