@@ -72,10 +72,13 @@ export async function assertWhole(events, id) {
   assert.equal(events.at(-1).__typename, 'GenerationCompleted');
 }
 
+let login;
+
+/** Of a session that all tests of a file share: to sign in is meant to take a while. */
 export async function accessToken() {
-  const input = product().login;
-  const login = `mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }`;
-  return (await ask(login, { input }, null)).login.tokens.accessToken;
+  const signIn = `mutation ($input: LoginInput!) { login(input: $input) { tokens { accessToken } } }`;
+  login ??= ask(signIn, { input: product().login }, null);
+  return (await login).login.tokens.accessToken;
 }
 
 /** The same access token, signed anew to end that many seconds from now. */

@@ -19,7 +19,7 @@ export async function startProduct() {
   const child = spawn(join(REPOSITORY, '.venv/bin/python'), args, {
     cwd: REPOSITORY,
     stdio: ['ignore', 'ignore', 'inherit'],
-    env: { ...process.env, ...env, FABULA_WS_INIT_TIMEOUT_S: '1' },
+    env: { ...process.env, ...env, FABULA_WS_INIT_TIMEOUT_S: '1.5' },
   });
   const ended = new Promise((resolve) => child.on('exit', resolve));
   const stop = async () => {

@@ -1,120 +1,16 @@
 // What graphql-transport-ws asks of a server, as far as a client can provoke it: by the client of `graphql-ws`, and by
 // bare sockets for what that client is too well-behaved to send.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { createClient, GRAPHQL_TRANSPORT_WS_PROTOCOL, parseMessage } from 'graphql-ws';
 import { WebSocket } from 'ws';
 
 import { accessToken, assertWhole, endingIn, EVENTS, generate, generating, soon } from './api.mjs';
 import { restartApi } from './product.mjs';
-
-const HELLO = '{ __typename }';
-
-/** A client for as long as `use` takes. `opened` counts its sockets. */
-async function withClient(target, use, options = {}) {
-  let opened = 0;
-  const client = createClient({
-    url: target.wsUrl,
-    webSocketImpl: WebSocket,
-    connectionParams: { authorization: `Bearer ${target.token}` },
-    retryAttempts: 0,
-    lazyCloseTimeout: 1_000,
-    ...options,
-  });
-  client.on('opened', () => (opened += 1));
-  try {
-    return await use(client, () => opened);
-  } finally {
-    await client.dispose();
-  }
-}
-
-/** How an operation goes: its results, and the error or the completion that ends it. */
-function run(client, target, payload, onNext = () => undefined) {
-  const told = { results: [], error: null, completed: false };
-  const ended = new Promise((resolve) => {
-    client.subscribe(payload, {
-      next: (result) => void (told.results.push(result), onNext(result, payload)),
-      error: (error) => resolve(Object.assign(told, { error })),
-      complete: () => resolve(Object.assign(told, { completed: true })),
-    });
-  });
-  return soon(ended, target, `the end of ${payload.query}`);
-}
+import { Bare, HELLO, run, withClient } from './ws-client.mjs';
 
 const eventsOf = (told) => told.results.map(({ data }) => data.generationEvents);
 const codesOf = (errors) => errors.map(({ extensions }) => extensions.code);
-
-/** A socket without a client: every message that comes is checked by graphql-ws. */
-class Bare {
-  #waiting = [];
-  #come = [];
-
-  static async open(target, protocols = [GRAPHQL_TRANSPORT_WS_PROTOCOL]) {
-    const bare = new Bare();
-    bare.socket = new WebSocket(target.wsUrl, protocols);
-    bare.target = target;
-    bare.closed = soon(once(bare.socket, 'close'), target, 'the socket to close').then(([code]) => code);
-    bare.closed.catch(() => undefined);
-    bare.socket.on('error', () => undefined);
-    bare.socket.on('message', (data) => {
-      const message = parseMessage(data.toString());
-      const next = bare.#waiting.shift();
-      if (next) next(message);
-      else bare.#come.push(message);
-    });
-    await soon(once(bare.socket, 'open'), target, 'the socket to open');
-    return bare;
-  }
-
-  /** A socket that is acknowledged. */
-  static async ready(target) {
-    const bare = await Bare.open(target);
-    bare.send({ type: 'connection_init', payload: { authorization: `Bearer ${target.token}` } });
-    assert.deepEqual(await bare.receive(), { type: 'connection_ack' });
-    return bare;
-  }
-
-  send(message) {
-    this.socket.send(typeof message === 'string' ? message : JSON.stringify(message));
-  }
-
-  subscribe(id, query, variables = {}) {
-    this.send({ id, type: 'subscribe', payload: { query, variables } });
-  }
-
-  receive() {
-    const message = this.#come.shift();
-    const next = message ? Promise.resolve(message) : new Promise((resolve) => this.#waiting.push(resolve));
-    return soon(next, this.target, 'a message');
-  }
-
-  /** What came of the operations before this call: everything up to the answer of a ping. */
-  async sofar() {
-    this.send({ type: 'ping' });
-    const messages = [];
-    for (;;) {
-      const message = await this.receive();
-      if (message.type === 'pong') return messages;
-      messages.push(message);
-    }
-  }
-
-  async answers(id = 'hello') {
-    this.subscribe(id, HELLO);
-    assert.deepEqual(await this.receive().then(({ type, payload }) => [type, payload.data]), [
-      'next',
-      { __typename: 'Query' },
-    ]);
-    assert.deepEqual(await this.receive(), { id, type: 'complete' });
-  }
-
-  end() {
-    this.socket.terminate();
-  }
-}
 
 const assertClosed = async (bare, code, what = '') => {
   assert.equal(await bare.closed, code, what);
@@ -351,10 +247,11 @@ export const musts = {
       { connectionParams: { authorization: 'Bearer nonsense' }, retryAttempts: 3 },
     ),
 
-  '4403 for a token that has expired': (target) =>
-    withClient(target, async (client) => assert.equal((await run(client, target, { query: HELLO })).error.code, 4403), {
-      connectionParams: async () => ({ authorization: `Bearer ${endingIn(await accessToken(), -60)}` }),
-    }),
+  '4403 for a token that has expired': async (target) => {
+    const connectionParams = { authorization: `Bearer ${endingIn(await accessToken(), -60)}` };
+    const told = await withClient(target, (client) => run(client, target, { query: HELLO }), { connectionParams });
+    assert.equal(told.error.code, 4403);
+  },
 
   '4406 for another subprotocol, and for none': async (target) => {
     // A client that asked for a subprotocol and got none fails the connection itself, so that it sees 1006.
