@@ -145,12 +145,15 @@ def judge(case: schemathesis.Case, response: Any) -> str:
     return told
 
 
-def attack(site: Site, cases: int, headers: dict[str, str], alter: Callable[..., None] | None = None) -> Counter[str]:
+def attack(
+    site: Site, cases: int, headers: dict[str, str], alter: Callable[..., None] | None = None, only: str | None = None
+) -> Counter[str]:
     """Send that many operations, as many of each root field: {what became of it: how often}.
 
-    `alter` may plant a defect into a response.
+    `alter` may plant a defect into a response; `only` names one root field, such as `Query.me`.
     """
-    operations = [result.ok() for result in schemathesis.graphql.from_path(PRINTED).get_all_operations()]
+    found = [result.ok() for result in schemathesis.graphql.from_path(PRINTED).get_all_operations()]
+    operations = [operation for operation in found if only in {None, operation.label}]
     told: Counter[str] = Counter()
     with requests.Session() as session:
         session.trust_env = False
@@ -200,21 +203,21 @@ async def test_planted_an_internal_error_is_found(
 
 
 @pytest.mark.parametrize(
-    ("sent", "instead", "found"),
+    ("root", "sent", "instead", "found"),
     [
-        (b'"role":"OWNER"', b'"role":"EMPEROR"', "EMPEROR"),
-        (b'"role":"OWNER"', b'"role":null', "role is null"),
-        (b'"queued":0', b'"queued":"0"', "which is no Int"),
+        ("Query.me", b'"role":"OWNER"', b'"role":"EMPEROR"', "EMPEROR"),
+        ("Query.me", b'"role":"OWNER"', b'"role":null', "is null"),
+        ("Query.queues", b'"paused":false', b'"paused":0', "which is no Boolean"),
     ],
 )
 async def test_planted_an_answer_that_breaks_the_schema_is_found(
-    site: Site, owner: dict[str, str], sent: bytes, instead: bytes, found: str
+    site: Site, owner: dict[str, str], root: str, sent: bytes, instead: bytes, found: str
 ) -> None:
     def plant(response: requests.Response, **_: Any) -> None:
         response._content = response.content.replace(sent, instead)
 
     with pytest.raises(BreaksTheSchema, match=found):
-        await asyncio.to_thread(attack, site, FEW, owner, plant)
+        await asyncio.to_thread(attack, site, FEW, owner, plant, root)
 
 
 async def test_planted_an_answer_that_is_no_json_is_found(site: Site) -> None:
