@@ -9,6 +9,7 @@ Tokens carry their tenant, so that the row behind them is looked up inside row s
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -22,15 +23,18 @@ from uuid import UUID
 import argon2
 import jwt
 
-from domain.accounts import REFRESH_TTL, Actor, Role, Session, User, permissions_of
+from domain.accounts import REFRESH_TTL, Actor, Permission, Role, Session, User, permissions_of
 from domain.errors import Forbidden, Rejected, Unauthenticated
-from domain.ids import ApiTokenId, SessionId, TenantId, UserId, new_id
+from domain.ids import ApiTokenId, ClientAppId, SessionId, TenantId, UserId, new_id
+from domain.integrations import ClientTerms, DocumentMode
 from persistence.accounts import reads
 from persistence.database import OUTAGES, Database
 from resolvers.services import IssuedTokens
 from schema.ids import decode_id
 
 ACCESS_TTL = timedelta(minutes=15)
+ACTOR_TTL_S = 0.5
+"""How long the same credentials are not looked at again."""
 STANDING_TTL_S = 1.5
 """How long a membership, session or token is believed without asking the database again."""
 CACHE_MAX = 10_000
@@ -126,6 +130,9 @@ class Authenticator:
     def __init__(self, database: Database, credentials: TokenCredentials) -> None:
         self._database = database
         self._credentials = credentials
+        self._epoch = 0
+        self._actors: dict[tuple[str, str | None], tuple[float, Actor]] = {}
+        self._asking: dict[tuple[str, str | None], asyncio.Future[Actor]] = {}
         self._standing: dict[tuple[UUID, ...], tuple[float, Any]] = {}
         self._claims: dict[str, dict[str, Any]] = {}
         self._touched: dict[UUID, float] = {}
@@ -134,14 +141,39 @@ class Authenticator:
         """None without credentials. Raises Unauthenticated for bad ones."""
         if not authorization:
             return None
+        key = authorization, tenant
+        known = self._actors.get(key)
+        if known is not None and known[0] > time.time():
+            return known[1]
+        asking = self._asking.get(key)
+        if asking is None:  # who comes meanwhile waits for the same answer
+            asking = self._asking[key] = asyncio.ensure_future(self._look_up(authorization, tenant))
+            asking.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(asking)
+
+    def _asked(self, key: tuple[str, str | None], done: asyncio.Future[Actor]) -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # seen here, when nobody waits for it any more
+
+    async def _look_up(self, authorization: str, tenant: str | None) -> Actor:
+        key = authorization, tenant
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send `Authorization: Bearer <token>`.")
         token = token.strip()
-        return await (self._by_api_token(token) if token.startswith(_API) else self._by_access_token(token, tenant))
+        epoch = self._epoch
+        actor = await (self._by_api_token(token) if token.startswith(_API) else self._by_access_token(token, tenant))
+        if epoch == self._epoch:  # otherwise it was looked up before something ended, perhaps
+            until = time.time() + ACTOR_TTL_S
+            expires = actor.expires_at.timestamp() if actor.expires_at is not None else until
+            _remember(self._actors, key, (min(until, expires), actor))
+        return actor
 
     def forget(self) -> None:
         """A session or token has just ended: believe nothing from before."""
+        self._epoch += 1
+        self._actors.clear()
         self._standing.clear()
 
     async def still_valid(self, actor: Actor) -> bool:
@@ -196,10 +228,26 @@ class Authenticator:
         if standing is None:
             raise Unauthenticated("This API token is not valid.")
         rights = permissions_of(Role(standing.role), platform_admin=standing.platform_admin, scopes=row.scopes)
+        terms = _terms(standing)
+        if terms is not None:
+            rights &= {Permission(one) for one in standing.app_scopes}
         await self._note_use(tenant_id, row)
         return Actor(
-            tenant_id, UserId(row.user_id), Role(standing.role), rights, None, ApiTokenId(row.id), row.expires_at
-        )
+            tenant_id, UserId(row.user_id), Role(standing.role), rights, None, ApiTokenId(row.id), row.expires_at,
+            client=terms,
+        )  # fmt: skip
+
+    async def terms_of(self, actor: Actor) -> ClientTerms | None:
+        """Today's terms of an actor's client application: those of a long connection may be older.
+
+        Raises Unauthenticated when the token was revoked since.
+        """
+        if actor.client is None:
+            return None
+        standing = await self._stands(actor.tenant_id, actor.user_id, None, actor.api_token_id)
+        if standing is None:
+            raise Unauthenticated("This API token is not valid.")
+        return _terms(standing)
 
     async def _note_use(self, tenant_id: TenantId, row: Any) -> None:
         """To the minute, so that a busy token does not write its row on every request."""
@@ -220,6 +268,15 @@ class Authenticator:
         row = rows[0] if rows else None
         _remember(self._standing, key, (time.monotonic() + STANDING_TTL_S, row))
         return row
+
+
+def _terms(standing: Any) -> ClientTerms | None:
+    if standing.client_app_id is None:
+        return None
+    return ClientTerms(
+        ClientAppId(standing.client_app_id), DocumentMode(standing.mode), tuple(standing.allowed_origins),
+        standing.cost_budget,
+    )  # fmt: skip
 
 
 def _remember(cache: dict[Any, Any], key: Any, value: Any) -> None:

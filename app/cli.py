@@ -61,6 +61,16 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one line of JSON instead of text")
 
 
+def _documents_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    push = actions.add_parser("push", help="register the documents of a manifest")
+    push.add_argument("file", type=Path, metavar="FILE", help='a manifest: {"sha256:<hex>": "text"}')
+    push.add_argument(
+        "--app", default="first-party", metavar="ID", help="a client application (default: the product's own clients)"
+    )
+    actions.add_parser("check", help="fail, with its name, when a registered document does not fit the schema")
+
+
 def _schema_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="fail when graphql_schema.graphql differs")
 
@@ -73,6 +83,7 @@ COMMANDS: Final = {
     "migrate": Command("app.migrate", "bring the database up to date", (_MIGRATOR,)),
     "schema": Command("app.printer", "print the GraphQL schema", arguments=_schema_arguments),
     "check": Command("app.check", "check settings and the servers they name", (_DATABASE, _REDIS)),
+    "documents": Command("app.documents", "push or check trusted documents", arguments=_documents_arguments),
     "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
 }
 

@@ -1,11 +1,14 @@
-"""Bring the database up to date, and its channels in line with the environment."""
+"""Bring the database up to date, its channels in line with the environment, its documents with the schema."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 
+from app import documents
 from app.channels import channels_of
+from app.manifest import ManifestError
 from app.settings import Settings
 from persistence.database import create_engine
 from persistence.generation.channels import sync_channels
@@ -13,11 +16,15 @@ from persistence.migrate import migrate
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
-    asyncio.run(_run(settings))
-    return 0
+    try:
+        return asyncio.run(_run(settings))
+    except ManifestError as error:
+        print(f"fabula: {error}", file=sys.stderr)
+        return 1
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings) -> int:
+    """The exit code: 1 when the new schema breaks a trusted document."""
     url = settings.database_url.get_secret_value()
     await migrate(
         url,
@@ -27,5 +34,6 @@ async def _run(settings: Settings) -> None:
     engine = create_engine(url, pool_size=0, application="fabula-migrate")
     try:
         await sync_channels(engine, await channels_of(settings))
+        return await documents.check(engine, settings)
     finally:
         await engine.dispose()

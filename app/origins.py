@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,23 +11,63 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from domain.accounts import Actor
+from persistence.database import OUTAGES, Database
+from persistence.integrations.reads import KNOWN_ORIGINS
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ALLOW = {
     "access-control-allow-methods": "GET, POST, OPTIONS",
-    "access-control-allow-headers": "authorization, content-type, x-tenant, traceparent",
+    "access-control-allow-headers": "authorization, content-type, x-tenant, traceparent, x-fabula-preflight, apollo-require-preflight",
     "access-control-max-age": "600",
 }
 
 Message = MutableMapping[str, Any]
 
+KNOWN_TTL_S = 10.0
+ENDPOINT = "/graphql"
+FOREIGN = "fabula.foreign_origin"
+"""Set in the scope of a call from a page that only some client application allows: its token must be that one's."""
+
+
+class AppOrigins:
+    """The web origins that client applications allow, over all tenants. Believed for KNOWN_TTL_S."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: frozenset[str] = frozenset()
+        self._until = 0.0
+
+    def forget(self) -> None:
+        self._until = 0.0
+
+    async def knows(self, origin: str) -> bool:
+        """False while PostgreSQL is away."""
+        if self._until <= time.monotonic():
+            self._until = time.monotonic() + KNOWN_TTL_S
+            try:
+                rows = await self._database.platform_rows(KNOWN_ORIGINS)
+            except OUTAGES:
+                rows = []
+            self._known = frozenset(row.origin for row in rows)
+        return origin in self._known
+
+
+def may_call(scope: Scope, actor: Actor | None) -> bool:
+    """Whether credentials may be used by the page that calls: those of an application only by its own pages."""
+    origin = Headers(scope=scope).get("origin")
+    own = actor.client.origins if actor is not None and actor.client is not None else ()
+    return origin is None or origin in own or not (own or FOREIGN in scope)
+
 
 class OriginGuard:
     """Refuses pages of other origins, over HTTP and WebSocket alike, and answers preflights of the allowed ones."""
 
-    def __init__(self, app: ASGIApp, *, allowed: tuple[str, ...], any_loopback: bool) -> None:
+    def __init__(self, app: ASGIApp, *, allowed: tuple[str, ...], any_loopback: bool, of_apps: AppOrigins) -> None:
         self._app = app
         self._allowed = frozenset(allowed)
         self._any_loopback = any_loopback
+        self._of_apps = of_apps
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -36,7 +77,7 @@ class OriginGuard:
         origin = headers.get("origin")
         if origin is None:
             await self._app(scope, receive, send)
-        elif not self._may(origin, headers.get("host", "")):
+        elif not self._may(origin, headers.get("host", "")) and not await self._may_as_an_apps(origin, scope):
             await self._refuse(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "OPTIONS":
             answer = PlainTextResponse("", 204, {**_ALLOW, **_echo(origin)})
@@ -49,6 +90,12 @@ class OriginGuard:
         if origin in self._allowed or parts.netloc == host:
             return True
         return self._any_loopback and parts.hostname in LOOPBACK
+
+    async def _may_as_an_apps(self, origin: str, scope: Scope) -> bool:
+        if scope["path"] != ENDPOINT or not await self._of_apps.knows(origin):
+            return False
+        scope[FOREIGN] = True
+        return True
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -16,6 +16,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.integrations import DocumentMode
+
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Introspection = Literal["everyone", "developers", "nobody"]
 
@@ -125,10 +127,14 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=5.0, gt=0)
     worker_threads: int = Field(default=32, gt=0)
     tenant_concurrency: int = Field(default=16, gt=0)
+    trusted_documents: Path | None = None
+    first_party_mode: DocumentMode = DocumentMode.LOG
     starting_credit_micros: int = Field(default=5_000_000, ge=0)
     compiled_execution: bool = True
+    sql_plans: bool = True
     demo_delay_s: float = Field(default=0.02, ge=0)
     otlp: bool = Field(default=False)
+    trace_ratio: float = Field(default=0.1, ge=0, le=1)
     metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     provider_base_url: str = Field(default="", validation_alias="FABULA_OPENAI_BASE_URL")

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from graphql import GraphQLSchema
+
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
+from app.graphql.documents import Documents
+from app.graphql.measure import Measures
+from app.graphql.trusted import Registry
+from app.graphql.usage import UseCounter, Write
+from app.manifest import first_party_documents
+from app.origins import AppOrigins
 from app.settings import Settings
+from domain.ids import TenantId
 from persistence.bucket import Buckets, Budget
 from persistence.database import Database, create_engine
+from persistence.integrations.usage import Use, write_uses
 from persistence.streams import OUTAGES, CancelFlags, Hub, connect
 from persistence.unit_of_work import Units
 from resolvers.event_source import EventSource
+from resolvers.root import build_schema
 from resolvers.services import Services
 from workers.doorbell import DramatiqDoorbell, redis_broker
 
@@ -31,8 +44,13 @@ class Api:
     redis: Any
     database: Database
     buckets: Buckets
+    schema: GraphQLSchema
+    documents: Registry
+    uses: UseCounter
+    origins: AppOrigins
 
     async def close(self) -> None:
+        await self.uses.stop()
         await self.buckets.stop()
         await self.hub.stop()
         await self.redis.aclose()
@@ -59,9 +77,23 @@ class SignInLimit:
 def build_api(settings: Settings) -> Api:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-api"))
     redis = connect(settings.redis_url.get_secret_value())
-    hub = Hub(settings.redis_url.get_secret_value())
+    hub = Hub(settings.redis_url.get_secret_value(), mailbox_max=settings.limits.subscription_queue_max)
     credentials = TokenCredentials(settings.secret.get_secret_value())
     authenticator = Authenticator(database, credentials)
+    schema = build_schema()._schema
+    documents = Documents(schema, settings.limits)
+    measures = Measures(schema, documents)
+    uses = UseCounter(schema, _writer(database))
+    registry = Registry(
+        documents, measures, database, authenticator.terms_of, uses, first_party_documents(settings),
+        settings.first_party_mode,
+    )  # fmt: skip
+    origins = AppOrigins(database)
+
+    def forget_documents() -> None:
+        registry.forget()
+        origins.forget()
+
     services = Services(
         database=database,
         units=Units(database.engine),
@@ -72,6 +104,8 @@ def build_api(settings: Settings) -> Api:
         passwords=Argon2Passwords(),
         may_sign_in=SignInLimit(redis),
         forget_standing=authenticator.forget,
+        forget_documents=forget_documents,
+        measure=measures,
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
     )
@@ -80,4 +114,11 @@ def build_api(settings: Settings) -> Api:
         connect(settings.redis_url.get_secret_value(), answer_s=BUCKET_ANSWER_S),
         Budget(limits.cost_bucket_max, limits.cost_restored_per_s),
     )
-    return Api(services, authenticator, hub, redis, database, buckets)
+    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, uses, origins)
+
+
+def _writer(database: Database) -> Write:
+    async def write(tenant_id: TenantId, uses: Mapping[Use, int], at: datetime) -> None:
+        await write_uses(database, tenant_id, uses, at)
+
+    return write

@@ -10,11 +10,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from domain.errors import ErrorCode, Forbidden, NotFound, Rejected, Unauthenticated
-from domain.ids import ApiTokenId, SessionId, TenantId, UserId, new_id
+from domain.ids import ApiTokenId, ClientAppId, SessionId, TenantId, UserId, new_id
 from domain.text import clean_line
+
+if TYPE_CHECKING:
+    from domain.integrations import ClientTerms
 
 PASSWORD_CHARS_MIN = 10
 PASSWORD_CHARS_MAX = 1_000
@@ -115,13 +118,15 @@ class ApiToken:
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
     created_at: datetime | None = None
+    client_app_id: ClientAppId | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who asks: a user in a tenant, perhaps through an API token. `principal` names the owner of idempotency keys.
 
-    `home_id` is the tenant of the session, which may be another than the one acted in.
+    `home_id` is the tenant of the session, which may be another than the one acted in. `client` is what the token's
+    client application is held to; None for a session, and for a token that was made for no application.
     """
 
     tenant_id: TenantId
@@ -132,6 +137,7 @@ class Actor:
     api_token_id: ApiTokenId | None = None
     expires_at: datetime | None = None
     home_id: TenantId | None = None
+    client: ClientTerms | None = None
 
     @property
     def principal(self) -> str:
@@ -255,10 +261,12 @@ def rotate(session: Session | None, presented_hash: bytes, next_hash: bytes, now
 
 async def create_api_token(
     accounts: AccountStore, actor: Actor, *, name: str, scopes: list[str], expires_at: datetime | None,
-    prefix: str, secret_hash: bytes, now: datetime,
+    prefix: str, secret_hash: bytes, now: datetime, client_app_id: ClientAppId | None = None,
 ) -> ApiToken:  # fmt: skip
     """Raises Rejected for unknown or wider scopes than the creator's, a past expiry, or too many tokens."""
     actor.require(Permission.ADMIN)
+    if actor.client is not None:
+        raise Forbidden("A client application's token makes no tokens.")
     allowed = {p.value for p in actor.permissions}
     if not scopes or not set(scopes) <= allowed:
         raise Rejected(
@@ -270,7 +278,7 @@ async def create_api_token(
         raise Rejected(ErrorCode.LIMIT_REACHED, f"A tenant has at most {API_TOKENS_MAX} live tokens.")
     token = ApiToken(
         actor.tenant_id, ApiTokenId(new_id()), actor.user_id, clean_line(name, "name"), prefix, secret_hash,
-        sorted(set(scopes)), expires_at,
+        sorted(set(scopes)), expires_at, client_app_id=client_app_id,
     )  # fmt: skip
     await accounts.add_api_token(token)
     return token

@@ -95,10 +95,16 @@ def closing(
 
 
 _CURSOR = struct.Struct(">16sII")
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 def encode_cursor(job_id: JobId, position: Position) -> str:
-    return base64.urlsafe_b64encode(_CURSOR.pack(job_id.bytes, *position)).decode()
+    return packed_cursor(job_id.bytes, *position).decode()
+
+
+def packed_cursor(owner: bytes, attempt: int, n: int) -> bytes:
+    """A cursor from the bytes of its job's id."""
+    return binascii.b2a_base64(_CURSOR.pack(owner, attempt, n), newline=False).translate(_URL_SAFE)
 
 
 def decode_cursor(cursor: str | None, job_id: JobId) -> Position:

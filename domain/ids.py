@@ -19,6 +19,8 @@ RelationId = NewType("RelationId", UUID)
 GenerationId = NewType("GenerationId", UUID)
 JobId = NewType("JobId", UUID)
 ChannelId = NewType("ChannelId", UUID)
+ClientAppId = NewType("ClientAppId", UUID)
+DocumentId = NewType("DocumentId", UUID)
 
 
 def new_id() -> UUID:

@@ -11,6 +11,7 @@ from domain.accounts import AccountStore
 from domain.billing import BillingStore
 from domain.generation.store import GenerationStore
 from domain.ids import TenantId
+from domain.integrations import IntegrationStore
 from domain.jobs import JobStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
@@ -38,6 +39,8 @@ class UnitOfWork(Protocol):
     def generation(self) -> GenerationStore: ...
     @property
     def billing(self) -> BillingStore: ...
+    @property
+    def integrations(self) -> IntegrationStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

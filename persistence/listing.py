@@ -97,11 +97,19 @@ TYPENAME = "typename_"
 """A row that was found by its id says of which type it stands in this column."""
 
 
-def by_id(type_name: str, table: Table, *where: ColumnElement[bool], hidden: frozenset[str] = TENANT_ID) -> Shape:
-    """The rows with one of the `ids`, as things of one type."""
-    shown = [column for column in table.columns if column.name not in hidden]
-    marked: ColumnElement[Any] = literal_column(f"'{type_name}'").label(TYPENAME)
-    return Shape(select(*shown, marked).where(table.c.tenant_id == TENANT, table.c.id == any_(IDS), *where))
+class Lookup:
+    """How things of one type are found by their ids."""
+
+    def __init__(
+        self, type_name: str, table: Table, *where: ColumnElement[bool], hidden: frozenset[str] = TENANT_ID
+    ) -> None:
+        self.type_name = type_name
+        self.table = table
+        self.where = where
+        shown = [column for column in table.columns if column.name not in hidden]
+        marked: ColumnElement[Any] = literal_column(f"'{type_name}'").label(TYPENAME)
+        self.shape = Shape(select(*shown, marked).where(table.c.tenant_id == TENANT, table.c.id == any_(IDS), *where))
+        """The rows with one of the `ids`."""
 
 
 def page_values(first: int, after: tuple[Any, ...] | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from persistence.accounts.store import SqlAccounts
 from persistence.billing.store import SqlBilling
 from persistence.database import is_outage
 from persistence.generation.store import SqlGeneration
+from persistence.integrations.store import SqlIntegrations
 from persistence.jobs.store import SqlJobs
 from persistence.projects.store import SqlProjects
 from persistence.story.store import SqlStory
@@ -34,6 +35,7 @@ class SqlUnitOfWork:
         self.jobs = SqlJobs(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
         self.billing = SqlBilling(session, tenant_id)
+        self.integrations = SqlIntegrations(session, tenant_id)
 
 
 class Units:

@@ -9,13 +9,15 @@ from domain import accounts as domain
 from domain.accounts import Actor, Permission, Role, Tenant, User
 from domain.billing import top_up_entry
 from domain.errors import ErrorCode, Rejected, Unauthenticated
-from domain.ids import ApiTokenId, SessionId, TenantId, new_id
+from domain.ids import ApiTokenId, ClientAppId, SessionId, TenantId, new_id
+from domain.integrations import get_client_app
 from persistence.accounts import reads
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import IssuedTokens, Services
 from schema import accounts as types
-from schema.base import After, Connection, First
+from schema.base import Connection
+from schema.batched import After, First
 from schema.context import Info
 from schema.ids import decode_id, decode_optional
 
@@ -155,10 +157,15 @@ class AccountMutations:
     async def api_token_create(self, info: Info, input: types.ApiTokenCreateInput) -> types.ApiTokenCreatePayload:
         actor, services = info.context.actor, info.context.services
         token, prefix, secret_hash = services.credentials.new_api_token(actor.tenant_id)
+        wanted = decode_optional("ClientApp", input.client_app_id, "clientAppId")
+        app_id = ClientAppId(wanted) if wanted is not None else None
         async with services.units(actor.tenant_id) as uow:
+            actor.require(Permission.ADMIN)
+            if app_id is not None:
+                await get_client_app(uow.integrations, app_id, "clientAppId")
             made = await domain.create_api_token(
                 uow.accounts, actor, name=input.name, scopes=input.scopes, expires_at=input.expires_at, prefix=prefix,
-                secret_hash=secret_hash, now=uow.now,
+                secret_hash=secret_hash, now=uow.now, client_app_id=app_id,
             )  # fmt: skip
         return types.ApiTokenCreatePayload(token=token, api_token=await fresh(info, "ApiToken", made.id))
 

@@ -17,15 +17,17 @@ from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
 from persistence.accounts.reads import wallet
 from persistence.generation.reads import enabled_channels
+from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import Services
 from schema import generation as types
-from schema.base import After, money, mutation_error
+from schema.base import money, mutation_error
+from schema.batched import After
 from schema.billing import Wallet
 from schema.context import Context, Info
 from schema.cost import Cost
-from schema.events import GenerationEvent, JobEvent, to_graphql
+from schema.events import GenerationEvent, JobEvent
 from schema.ids import decode_id, decode_optional
 from schema.tracing import trace_parent
 
@@ -136,8 +138,7 @@ class GenerationSubscriptions:
     ) -> AsyncIterator[GenerationEvent]:  # fmt: skip
         generation_id = decode_id("Generation", id)
         row = await _authorized(info, "Generation", generation_id)
-        async for event in _follow(info, JobId(row.job_id), after):
-            yield event
+        return await _feed(info, JobId(row.job_id), after)
 
     @strawberry.subscription(description="A job's events, until its end.")
     async def job_events(
@@ -145,8 +146,7 @@ class GenerationSubscriptions:
     ) -> AsyncIterator[JobEvent]:
         job_id = JobId(decode_id("Job", id))
         await _authorized(info, "Job", job_id)
-        async for event in _follow(info, job_id, after):
-            yield event
+        return await _feed(info, job_id, after)
 
 
 async def _authorized(info: Info, type_name: str, value: Any) -> Any:
@@ -157,9 +157,7 @@ async def _authorized(info: Info, type_name: str, value: Any) -> Any:
     return row
 
 
-async def _follow(info: Info, job_id: JobId, after: str | None) -> AsyncIterator[Any]:
-    position = decode_cursor(after, job_id)
-    async for batch in info.context.services.events.follow(info.context.actor, job_id, position):
-        info.context.reads.forget()  # type: ignore[attr-defined]
-        for event in batch:
-            yield to_graphql(event)
+async def _feed(info: Info, job_id: JobId, after: str | None) -> Feed:
+    context = info.context
+    follow = await context.services.events.follow(context.actor, job_id, decode_cursor(after, job_id))
+    return Feed(follow, context.reads.forget)

@@ -16,25 +16,27 @@ from resolvers.generation import cancel_job, ring
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from schema import jobs as types
-from schema.base import After, Connection, First
-from schema.batched import columns_of
+from schema.base import Connection
+from schema.batched import PAGED, After, Call, First, Paged, columns_of
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.ids import decode_id
 
 
+def _jobs(filter: types.JobFilter | None = None) -> Call:
+    wanted = filter or types.JobFilter()
+    return Call(reads.JOBS, {"states": wanted.states or None, "kind": clean_filter(wanted.kind, "kind")})
+
+
 @strawberry.type
 class JobQueries:
-    @strawberry.field(description="The tenant's jobs, newest first.")
+    @strawberry.field(description="The tenant's jobs, newest first.", metadata={PAGED: Paged(_jobs, "Job", None)})
     async def jobs(
         self, info: Info, first: First = 20, after: After = None,
         filter: Annotated[types.JobFilter | None, strawberry.argument(description="Which ones.")] = None,
     ) -> Connection[types.Job]:  # fmt: skip
-        wanted = filter or types.JobFilter()
-        return await info.context.reader().listed(  # type: ignore[attr-defined,no-any-return]
-            reads.JOBS, first, after, columns_of(info, "Job", "edges", "node"),
-            states=wanted.states or None, kind=clean_filter(wanted.kind, "kind"),
-        )  # fmt: skip
+        columns = columns_of(info, "Job", "edges", "node")
+        return await info.context.reader().listed(_jobs(filter), first, after, columns)  # type: ignore[attr-defined,no-any-return]
 
     @strawberry.field(description="The worker processes, as they last reported. For platform administrators.")
     async def workers(self, info: Info) -> list[types.Worker]:

@@ -15,8 +15,8 @@ from persistence.listing import contains
 from persistence.projects import reads
 from resolvers.mutations import refusals_as
 from schema import projects as types
-from schema.base import After, Connection, First, OrderDirection, mutation_error
-from schema.batched import columns_of
+from schema.base import Connection, OrderDirection, mutation_error
+from schema.batched import PAGED, After, Call, First, Paged, columns_of
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.ids import decode_id, decode_optional, split_id
@@ -49,27 +49,31 @@ def _chapter_id(value: strawberry.ID, field: str) -> NodeId:
     return NodeId(decode_id("Chapter", value, field))
 
 
+def _projects(filter: types.ProjectFilter | None = None, order_by: types.ProjectOrder | None = None) -> Call:
+    wanted, order = filter or types.ProjectFilter(), order_by or DEFAULT_ORDER
+    title = clean_filter(wanted.title_contains, "titleContains")
+    filters = {
+        "status": wanted.status,
+        "language": clean_filter(wanted.language, "language"),
+        "title": contains(title) if title else None,
+        "deleted" if wanted.deleted else "living": True,
+    }
+    return Call(reads.project_listing(order.field, order.direction is OrderDirection.DESC), filters)
+
+
 @strawberry.type
 class ProjectQueries:
-    @strawberry.field(description="The tenant's projects, last changed first unless ordered otherwise.")
+    @strawberry.field(
+        description="The tenant's projects, last changed first unless ordered otherwise.",
+        metadata={PAGED: Paged(_projects, "Project", None)},
+    )
     async def projects(
         self, info: Info, first: First = 20, after: After = None,
         filter: Annotated[types.ProjectFilter | None, strawberry.argument(description="Which ones.")] = None,
         order_by: Annotated[types.ProjectOrder | None, strawberry.argument(description="How to sort.")] = None,
     ) -> Connection[types.Project]:  # fmt: skip
-        context = info.context
-        wanted, order = filter or types.ProjectFilter(), order_by or DEFAULT_ORDER
-        title = clean_filter(wanted.title_contains, "titleContains")
-        return await context.reader().listed(  # type: ignore[attr-defined,no-any-return]
-            reads.project_listing(order.field, order.direction is OrderDirection.DESC),
-            first,
-            after,
-            columns_of(info, "Project", "edges", "node"),
-            status=wanted.status,
-            language=clean_filter(wanted.language, "language"),
-            title=contains(title) if title else None,
-            **{"deleted" if wanted.deleted else "living": True},
-        )
+        columns = columns_of(info, "Project", "edges", "node")
+        return await info.context.reader().listed(_projects(filter, order_by), first, after, columns)  # type: ignore[attr-defined,no-any-return]
 
     @strawberry.field(
         description="Titles and texts that match, best first. Chinese and English.", directives=[Cost(weight=20)]

@@ -20,14 +20,16 @@ from domain.ids import JobId, TenantId
 from persistence.accounts import reads as accounts
 from persistence.database import Database
 from persistence.generation import reads as generation
+from persistence.integrations import reads as integrations
 from persistence.jobs import reads as jobs
-from persistence.listing import PARENT, TYPENAME, Listing, page_values
+from persistence.listing import PARENT, TYPENAME, Listing, Lookup, page_values
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.projects import reads as projects
 from persistence.shapes import Shape
 from persistence.story import reads as story
 from resolvers.event_source import EventSource
 from schema.base import RowPage
+from schema.batched import Call
 
 EVENTS_MAX = 1_000
 
@@ -39,10 +41,11 @@ _batches = metrics.get_meter("fabula.resolvers").create_histogram(
 
 _ByIds = Callable[[UUID, Sequence[UUID]], Select[Any]]
 
-NODES: dict[str, Shape | _ByIds] = {
+NODES: dict[str, Lookup | _ByIds] = {
     "ApiToken": accounts.api_tokens_by_id,
     "Channel": lambda _tenant, ids: generation.channels_by_id(ids),
     "Chapter": projects.CHAPTERS_BY_ID,
+    "ClientApp": integrations.client_apps_by_id,
     "CodexEntry": story.ENTRIES_BY_ID,
     "CodexRelation": story.RELATIONS_BY_ID,
     "Generation": generation.GENERATIONS_BY_ID,
@@ -51,9 +54,13 @@ NODES: dict[str, Shape | _ByIds] = {
     "Project": projects.PROJECTS_BY_ID,
     "Tenant": lambda _tenant, ids: accounts.tenants_by_id(ids),
     "TextVersion": projects.VERSIONS_BY_ID,
+    "TrustedDocument": integrations.DOCUMENTS_BY_ID,
     "User": accounts.members_by_id,
 }
 """How each kind of node is found by its ids."""
+
+
+LOOKUPS = {type_name: found for type_name, found in NODES.items() if isinstance(found, Lookup)}
 
 
 class TenantReads:
@@ -86,9 +93,9 @@ class TenantReads:
 
         return await self._load(("node", type_name), value, load)
 
-    async def _by_ids(self, type_name: str, statement: Shape | _ByIds, ids: list[UUID]) -> Sequence[Any]:
-        if isinstance(statement, Shape):
-            return await self.shaped(statement, ids=ids)
+    async def _by_ids(self, type_name: str, statement: Lookup | _ByIds, ids: list[UUID]) -> Sequence[Any]:
+        if isinstance(statement, Lookup):
+            return await self.shaped(statement.shape, ids=ids)
         return await self.rows(statement(self._tenant, ids).add_columns(literal(type_name).label(TYPENAME)))
 
     def forget(self) -> None:
@@ -158,13 +165,12 @@ class TenantReads:
         rows = await self.rows(one_list(statement, keyset, first, key))
         return RowPage(keyset, rows, first, "", after=key is not None)
 
-    async def listed(
-        self, listing: Listing, first: int, after: str | None, columns: frozenset[str] | None, **filters: Any
-    ) -> Any:
+    async def listed(self, call: Call, first: int, after: str | None, columns: frozenset[str] | None) -> Any:
         """One page of a list of the whole tenant."""
         check_first(first)
+        listing = call.listing
         key = listing.keyset.read(after, "")
-        given = {name: value for name, value in filters.items() if value is not None}
+        given = {name: value for name, value in call.filters.items() if value is not None}
         statement = listing.page(columns, frozenset(given), after=key is not None)
         rows = await self.shaped(statement, **given, **page_values(first, key))
         return RowPage(listing.keyset, rows, first, "", after=key is not None)

@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import strawberry
 from strawberry.tools import merge_types
 
+from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
+from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
 from resolvers.story import StoryMutations
@@ -42,7 +44,9 @@ async def _node(info: Info, id: strawberry.ID) -> Any:
     return await info.context.reader().one(type_name, value)
 
 
-Query = merge_types("Query", (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries))
+Query = merge_types(
+    "Query", (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries, IntegrationQueries)
+)
 Mutation = merge_types(
     "Mutation",
     (
@@ -53,6 +57,7 @@ Mutation = merge_types(
         StoryMutations,
         GenerationMutations,
         JobMutations,
+        IntegrationMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions,))
@@ -70,6 +75,41 @@ def _describe(root: Any, description: str) -> None:
 _describe(Query, "What can be read. A list is a connection; anything with an id can be fetched again with `node`.")
 _describe(Mutation, "What can be changed. Each takes one `input`, and answers with what it changed or why it did not.")
 _describe(Subscription, "What can be watched, over WebSocket or server-sent events, and resumed after any event.")
+
+
+USUAL = {"Query": Permission.READ, "Mutation": Permission.WRITE, "Subscription": Permission.READ}
+UNUSUAL: dict[str, Permission | None] = {
+    "register": None,
+    "login": None,
+    "refresh": None,
+    "logout": None,
+    "me": None,
+    "apiTokens": Permission.ADMIN,
+    "apiTokenCreate": Permission.ADMIN,
+    "apiTokenRevoke": Permission.ADMIN,
+    "clientApps": Permission.ADMIN,
+    "clientAppCreate": Permission.ADMIN,
+    "clientAppUpdate": Permission.ADMIN,
+    "clientAppDelete": Permission.ADMIN,
+    "trustedDocumentsRegister": Permission.ADMIN,
+    "trustedDocumentRetire": Permission.ADMIN,
+    "schemaUsage": Permission.ADMIN,
+    "chapterGenerate": Permission.GENERATE,
+    "generationCancel": Permission.GENERATE,
+    "jobRetry": Permission.GENERATE,
+    "jobCancel": Permission.GENERATE,
+    "queuePause": Permission.PLATFORM,
+    "queueResume": Permission.PLATFORM,
+    "workers": Permission.PLATFORM,
+}
+"""The root fields that ask for another right than the usual one of their root. None: for anybody."""
+
+
+def needed(coordinate: str) -> Permission | None:
+    """The right that a field such as `Mutation.projectCreate` asks for; None where it asks for none of its own."""
+    root, _, name = coordinate.partition(".")
+    usual = USUAL.get(root)
+    return UNUSUAL.get(name, usual) if usual is not None else None
 
 
 def build_schema() -> strawberry.Schema:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from domain.accounts import PasswordHasher, Session, User
 from domain.ids import TenantId
+from domain.integrations import Measure
 from domain.jobs import Doorbell
 from domain.unit_of_work import OpenUnitOfWork
 from persistence.database import Database
@@ -55,6 +56,8 @@ class Services:
     passwords: PasswordHasher
     may_sign_in: Attempts
     forget_standing: Callable[[], None]
+    forget_documents: Callable[[], None]
+    measure: Measure
     events: EventSource
     tenant_concurrency: int
     starting_credit_micros: int

@@ -7,7 +7,10 @@ import strawberry
 from domain import accounts
 from domain.accounts import Role
 from schema.base import Connection, Node, Payload, described_enum, mapped
+from schema.batched import needs
+from schema.context import Info
 from schema.cost import Cost
+from schema.integrations import ClientApp
 
 described_enum(
     Role,
@@ -64,6 +67,13 @@ class ApiToken(Node):
 
     scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
 
+    @strawberry.field(
+        description="The application that it was made for; null for the tenant's own scripts.",
+        metadata=needs("client_app_id"),
+    )
+    async def client_app(self, info: Info) -> ClientApp | None:
+        return await info.context.reads.one("ClientApp", self.client_app_id) if self.client_app_id else None
+
 
 @strawberry.type(description="The two tokens of a session.", directives=[Cost(weight=0)])
 class AuthTokens:
@@ -106,6 +116,9 @@ class ApiTokenCreateInput:
     name: str = strawberry.field(description="To recognise it by.")
     scopes: list[str] = strawberry.field(description="Among read, write, generate, admin, billing, developer.")
     expires_at: datetime | None = strawberry.field(default=None, description="When it stops working; null for never.")
+    client_app_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The application it is for: the token is held to that application's terms."
+    )
 
 
 @strawberry.input(description="An API token to revoke.")

@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from typing import Annotated, Any, Generic, NewType, TypeVar
 
 import strawberry
-from sqlalchemy import DateTime, Row, Text, Uuid, inspect
+from sqlalchemy import DateTime, Row, Table, Text, Uuid, inspect
 from sqlalchemy.dialects.postgresql import JSONB
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.enum import StrawberryEnumDefinition
@@ -16,9 +16,9 @@ from strawberry_sqlalchemy_mapper import StrawberrySQLAlchemyMapper
 from domain import billing, errors
 from persistence import tables  # noqa: F401 - completes the mappings that `mapped` reads
 from persistence.listing import TYPENAME
-from persistence.paging import PAGE_DEFAULT, PAGE_MAX, Keyset
+from persistence.paging import Keyset
 from persistence.shapes import Row as ShapeRow
-from schema.batched import needs, of_type
+from schema.batched import GLOBAL_ID, needs, of_type
 from schema.cost import Cost
 from schema.ids import encode_id
 
@@ -81,6 +81,10 @@ _mapper: StrawberrySQLAlchemyMapper[Any] = StrawberrySQLAlchemyMapper(
 )
 
 
+TABLES: dict[str, Table] = {}
+"""The table behind each mapped type, by the type's name."""
+
+
 def mapped(model: type[Any], /, **columns: str) -> Callable[[type[T]], type[T]]:
     """A GraphQL type of a mapped entity: the named columns with their descriptions, and what the class adds.
 
@@ -97,6 +101,7 @@ def mapped(model: type[Any], /, **columns: str) -> Callable[[type[T]], type[T]]:
         converted = _mapper.type(model)(cls)
         definition = converted.__strawberry_definition__
         definition.description = description
+        TABLES[definition.name] = inspect(model).local_table
         definition.is_type_of = _accepts(model, definition.name)
         for field in definition.fields:
             if field.python_name in columns:
@@ -131,16 +136,14 @@ def _first_paragraph(source: type) -> str:
     return (source.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
 
 
-First = Annotated[int, strawberry.argument(description=f"How many, 1 to {PAGE_MAX} ({PAGE_DEFAULT} by default).")]
-After = Annotated[
-    str | None, strawberry.argument(description="The cursor to continue after, from this list's edges or pageInfo.")
-]
 Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
 
 
 @strawberry.interface(description="Anything that has a global id and can be fetched again with `node`.")
 class Node:
-    @strawberry.field(description="The global id: opaque, and the same for ever.", metadata=needs("id"))
+    @strawberry.field(
+        description="The global id: opaque, and the same for ever.", metadata={**needs("id"), GLOBAL_ID: ("id", None)}
+    )
     @of_type(lambda type_name: lambda self: encode_id(type_name, self.id))
     def id(self, info: strawberry.Info[Any, None]) -> strawberry.ID:
         return strawberry.ID(encode_id(info._raw_info.parent_type.name, self.id))  # type: ignore[arg-type]

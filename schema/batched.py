@@ -8,15 +8,25 @@ that knows nothing of batches calls the field for each parent, and the calls of 
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar, cast, get_args
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar, cast, get_args
 from uuid import UUID
 
 import strawberry
 from graphql import FieldNode, FragmentSpreadNode, SelectionSetNode
 
+from persistence.listing import Listing
+from persistence.paging import PAGE_DEFAULT, PAGE_MAX
 from schema.context import Info
 
+First = Annotated[int, strawberry.argument(description=f"How many, 1 to {PAGE_MAX} ({PAGE_DEFAULT} by default).")]
+After = Annotated[
+    str | None, strawberry.argument(description="The cursor to continue after, from this list's edges or pageInfo.")
+]
+
+PAGED, REFERENCE, GLOBAL_ID = "paged", "reference", "globalId"
+"""Keys of a field's metadata: how its value can be had from PostgreSQL as text. See `app.graphql.sqlplan`."""
 COLUMNS = "columns"
 """Key of a field's metadata: the columns of its row that its resolver reads. Without it, it may read any."""
 
@@ -26,8 +36,51 @@ def needs(*columns: str) -> dict[str, tuple[str, ...]]:
     return {COLUMNS: columns}
 
 
+def id_of(type_name: str, column: str) -> dict[str, Any]:
+    """Metadata of a field that shows a column as the global id of a thing of that type."""
+    return {**needs(column), GLOBAL_ID: (column, type_name)}
+
+
 def ids_of(parents: list[Any]) -> list[UUID]:
     return [parent.id for parent in parents]
+
+
+def _batched_field(
+    function: Callable[..., Any], description: str, metadata: dict[str, Any], directives: Sequence[object]
+) -> Any:
+    signature = inspect.signature(function)
+    _parents, info, *arguments = signature.parameters.values()
+    (each,) = get_args(signature.return_annotation)
+
+    async def resolver(self: Any, info: Info, **given: Any) -> Any:
+        return await info.context.reads.batched(function, self, info, given)
+
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    resolver.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[itself, info, *arguments], return_annotation=each
+    )
+    resolver.__annotations__ = {**{one.name: one.annotation for one in (info, *arguments)}, "return": each}
+    resolver.__name__, resolver.__module__ = function.__name__, function.__module__
+    resolver.__qualname__ = function.__qualname__
+    resolver.batch = function  # type: ignore[attr-defined]
+    return strawberry.field(description=description, metadata=metadata, directives=directives)(resolver)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which listing a field shows, narrowed by which filters; a filter of None is none."""
+
+    listing: Listing
+    filters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """A connection to things of a type: what is called with the field's own arguments, and the parent's column."""
+
+    call: Callable[..., Call]
+    type_name: str
+    parent: str | None
 
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
@@ -49,25 +102,47 @@ def batched(
     """A Strawberry field of a function over parents; see the module."""
 
     def decorate(function: Callable[..., Any]) -> Any:
-        signature = inspect.signature(function)
-        _parents, info, *arguments = signature.parameters.values()
-        (each,) = get_args(signature.return_annotation)
-
-        async def resolver(self: Any, info: Info, **given: Any) -> Any:
-            return await info.context.reads.batched(function, self, info, given)
-
-        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        resolver.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[itself, info, *arguments], return_annotation=each
-        )
-        annotated = {one.name: one.annotation for one in (info, *arguments)}
-        resolver.__annotations__ = {**annotated, "return": each}
-        resolver.__name__, resolver.__module__ = function.__name__, function.__module__
-        resolver.__qualname__ = function.__qualname__
-        resolver.batch = function  # type: ignore[attr-defined]
-        return strawberry.field(description=description, metadata=needs(*columns), directives=directives)(resolver)
+        return _batched_field(function, description, needs(*columns), directives)
 
     return decorate
+
+
+def paged(
+    connection: Any, type_name: str, *, description: str, directives: Sequence[object] = ()
+) -> Callable[[Callable[..., Call]], Any]:
+    """A batched connection under a parent: the function says which listing, from the field's own arguments."""
+
+    def decorate(function: Callable[..., Call]) -> Any:
+        async def pages(
+            parents: list[Any], info: Info, first: First = PAGE_DEFAULT, after: After = None, **given: Any
+        ) -> list[Any]:
+            call, columns = function(**given), columns_of(info, type_name, "edges", "node")
+            return await info.context.reads.pages(call.listing, ids_of(parents), first, after, columns, **call.filters)
+
+        parents, info, first, after, _ = inspect.signature(pages).parameters.values()
+        own = inspect.signature(function).parameters.values()
+        pages.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [parents, info, first, after, *own], return_annotation=list[connection]
+        )
+        pages.__name__, pages.__module__ = function.__name__, function.__module__
+        pages.__qualname__ = function.__qualname__
+        metadata = {**needs("id"), PAGED: Paged(function, type_name, "id")}
+        return _batched_field(pages, description, metadata, directives)
+
+    return decorate
+
+
+def reference(type_name: str, column: str, *, description: str, name: str | None = None) -> Any:
+    """A field that shows the thing whose id is in a column of its row; null where the column is."""
+
+    async def resolver(self: Any, info: Info) -> Any:
+        value = getattr(self, column)
+        return await info.context.reads.one(type_name, value) if value is not None else None
+
+    return strawberry.field(
+        resolver=resolver, name=name, description=description,
+        metadata={**needs(column), REFERENCE: (type_name, column)},
+    )  # fmt: skip
 
 
 # -- look-ahead ------------------------------------------------------------------------------------------------------

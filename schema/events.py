@@ -1,7 +1,9 @@
 """Events of the streams. Every type below is an event of a generation and of its job alike."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
@@ -168,33 +170,60 @@ EVENT_TYPES = [
     StreamRevoked,
 ]  # fmt: skip
 
-_MAKE: dict[EventType, Callable[[dict[str, Any], dict[str, Any]], Any]] = {
-    EventType.STARTED: lambda place, d: GenerationStartedEvent(
-        **place, attempt=d["attempt"], model=d["model"], channel=d["channel"]
+Read = Callable[[Event], Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How an event becomes its GraphQL type: what each field of the constructor is read from.
+
+    The stream encoder reads only the fields that a document selects, and makes no object.
+    """
+
+    type: type
+    read: dict[str, Read]
+
+
+def _datum(key: str, convert: Callable[[Any], Any] | None = None) -> Read:
+    return (lambda event: event.data[key]) if convert is None else lambda event: convert(event.data[key])
+
+
+def _shape(type_: type, **read: Read) -> Shape:
+    place = {name: attrgetter(name) for name in ("seq", "cursor", "at")}
+    return Shape(type_, place | read)
+
+
+SHAPES: dict[EventType, Shape] = {
+    EventType.STARTED: _shape(
+        GenerationStartedEvent, attempt=_datum("attempt"), model=_datum("model"), channel=_datum("channel")
     ),
-    EventType.CONTEXT: lambda place, d: ContextReceiptReady(**place, prompt_tokens=d["promptTokens"]),
-    EventType.DELTA: lambda place, d: TextDelta(**place, text=d["text"]),
-    EventType.REASONING: lambda place, d: ReasoningDelta(**place, text=d["text"]),
-    EventType.PROGRESS: lambda place, d: JobProgress(**place, progress=d["progress"], note=d["note"]),
-    EventType.SWITCHED: lambda place, d: AttemptSwitched(
-        **place, attempt=d["attempt"], channel=d["channel"], reason=d["reason"]
+    EventType.CONTEXT: _shape(ContextReceiptReady, prompt_tokens=_datum("promptTokens")),
+    EventType.DELTA: _shape(TextDelta, text=_datum("text")),
+    EventType.REASONING: _shape(ReasoningDelta, text=_datum("text")),
+    EventType.PROGRESS: _shape(JobProgress, progress=_datum("progress"), note=_datum("note")),
+    EventType.SWITCHED: _shape(
+        AttemptSwitched, attempt=_datum("attempt"), channel=_datum("channel"), reason=_datum("reason")
     ),
-    EventType.RESET: lambda place, d: StreamReset(**place, attempt=d["attempt"], reason=d["reason"]),
-    EventType.SNAPSHOT: lambda place, d: StreamSnapshot(**place, attempt=d["attempt"], text=d["text"]),
-    EventType.METER: lambda place, d: MeterTick(**place, held=money(d["held"]), accrued=money(d["accrued"])),
-    EventType.COMPLETED: lambda place, d: GenerationCompleted(**place, data=d),
-    EventType.FAILED: lambda place, d: GenerationFailed(**place, code=d["code"], message=d["message"]),
-    EventType.CANCELLED: lambda place, d: GenerationCancelled(**place, data=d),
-    EventType.TRUNCATED: lambda place, d: GenerationTruncated(
-        **place, reason=TruncationReason(d["reason"]), message=d.get("message"), data=d
+    EventType.RESET: _shape(StreamReset, attempt=_datum("attempt"), reason=_datum("reason")),
+    EventType.SNAPSHOT: _shape(StreamSnapshot, attempt=_datum("attempt"), text=_datum("text")),
+    EventType.METER: _shape(MeterTick, held=_datum("held", money), accrued=_datum("accrued", money)),
+    EventType.COMPLETED: _shape(GenerationCompleted, data=attrgetter("data")),
+    EventType.FAILED: _shape(GenerationFailed, code=_datum("code"), message=_datum("message")),
+    EventType.CANCELLED: _shape(GenerationCancelled, data=attrgetter("data")),
+    EventType.TRUNCATED: _shape(
+        GenerationTruncated,
+        reason=_datum("reason", TruncationReason),
+        message=lambda event: event.data.get("message"),
+        data=attrgetter("data"),
     ),
-    EventType.REVOKED: lambda place, d: StreamRevoked(**place, code=ErrorCode(d["code"]), message=d["message"]),
+    EventType.REVOKED: _shape(StreamRevoked, code=_datum("code", ErrorCode), message=_datum("message")),
 }
 
 
 def to_graphql(event: Event) -> Any:
     """A domain event as its GraphQL type."""
-    return _MAKE[event.type]({"seq": event.seq, "cursor": event.cursor, "at": event.at}, event.data)
+    shape = SHAPES[event.type]
+    return shape.type(**{name: read(event) for name, read in shape.read.items()})
 
 
 PageT = TypeVar("PageT")

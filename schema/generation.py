@@ -8,8 +8,8 @@ import strawberry
 from domain.generation import entities
 from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
 from persistence.generation import reads
-from schema.base import After, Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
-from schema.batched import batched, ids_of, needs
+from schema.base import Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
+from schema.batched import After, batched, ids_of, needs, reference
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.events import GenerationEvent, event_page
@@ -144,19 +144,11 @@ class Generation(Node):
     async def text(generations: list[Any], info: Info) -> list[str]:
         return [text or "" for text in await info.context.reads.values(reads.texts_of, "text", ids_of(generations))]
 
-    @strawberry.field(description="The job that does the work.", metadata=needs("job_id"))
-    async def job(self, info: Info) -> Job:
-        return await info.context.reads.one("Job", self.job_id)
-
-    @strawberry.field(description="The chapter it writes; null once that is deleted.", metadata=needs("node_id"))
-    async def chapter(self, info: Info) -> Chapter | None:
-        return await info.context.reads.one("Chapter", self.node_id)
-
-    @strawberry.field(description="The version it became.", metadata=needs("version_id"))
-    async def version(self, info: Info) -> TextVersion | None:
-        if self.version_id is None:
-            return None
-        return await info.context.reads.one("TextVersion", self.version_id)
+    job: Job = reference("Job", "job_id", description="The job that does the work.")
+    chapter: Chapter | None = reference(
+        "Chapter", "node_id", description="The chapter it writes; null once that is deleted."
+    )
+    version: TextVersion | None = reference("TextVersion", "version_id", description="The version it became.")
 
     @batched(description="Every try, oldest first.", columns=("id",))
     async def attempts(generations: list[Any], info: Info) -> list[list[Attempt]]:

@@ -12,6 +12,7 @@ _CODES = {
     "ApiToken": b"at",
     "Channel": b"cn",
     "Chapter": b"ch",
+    "ClientApp": b"ca",
     "CodexEntry": b"ce",
     "CodexRelation": b"cr",
     "Generation": b"gn",
@@ -20,6 +21,7 @@ _CODES = {
     "Project": b"pj",
     "Tenant": b"tn",
     "TextVersion": b"tv",
+    "TrustedDocument": b"td",
     "User": b"us",
 }
 _TYPES = {code: name for name, code in _CODES.items()}
@@ -28,6 +30,11 @@ _BYTES = 18
 
 def encode_id(type_name: str, value: UUID) -> str:
     return base64.urlsafe_b64encode(_CODES[type_name] + value.bytes).decode()
+
+
+def code_of(type_name: str) -> bytes:
+    """The two bytes that stand for a type in its ids."""
+    return _CODES[type_name]
 
 
 def split_id(value: str, field: str = "id") -> tuple[str, UUID]:

@@ -7,8 +7,8 @@ import strawberry
 
 from domain import jobs
 from domain.jobs import JobState
-from schema.base import After, Node, Payload, described_enum, mapped
-from schema.batched import needs
+from schema.base import Node, Payload, described_enum, mapped
+from schema.batched import After, id_of, needs
 from schema.context import Info
 from schema.cost import ListSize
 from schema.events import JobEvent, event_page
@@ -58,7 +58,7 @@ class Job(Node):
     def max_attempts(self) -> int:
         return jobs.FAILURES_MAX
 
-    @strawberry.field(description="The job that this one tries again.", metadata=needs("retry_of"))
+    @strawberry.field(description="The job that this one tries again.", metadata=id_of("Job", "retry_of"))
     def retry_of(self) -> strawberry.ID | None:
         return strawberry.ID(encode_id("Job", self.retry_of)) if self.retry_of else None
 

@@ -1,16 +1,17 @@
 """Types of the story room: the codex."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import strawberry
 
 from domain import story
 from domain.story import CodexInclusion, CodexKind
 from persistence.story import reads
-from schema.base import After, Connection, First, Node, Payload, described_enum, mapped
-from schema.batched import batched, columns_of, ids_of, needs
-from schema.context import Info
+from schema.base import Connection, Node, Payload, described_enum, mapped
+from schema.batched import Call, needs, paged, reference
 from schema.cost import Cost
+
+LazyEntry = Annotated["CodexEntry", strawberry.lazy("schema.story")]
 
 described_enum(
     CodexKind,
@@ -45,13 +46,10 @@ class CodexAttribute:
 class CodexRelation(Node):
     """How one codex entry stands to another."""
 
-    @strawberry.field(name="from", description="The entry that stands in the relation.", metadata=needs("from_id"))
-    async def from_(self, info: Info) -> Annotated["CodexEntry", strawberry.lazy("schema.story")]:
-        return await info.context.reads.one("CodexEntry", self.from_id)
-
-    @strawberry.field(description="The entry it stands in the relation to.", metadata=needs("to_id"))
-    async def to(self, info: Info) -> Annotated["CodexEntry", strawberry.lazy("schema.story")]:
-        return await info.context.reads.one("CodexEntry", self.to_id)
+    from_: LazyEntry = reference(
+        "CodexEntry", "from_id", name="from", description="The entry that stands in the relation."
+    )
+    to: LazyEntry = reference("CodexEntry", "to_id", description="The entry it stands in the relation to.")
 
 
 @mapped(
@@ -72,12 +70,9 @@ class CodexEntry(Node):
     def attributes(self) -> list[CodexAttribute]:
         return [CodexAttribute(key=one["key"], value=one["value"]) for one in self.attributes]
 
-    @batched(description="How it stands to others.", columns=("id",))
-    async def relations(
-        entries: list[Any], info: Info, first: First = 20, after: After = None
-    ) -> list[Connection[CodexRelation]]:
-        columns = columns_of(info, "CodexRelation", "edges", "node")
-        return await info.context.reads.pages(reads.RELATIONS, ids_of(entries), first, after, columns)
+    @paged(Connection[CodexRelation], "CodexRelation", description="How it stands to others.")
+    def relations() -> Call:
+        return Call(reads.RELATIONS)
 
 
 @strawberry.input(description="Which codex entries to list.")

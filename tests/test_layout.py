@@ -134,8 +134,20 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
              "billing", "files", "plugins", "jobs", "audit", "integrations"}  # fmt: skip
     infrastructure = {
         "domain": {"errors", "events", "ids", "text", "unit_of_work"},
-        "persistence": {"bucket", "database", "metadata", "migrate", "paging", "streams", "tables", "unit_of_work"},
-        "schema": {"base", "context", "cost", "events", "ids", "tracing"},
+        "persistence": {
+            "bodies",
+            "bucket",
+            "database",
+            "listing",
+            "metadata",
+            "migrate",
+            "paging",
+            "shapes",
+            "streams",
+            "tables",
+            "unit_of_work",
+        },
+        "schema": {"base", "batched", "context", "cost", "events", "ids", "tracing"},
         "resolvers": {"event_source", "mutations", "reads", "root", "services"},
         "workers": {"doorbell", "relay", "restarts", "runtime", "telemetry"},
     }

@@ -27,15 +27,20 @@ class RememberedPort:
             raise EmbeddedError("the server was not started")
         return self._number
 
+    def last(self) -> int | None:
+        """The port of the last start, perhaps in another process."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self._path.read_text(encoding="ascii"))
+        return None
+
     def candidates(self) -> Iterator[int]:
         """Ports to try, in order. Raises EmbeddedError when all were taken."""
         if self._number is not None:
             yield self._number
             raise EmbeddedError(f"port {self._number} was taken by another program while the server was down")
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            last_time = int(self._path.read_text(encoding="ascii"))
-            if port_is_free(last_time):
-                yield last_time
+        last_time = self.last()
+        if last_time is not None and port_is_free(last_time):
+            yield last_time
         for _try in range(_TRIES):
             yield pick_port()
         raise EmbeddedError(f"no port could be had in {_TRIES} tries")

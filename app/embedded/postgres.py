@@ -132,6 +132,11 @@ class PostgresServer:
         secret = self._password() if password is None else password
         return f"postgresql://{role}:{quote(secret, safe='')}@{LOOPBACK}:{self.port}/{database}"
 
+    def last_url(self) -> str | None:
+        """The superuser's URL of the server that another process started here last; None when none was."""
+        port = self._port.last()
+        return f"postgresql://{SUPERUSER}:{self._password()}@{LOOPBACK}:{port}/{DATABASE}" if port else None
+
     def stop(self, timeout_s: float = 20.0) -> None:
         """End sessions, write all out, end. Killed after `timeout_s`, which loses no committed row."""
         if self._process is not None:

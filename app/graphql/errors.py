@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import ExecutionResult, GraphQLError
 
 from domain.errors import Rejected, Unauthenticated
 
@@ -46,6 +46,14 @@ class DocumentRefused(Exception):
 
     def body(self, request_id: str) -> dict[str, Any]:
         return {"errors": [request_error(error, request_id) for error in self.errors]}
+
+
+class StreamRefused(Exception):
+    """A subscription that cannot begin, or cannot go on. `answer` has the errors as the client is to see them."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__(answer["errors"][0]["message"])
+        self.answer = answer
 
 
 def formatted(message: str, code: str, request_id: str, **more: Any) -> dict[str, Any]:
@@ -90,3 +98,12 @@ def request_error(error: GraphQLError, request_id: str, otherwise: str = "GRAPHQ
     shown = formatted(error.message, code, request_id, locations=locations)
     shown["extensions"] |= extensions
     return shown
+
+
+def answer(result: ExecutionResult, request_id: str) -> dict[str, Any]:
+    if not result.errors:
+        return {"data": result.data}
+    # Without a path nothing was executed: the variables were refused, by a scalar's own parser perhaps.
+    if result.data is None and all(error.path is None for error in result.errors):
+        return {"errors": [request_error(error, request_id, "BAD_USER_INPUT") for error in result.errors]}
+    return {"errors": [present(error, request_id) for error in result.errors], "data": result.data}

@@ -13,12 +13,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Iterator
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema
+import orjson
+from graphql import GraphQLError
 
 from app.graphql.cost import Costs
 from app.graphql.documents import Prepared
-from app.graphql.engine import Engine
-from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.engine import Answer, Engine
+from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
+from app.graphql.sqlplan import TextAnswer
 from app.settings import Introspection, Limits
 from domain.accounts import Actor, Permission
 from persistence.bucket import Buckets, Taken, retry_after_s
@@ -51,35 +53,43 @@ class Gate:
     """Runs operations of those who may, within what they may."""
 
     def __init__(
-        self, schema: GraphQLSchema, engine: Engine, limits: Limits, buckets: Buckets, introspection: Introspection
+        self, costs: Costs, engine: Engine, limits: Limits, buckets: Buckets, introspection: Introspection
     ) -> None:
         self._engine = engine
         self._limits = limits
         self._buckets = buckets
         self._introspection = introspection
-        self._costs = Costs(schema)
+        self._costs = costs
         self._streams = Tally(limits.user_subscriptions_max)
         self.connections = Tally(limits.user_connections_max)
 
-    async def run(self, prepared: Prepared, context: Context) -> dict[str, Any]:
+    async def run(self, prepared: Prepared, context: Context) -> Answer:
         """The answer of a query or mutation. Raises DocumentRefused and RequestRefused."""
-        taken = await self.admit(prepared, context)
-        return self.finish(prepared, context, taken, await self._engine.run(prepared, context))
+        taken = await self.admit(prepared, context, _own_bucket(context))
+        answer = await self._engine.run(prepared, context)
+        if isinstance(answer, TextAnswer):
+            context.cost.actual = answer.cost
+            return answer.extended({"cost": self.settle(prepared, context, taken)})
+        return self.finish(prepared, context, taken, answer)
 
-    async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
-        """The answers of a subscription. It costs once, when it begins, and its first answer says what.
+    async def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
+        """The encoded answers of a subscription. It costs once, when it begins, and its first answer says what.
 
-        Raises DocumentRefused and RequestRefused.
+        Raises DocumentRefused, RequestRefused and StreamRefused.
         """
         with self._watching(context):
-            taken = await self.admit(prepared, context)
-            async with contextlib.aclosing(self._engine.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                first = await anext(answers, None)
-                if first is not None:
+            taken = await self.admit(prepared, context, _own_bucket(context))
+            async with contextlib.aclosing(self._engine.stream(prepared, context)) as batches:  # type: ignore[type-var]
+                try:
+                    first = await anext(batches, None)
+                except StreamRefused as refusal:
+                    raise StreamRefused(self.finish(prepared, context, taken, refusal.answer)) from None
+                if first:
                     context.cost.actual = context.cost.requested  # a stream costs the same, however it goes on
-                    yield self.finish(prepared, context, taken, first)
-                async for answer in answers:
-                    yield answer
+                    told = self.finish(prepared, context, taken, orjson.loads(first[0]))
+                    yield [orjson.dumps(told), *first[1:]]
+                async for answers in batches:
+                    yield answers
 
     async def admit(self, prepared: Prepared, context: Context, bucket_max: int | None = None) -> Taken:
         """Let an operation in and take what it may cost. `bucket_max` is the principal's own bucket, if it has one.
@@ -151,6 +161,12 @@ class Gate:
             yield
         finally:
             self._streams.leave(user_id)
+
+
+def _own_bucket(context: Context) -> int | None:
+    """The cost budget of the caller's client application."""
+    client = context.caller.client if context.caller is not None else None
+    return client.cost_budget if client is not None else None
 
 
 def _principal(context: Context) -> str:

@@ -1,9 +1,10 @@
-"""GraphQL over HTTP: POST with JSON, answered as JSON or, for streams, as server-sent events."""
+"""GraphQL over HTTP: POST with JSON, answered as JSON or, for streams, as server-sent events; GET for trusted queries."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,11 +13,15 @@ from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
-from app.graphql.documents import Documents, Prepared
-from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, present
+from app.graphql.documents import Prepared
+from app.graphql.engine import Answer
+from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, StreamRefused, present
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
+from app.graphql.sqlplan import TextAnswer
+from app.graphql.trusted import Registry
 from app.graphql.ws import Authenticate, NewContext
+from app.origins import may_call
 from app.settings import Limits
 from domain.errors import Forbidden, Unauthenticated
 from domain.ids import new_id
@@ -25,6 +30,7 @@ from schema.context import Context
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 EVENT_STREAM = "text/event-stream"
+PREFLIGHT_HEADERS = ("x-fabula-preflight", "apollo-require-preflight")
 SSE_PING_S = 12.0
 WATCHED_AFTER_S = 0.1
 """A query that takes longer is ended when its client goes away."""
@@ -34,7 +40,7 @@ DRAINED_BYTES_MAX = 64 * 1024 * 1024
 
 class HttpEndpoint:
     def __init__(
-        self, documents: Documents, gate: Gate, authenticate: Authenticate, new_context: NewContext, limits: Limits
+        self, documents: Registry, gate: Gate, authenticate: Authenticate, new_context: NewContext, limits: Limits
     ) -> None:
         self._documents = documents
         self._gate = gate
@@ -64,13 +70,13 @@ class HttpEndpoint:
             return reply(masked, 500, JSON, request_id)
 
     async def _answer(self, request: Request, request_id: str, media_type: str) -> Response:
-        if request.method != "POST":
-            raise RequestRefused("METHOD_NOT_ALLOWED", "Send operations with POST.", 405, {"allow": "POST"})
-        asked = read_request(await self._body(request))
+        asked = read_request(by_url(request) if request.method == "GET" else await self._body(request))
         context = await self._context(request, request_id)
         try:
-            prepared = self._documents.prepare(asked)
-            if media_type == EVENT_STREAM:
+            prepared = await self._documents.prepare(asked, context.caller)
+            if request.method == "GET" and prepared.kind is not OperationType.QUERY:
+                raise _only_post(f"Send a {prepared.kind.value} with POST.")
+            if media_type == EVENT_STREAM and request.method == "POST":
                 return self._stream(prepared, context)
             if prepared.kind is OperationType.SUBSCRIPTION:
                 message = f"Subscribe over WebSocket, or with `Accept: {EVENT_STREAM}`."
@@ -82,8 +88,9 @@ class HttpEndpoint:
             status = 200 if media_type == JSON else 400
             body = self._gate.body(refusal, context.caller, request_id)
             return reply(body, status, JSON if media_type == EVENT_STREAM else media_type, request_id)
-        status = 400 if media_type == GRAPHQL_JSON and "data" not in result else 200
-        return reply(result, status, media_type, request_id)
+        if request.method == "GET":
+            return cacheable(result, request, media_type, request_id)
+        return reply(result, _status(result, media_type), media_type, request_id)
 
     def _stream(self, prepared: Prepared, context: Context) -> Response:
         leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -92,16 +99,19 @@ class HttpEndpoint:
         events = sse(self._results(prepared, context), leaving)
         return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(context.request_id))
 
-    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[dict[str, Any]]:
+    async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
+        """Encoded answers, all that are ready together."""
         try:
             if prepared.kind is OperationType.SUBSCRIPTION:
-                async with contextlib.aclosing(self._gate.stream(prepared, context)) as results:  # type: ignore[type-var]
-                    async for result in results:
-                        yield result
+                async with contextlib.aclosing(self._gate.stream(prepared, context)) as batches:  # type: ignore[type-var]
+                    async for answers in batches:
+                        yield answers
             else:
-                yield await self._gate.run(prepared, context)
+                yield [as_json(await self._gate.run(prepared, context))]
+        except StreamRefused as refusal:
+            yield [as_json(refusal.answer)]
         except (RequestRefused, DocumentRefused) as refusal:
-            yield self._gate.body(refusal, context.caller, context.request_id)
+            yield [as_json(self._gate.body(refusal, context.caller, context.request_id))]
 
     async def _context(self, request: Request, request_id: str) -> Context:
         headers = request.headers
@@ -112,9 +122,13 @@ class HttpEndpoint:
             raise RequestRefused(code, error.message, 401, {"www-authenticate": "Bearer"}) from None
         except Forbidden as error:
             raise RequestRefused("FORBIDDEN", error.message, 403) from None
+        if not may_call(request.scope, actor):
+            raise RequestRefused("FORBIDDEN", "This token may not be used by this page.", 403)
         return self._new_context(actor, request_id, request.client.host if request.client else "")
 
     async def _body(self, request: Request) -> Any:
+        if request.method != "POST":
+            raise _only_post("Send operations with POST.")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise RequestRefused("UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}.", 415)
         limit = self._limits.body_bytes_max
@@ -134,6 +148,44 @@ class HttpEndpoint:
             return orjson.loads(bytes(raw))
         except orjson.JSONDecodeError:
             raise RequestRefused("BAD_REQUEST", "The body is not JSON.") from None
+
+
+def _only_post(message: str) -> RequestRefused:
+    return RequestRefused("METHOD_NOT_ALLOWED", message, 405, {"allow": "POST"})
+
+
+def by_url(request: Request) -> dict[str, Any]:
+    """The body that a GET stands for: a trusted document by its hash, with variables and operation name.
+
+    A header that no form and no image can send keeps other sites from asking in a person's name.
+    """
+    parameters = request.query_params
+    if "query" in parameters or not ({"documentId", "extensions"} & parameters.keys()):
+        raise _only_post("Send operations with POST. GET is for trusted documents: `documentId`.")
+    if not any(name in request.headers for name in PREFLIGHT_HEADERS):
+        raise RequestRefused("BAD_REQUEST", f"GET needs the header `{PREFLIGHT_HEADERS[0]}`.")
+    body: dict[str, Any] = {name: parameters[name] for name in ("documentId", "operationName") if name in parameters}
+    for name in ("variables", "extensions"):
+        if parameters.get(name):
+            try:
+                body[name] = orjson.loads(parameters[name])
+            except orjson.JSONDecodeError:
+                raise RequestRefused("BAD_REQUEST", f"`{name}` is not JSON.") from None
+    return body
+
+
+def cacheable(result: Answer, request: Request, media_type: str, request_id: str) -> Response:
+    """An answer that a browser may keep for its user: asked again, data that is the same is not sent again."""
+    status = _status(result, media_type)
+    media_type = JSON if media_type == EVENT_STREAM else media_type
+    if not isinstance(result, TextAnswer) and "errors" in result:
+        return reply(result, status, media_type, request_id, {"cache-control": "no-store"})
+    said = result.data if isinstance(result, TextAnswer) else orjson.dumps(result["data"], default=str)
+    tag = f'"{hashlib.sha256(said).hexdigest()[:32]}"'
+    headers = {"cache-control": "private, no-cache", "etag": tag, "vary": "accept, authorization, x-tenant"}
+    if tag in (one.strip() for one in request.headers.get("if-none-match", "").split(",")):
+        return Response(None, 304, {**headers, "x-request-id": request_id})
+    return reply(result, status, media_type, request_id, headers)
 
 
 def accepted(accept: str | None) -> str:
@@ -162,11 +214,19 @@ def _quality(parameters: str) -> float:
     return 1.0
 
 
+def _status(result: Answer, media_type: str) -> int:
+    return 400 if media_type == GRAPHQL_JSON and isinstance(result, dict) and "data" not in result else 200
+
+
+def as_json(answer: Answer) -> bytes:
+    return answer.body if isinstance(answer, TextAnswer) else orjson.dumps(answer, default=str)
+
+
 def reply(
-    body: dict[str, Any], status: int, media_type: str, request_id: str, headers: dict[str, str] | None = None
+    body: Answer, status: int, media_type: str, request_id: str, headers: dict[str, str] | None = None
 ) -> Response:
     return Response(
-        orjson.dumps(body, default=str),
+        as_json(body),
         status,
         {"content-type": f"{media_type}; charset=utf-8", "x-request-id": request_id, **(headers or {})},
     )
@@ -176,14 +236,14 @@ def _sse_headers(request_id: str) -> dict[str, str]:
     return {"cache-control": "no-cache", "x-accel-buffering": "no", "x-request-id": request_id}
 
 
-async def sse(results: AsyncIterator[dict[str, Any]], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
+async def sse(results: AsyncIterator[list[bytes]], leaving: asyncio.Future[None]) -> AsyncIterator[bytes]:
     """The graphql-sse protocol's distinct connections: `next` for every answer, then `complete`.
 
     Once `leaving` is done the stream ends as it is, without `complete`: its client takes that for a lost connection,
     and connects again.
     """
     iterator = results.__aiter__()
-    pending: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(anext(iterator))
+    pending: asyncio.Future[list[bytes]] = asyncio.ensure_future(anext(iterator))
     try:
         yield b":\n\n"
         while True:
@@ -195,10 +255,10 @@ async def sse(results: AsyncIterator[dict[str, Any]], leaving: asyncio.Future[No
                 yield b":\n\n"
                 continue
             try:
-                result = pending.result()
+                answers = pending.result()
             except StopAsyncIteration:
                 break
-            yield b"event: next\ndata: " + orjson.dumps(result, default=str) + b"\n\n"
+            yield b"".join(b"event: next\ndata: %b\n\n" % answer for answer in answers)
             pending = asyncio.ensure_future(anext(iterator))
         yield b"event: complete\ndata:\n\n"
     finally:

@@ -20,10 +20,15 @@ import orjson
 from graphql import OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from app.graphql.documents import Documents, Prepared
-from app.graphql.errors import DocumentRefused, RequestRefused
+from app.graphql.documents import Prepared
+from app.graphql.engine import Answer
+from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
+from app.graphql.frames import outlet_of
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
+from app.graphql.sqlplan import TextAnswer
+from app.graphql.trusted import Registry
+from app.origins import may_call
 from app.settings import Limits
 from domain.accounts import Actor
 from domain.errors import Forbidden, Unauthenticated
@@ -51,7 +56,7 @@ class Socket:
     """One connection: reads its messages, runs its operations."""
 
     def __init__(
-        self, ws: WebSocket, documents: Documents, gate: Gate, authenticate: Authenticate, new_context: NewContext,
+        self, ws: WebSocket, documents: Registry, gate: Gate, authenticate: Authenticate, new_context: NewContext,
         limits: Limits,
     ) -> None:  # fmt: skip
         self._ws = ws
@@ -61,6 +66,7 @@ class Socket:
         self._new_context = new_context
         self._limits = limits
         self._client = ws.client.host if ws.client else ""
+        self._outlet = outlet_of(ws)
         self._actor: Actor | None = None
         self._initialised = self._acknowledged = self._counted = False
         self._operations: dict[str, asyncio.Task[None]] = {}
@@ -136,6 +142,8 @@ class Socket:
             raise Close(4403 if error.expired else 4401, error.message) from None
         except Forbidden as error:
             raise Close(4401, error.message) from None
+        if not may_call(self._ws.scope, self._actor):
+            raise Close(4401, "This token may not be used by this page")
         if self._actor is not None:
             self._counted = self._gate.connections.enter(self._actor.user_id)
             if not self._counted:
@@ -162,10 +170,10 @@ class Socket:
         if operation_id in self._operations:
             raise Close(4409, f"Subscriber for {operation_id[:100]} already exists")
         if not _is_request(payload):
-            raise Close(4400, "A subscribe message has a payload with a query")
+            raise Close(4400, "A subscribe message has a payload with a query or a documentId")
         request_id = new_id().hex
         try:
-            prepared = self._documents.prepare(read_request(payload))
+            prepared = await self._documents.prepare(read_request(payload), self._actor)
             if len(self._operations) >= self._limits.connection_subscriptions_max:
                 message = f"At most {self._limits.connection_subscriptions_max} operations at once on a connection."
                 raise RequestRefused("LIMIT_REACHED", message)
@@ -179,12 +187,12 @@ class Socket:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client has gone in the middle of a send
             try:
                 if prepared.kind is OperationType.SUBSCRIPTION:
-                    async with contextlib.aclosing(self._gate.stream(prepared, context)) as answers:  # type: ignore[type-var]
-                        async for one in answers:
-                            if not await self._answer(operation_id, one):
-                                return
+                    await self._stream(operation_id, prepared, context)
                 elif not await self._answer(operation_id, await self._gate.run(prepared, context)):
                     return
+            except StreamRefused as refusal:
+                await self._answer(operation_id, refusal.answer)
+                return
             except (RequestRefused, DocumentRefused) as refusal:
                 self._operations.pop(operation_id, None)
                 await self._refuse(operation_id, refusal, context.request_id)
@@ -192,24 +200,33 @@ class Socket:
             self._operations.pop(operation_id, None)
             await self._send({"id": operation_id, "type": "complete"})
 
+    async def _stream(self, operation_id: str, prepared: Prepared, context: Context) -> None:
+        """Send the answers of a subscription, one message each."""
+        head = b'{"id":%b,"type":"next","payload":' % orjson.dumps(operation_id)
+        async with contextlib.aclosing(self._gate.stream(prepared, context)) as batches:  # type: ignore[type-var]
+            async for answers in batches:
+                await self._outlet.send([b"%b%b}" % (head, answer) for answer in answers])
+
     async def _refuse(self, operation_id: str, refusal: RequestRefused | DocumentRefused, request_id: str) -> None:
         errors = self._gate.body(refusal, self._actor, request_id)["errors"]
         await self._send({"id": operation_id, "type": "error", "payload": errors})
 
-    async def _answer(self, operation_id: str, answer: dict[str, Any]) -> bool:
+    async def _answer(self, operation_id: str, answer: Answer) -> bool:
         """Send one answer; False when it ends the operation, because nothing was executed."""
-        if "data" in answer:
-            await self._send({"id": operation_id, "type": "next", "payload": answer})
+        if isinstance(answer, TextAnswer) or "data" in answer:
+            payload = orjson.Fragment(answer.body) if isinstance(answer, TextAnswer) else answer
+            await self._send({"id": operation_id, "type": "next", "payload": payload})
             return True
         self._operations.pop(operation_id, None)
         await self._send({"id": operation_id, "type": "error", "payload": answer["errors"]})
         return False
 
     async def _send(self, message: dict[str, Any]) -> None:
-        await self._ws.send_text(orjson.dumps(message, default=str).decode())
+        await self._outlet.send([orjson.dumps(message, default=str)])
 
     async def _close(self, code: int, reason: str) -> None:
         if self._ws.application_state is not WebSocketState.DISCONNECTED:
+            self._outlet.flush()
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await self._ws.close(code, reason[:120])
 
@@ -224,9 +241,9 @@ def _is_request(payload: Any) -> bool:
     """Whether a subscribe message's payload has the types of the protocol."""
     return (
         isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("operationName"), str | None)
+        and all(isinstance(payload.get(part), str | None) for part in ("query", "documentId", "operationName"))
         and all(isinstance(payload.get(part), dict | None) for part in ("variables", "extensions"))
+        and ("query" in payload or "documentId" in payload or "persistedQuery" in (payload.get("extensions") or {}))
     )
 
 

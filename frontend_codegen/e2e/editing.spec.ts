@@ -176,7 +176,7 @@ test('a refused token is renewed without the reader noticing', async ({ page, no
   await enterDemo(page, novel.path);
   let refusals = 0;
   await page.route('**/graphql', async (route) => {
-    const isChapter = route.request().postData()?.includes('query Chapter(') ?? false;
+    const isChapter = route.request().postData()?.includes('"operationName":"Chapter"') ?? false;
     if (!isChapter || refusals++ > 0) return route.continue();
     await route.fulfill({
       status: 401,

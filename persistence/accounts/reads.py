@@ -10,6 +10,7 @@ from sqlalchemy import Select, Update, func, select, update
 
 from persistence.accounts.tables import api_tokens, memberships, sessions, tenants, users
 from persistence.billing.tables import ledger_accounts
+from persistence.integrations.tables import client_apps
 from persistence.paging import Keyset, SortColumn
 
 API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
@@ -36,19 +37,33 @@ def api_tokens_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
 
 
 def standing(tenant_id: UUID, user_id: UUID, *, session_id: UUID | None, token_id: UUID | None) -> Select[Any]:
-    """The one row (role, platform_admin) of a member; none when the membership, session or token is gone."""
+    """The one row of a member: role, platform_admin and, for a token, its client application's terms.
+
+    None when the membership, session or token is gone.
+    """
     statement = (
         select(memberships.c.role, users.c.platform_admin)
         .join(users, users.c.id == memberships.c.user_id)
         .where(memberships.c.tenant_id == tenant_id, memberships.c.user_id == user_id)
     )
-    for table, one in ((sessions, session_id), (api_tokens, token_id)):
-        if one is not None:
-            alive = select(table.c.id).where(
-                table.c.tenant_id == tenant_id, table.c.id == one, table.c.revoked_at.is_(None)
-            )
-            statement = statement.where(alive.exists())
-    return statement
+    if session_id is not None:
+        alive = select(sessions.c.id).where(
+            sessions.c.tenant_id == tenant_id, sessions.c.id == session_id, sessions.c.revoked_at.is_(None)
+        )
+        statement = statement.where(alive.exists())
+    return statement if token_id is None else _with_terms(statement, tenant_id, token_id)
+
+
+def _with_terms(statement: Select[Any], tenant_id: UUID, token_id: UUID) -> Select[Any]:
+    token, app = api_tokens.c, client_apps.c
+    live = (token.tenant_id == tenant_id) & (token.id == token_id) & token.revoked_at.is_(None)
+    return (
+        statement.join(api_tokens, live)
+        .outerjoin(client_apps, (app.tenant_id == token.tenant_id) & (app.id == token.client_app_id))
+        .add_columns(
+            token.client_app_id, app.mode, app.allowed_origins, app.scopes.label("app_scopes"), app.cost_budget
+        )
+    )
 
 
 def api_token_by_hash(tenant_id: UUID, secret_hash: bytes) -> Select[Any]:

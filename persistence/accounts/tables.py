@@ -71,9 +71,12 @@ api_tokens = tenant_table(
     timestamp("last_used_at"),
     timestamp("revoked_at"),
     timestamp("created_at", default=True),
+    Column("client_app_id", Uuid),
     references("user_id", "memberships", "user_id"),
+    references("client_app_id", "client_apps"),
 )
 Index(None, api_tokens.c.tenant_id, api_tokens.c.user_id)
+Index(None, api_tokens.c.tenant_id, api_tokens.c.client_app_id)
 
 mapper_registry.map_imperatively(accounts.User, users)
 mapper_registry.map_imperatively(accounts.Tenant, tenants)

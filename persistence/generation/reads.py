@@ -10,7 +10,7 @@ from sqlalchemy import Select, any_, func, select
 
 from persistence.billing.tables import usage_records
 from persistence.generation.tables import attempts, channels, generations
-from persistence.listing import Listing, by_id
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 from persistence.shapes import IDS, TENANT, Shape
 
@@ -27,7 +27,7 @@ GENERATIONS = Listing(
     parent=_generation.node_id,
     hidden=_HEAVY,
 )
-GENERATIONS_BY_ID = by_id("Generation", generations, hidden=_HEAVY)
+GENERATIONS_BY_ID = Lookup("Generation", generations, hidden=_HEAVY)
 GENERATIONS_BY_JOB = Shape(select(*_LIGHT).where(_generation.tenant_id == TENANT, _generation.job_id == any_(IDS)))
 RECEIPTS = Shape(
     select(_generation.id, _generation.receipt).where(_generation.tenant_id == TENANT, _generation.id == any_(IDS))

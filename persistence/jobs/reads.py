@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, select, text
+from sqlalchemy import ARRAY, Select, Text, TextClause, Uuid, any_, bindparam, func, literal, select, text
 
 from persistence.jobs.tables import jobs, queue_controls, workers
-from persistence.listing import Listing, by_id
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 
 _job = jobs.c
@@ -24,12 +24,18 @@ JOBS = Listing(
     },
     hidden=_HIDDEN,
 )
-JOBS_BY_ID = by_id("Job", jobs, hidden=_HIDDEN)
+JOBS_BY_ID = Lookup("Job", jobs, hidden=_HIDDEN)
 
 
 def jobs_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
     shown = [column for column in jobs.columns if column.name not in _HIDDEN]
     return select(*shown).where(_job.tenant_id == tenant_id, _job.id.in_(ids))
+
+
+def ended_jobs(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
+    """Rows (id) of those among many jobs that have ended. One array: a parameter for each would be slow to bind."""
+    among = _job.id == any_(literal(list(ids), ARRAY(Uuid)))
+    return select(_job.id).where(_job.tenant_id == tenant_id, among, _job.finished_at.is_not(None))
 
 
 def queue_depths(tenant_id: UUID) -> Select[Any]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from persistence.listing import Listing, by_id
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn, moment, whole_number
 from persistence.projects.tables import outline_nodes, passages, projects, text_versions
 from persistence.shapes import IDS, TENANT, Shape
@@ -75,10 +75,10 @@ def _live_node(tenant: Any) -> tuple[ColumnElement[bool], ...]:
     return _node.tenant_id == tenant, _node.deleted_at.is_(None), _node.project_id.in_(live_project)
 
 
-PROJECTS_BY_ID = by_id("Project", projects)
-NODES_BY_ID = by_id("OutlineNode", outline_nodes, *_live_node(TENANT))
-CHAPTERS_BY_ID = by_id("Chapter", outline_nodes, *_live_node(TENANT), _node.kind == _CHAPTER)
-VERSIONS_BY_ID = by_id("TextVersion", text_versions, _version.node_id.in_(select(_node.id).where(*_live_node(TENANT))))
+PROJECTS_BY_ID = Lookup("Project", projects)
+NODES_BY_ID = Lookup("OutlineNode", outline_nodes, *_live_node(TENANT))
+CHAPTERS_BY_ID = Lookup("Chapter", outline_nodes, *_live_node(TENANT), _node.kind == _CHAPTER)
+VERSIONS_BY_ID = Lookup("TextVersion", text_versions, _version.node_id.in_(select(_node.id).where(*_live_node(TENANT))))
 PROJECT_WORDS = Shape(
     select(_node.project_id.label("id"), func.sum(_node.word_count).label("words"))
     .where(_node.tenant_id == TENANT, _node.project_id == any_(IDS), *_LIVE)

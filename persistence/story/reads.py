@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Text, bindparam
 
-from persistence.listing import Listing, by_id
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 from persistence.story.tables import codex_entries, codex_relations
 
@@ -26,5 +26,5 @@ ENTRIES = Listing(
 RELATIONS = Listing(
     Keyset("codexRelations", (SortColumn("id", _relation.id, UUID),)), codex_relations, parent=_relation.from_id
 )
-ENTRIES_BY_ID = by_id("CodexEntry", codex_entries, _entry.deleted_at.is_(None))
-RELATIONS_BY_ID = by_id("CodexRelation", codex_relations)
+ENTRIES_BY_ID = Lookup("CodexEntry", codex_entries, _entry.deleted_at.is_(None))
+RELATIONS_BY_ID = Lookup("CodexRelation", codex_relations)

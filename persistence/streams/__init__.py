@@ -2,6 +2,31 @@
 
 from persistence.streams.cancel import CancelFlags
 from persistence.streams.hub import Hub, Watch
-from persistence.streams.log import OUTAGES, Fenced, StreamLog, StreamWriter, connect
+from persistence.streams.log import (
+    OUTAGES,
+    Batch,
+    Entry,
+    Fenced,
+    StreamLog,
+    StreamWriter,
+    connect,
+    entry_of,
+    moment_of,
+    position_of,
+)
 
-__all__ = ["OUTAGES", "CancelFlags", "Fenced", "Hub", "StreamLog", "StreamWriter", "Watch", "connect"]
+__all__ = [
+    "OUTAGES",
+    "Batch",
+    "CancelFlags",
+    "Entry",
+    "Fenced",
+    "Hub",
+    "StreamLog",
+    "StreamWriter",
+    "Watch",
+    "connect",
+    "entry_of",
+    "moment_of",
+    "position_of",
+]

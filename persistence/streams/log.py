@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import chain
 from typing import Any, cast
 from zlib import crc32
 
@@ -22,7 +25,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from domain.errors import DomainError
-from domain.events import SNAPSHOT_N, TERMINAL_N, Event, EventType, Position
+from domain.events import SNAPSHOT_N, TERMINAL, TERMINAL_N, Event, EventType, Position
 from domain.ids import JobId
 
 SHARDS = 64
@@ -39,6 +42,12 @@ redis.call('EXPIRE', KEYS[1], ARGV[6])
 return ARGV[2]
 """
 
+
+_TYPES = {type_.value.encode(): type_ for type_ in EventType}
+_TERMINAL = frozenset(type_.value.encode() for type_ in TERMINAL)
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+logger = logging.getLogger(__name__)
 
 OUTAGES = (RedisError, OSError)
 """What a call raises while Redis is away."""
@@ -98,14 +107,63 @@ def entry_id(position: Position) -> str:
     return f"{position.attempt}-{position.n}"
 
 
-def position_of(raw: bytes | str) -> Position:
-    attempt, _, n = (raw.decode() if isinstance(raw, bytes) else raw).partition("-")
+def position_of(raw: bytes) -> Position:
+    attempt, _, n = raw.partition(b"-")
     return Position(int(attempt), int(n))
 
 
-def event_of(job_id: JobId, raw_id: bytes, fields: dict[bytes, bytes]) -> Event:
-    at = datetime.fromtimestamp(int(fields[b"a"]) / 1000, UTC)
-    return Event(job_id, position_of(raw_id), EventType(fields[b"t"].decode()), orjson.loads(fields[b"d"]), at)
+@lru_cache(maxsize=4096)
+def moment_of(at_ms: bytes) -> datetime:
+    return datetime.fromtimestamp(int(at_ms) / 1000, UTC)
+
+
+Entry = Sequence[Any]
+"""What Redis keeps of an event: its id, and names and values in turn, in the order in which `append` writes them."""
+
+
+def event_of(job_id: JobId, entry: Entry) -> Event:
+    raw_id, fields = entry
+    return Event(job_id, position_of(raw_id), _TYPES[fields[1]], orjson.loads(fields[3]), moment_of(fields[5]))
+
+
+def entry_of(event: Event) -> Entry:
+    """An event that is in no log, as if it were."""
+    at_ms = (event.at - _EPOCH) // timedelta(milliseconds=1)
+    fields = [b"t", event.type.value.encode(), b"d", orjson.dumps(event.data), b"a", b"%d" % at_ms]
+    return entry_id(event.position).encode(), fields
+
+
+class Batch:
+    """Events of one job that came together, as the log has them until somebody needs more than that.
+
+    `shared` says that others in this process are handed the very same entries.
+    """
+
+    __slots__ = ("entries", "job_id", "shared")
+
+    def __init__(self, job_id: JobId, entries: Sequence[Entry] = (), *, shared: bool = False) -> None:
+        self.job_id = job_id
+        self.entries = entries
+        self.shared = shared
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the stream ends with it."""
+        return bool(self.entries) and self.entries[-1][1][1] in _TERMINAL
+
+    def events(self) -> list[Event]:
+        """The events that can be read; one that cannot, of another release perhaps, is left out and reported."""
+        return [event for entry in self.entries if (event := self.event(entry)) is not None]
+
+    def event(self, entry: Entry) -> Event | None:
+        try:
+            return event_of(self.job_id, entry)
+        except (LookupError, ValueError):
+            logger.exception("entry %r of the log of job %s cannot be read", entry[0], self.job_id)
+            return None
 
 
 class StreamLog:
@@ -133,8 +191,11 @@ class StreamLog:
 
     async def read(self, job_id: JobId, after: Position, *, count: int | None = None) -> list[Event]:
         """Events after a position, oldest first; empty also when the log is gone."""
-        entries = await self._redis.xrange(log_key(job_id), min=f"({entry_id(after)}", count=count)
-        return [event_of(job_id, raw, fields) for raw, fields in entries]
+        return Batch(job_id, await self.entries(job_id, after, count=count)).events()
+
+    async def entries(self, job_id: JobId, after: Position, *, count: int | None = None) -> list[Entry]:
+        found = await self._redis.xrange(log_key(job_id), min=f"({entry_id(after)}", count=count)
+        return [(raw_id, [*chain.from_iterable(fields.items())]) for raw_id, fields in found]
 
     async def close(self, events: Iterable[Event]) -> None:
         """Write the events that close a stream. Best effort: readers ask PostgreSQL when they are missing."""
@@ -213,7 +274,7 @@ class StreamWriter:
                 raise
             found = await self._log.top(self._job_id)
         if found and found != entry_id(position):
-            top_attempt, n = position_of(found)
+            top_attempt, n = position_of(found.encode())
             if top_attempt > self._attempt or n >= SNAPSHOT_N:
                 raise Fenced(f"attempt {top_attempt} writes job {self._job_id}, or has ended it")
         return found

@@ -70,6 +70,17 @@ def test_a_limit_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) 
     assert Settings.read().limits.query_depth_max == 7
 
 
+def test_our_own_clients_send_anything_unless_the_site_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (Settings.read().first_party_mode, Settings.read().trusted_documents) == ("LOG", None)
+    monkeypatch.setenv("FABULA_FIRST_PARTY_MODE", "REQUIRE")
+    monkeypatch.setenv("FABULA_TRUSTED_DOCUMENTS", "/srv/documents.json")
+    settings = Settings.read()
+    assert (settings.first_party_mode, settings.trusted_documents) == ("REQUIRE", Path("/srv/documents.json"))
+    monkeypatch.setenv("FABULA_FIRST_PARTY_MODE", "SOMETIMES")
+    with pytest.raises(SettingsError, match="FABULA_FIRST_PARTY_MODE"):
+        Settings.read()
+
+
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+asyncpg"])
 def test_the_roles_enter_the_migrators_database_with_their_own_passwords(
     monkeypatch: pytest.MonkeyPatch, scheme: str

@@ -11,14 +11,19 @@ import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from graphql import DocumentNode, GraphQLSchema, execute, parse
+import orjson
+from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, execute, parse
 
 from app.graphql.compiled import CompiledExecutor, Plans
+from app.graphql.cost import Costs
+from app.graphql.documents import Prepared
 from app.graphql.engine import answer
+from app.graphql.request import GraphQLRequest
+from app.graphql.sqlplan import SqlPlans
 from domain.accounts import Actor
-from resolvers.reads import TenantReads
+from resolvers.reads import LOOKUPS, TenantReads
 from resolvers.services import Services
 from schema.context import Context
 
@@ -69,6 +74,26 @@ class Compiled(Stock):
                 return result
 
         self.executor_class = Counting
+
+
+class Planned:
+    """PostgreSQL itself, for the operations that it can write the answer of; the others are declined."""
+
+    def __init__(self, schema: GraphQLSchema, services: Services) -> None:
+        self.services = services
+        self.plans = SqlPlans(schema, Costs(schema), LOOKUPS)
+        self.counts = Counter[str]()
+
+    async def __call__(self, text: str, variables: dict[str, Any], actor: Actor | None) -> Answer | None:
+        document = parsed(text)
+        [operation] = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        prepared = Prepared(document, operation, GraphQLRequest(text, variables), "trusted")
+        context = Context(
+            actor, TenantReads(self.services.database, self.services.events, actor), self.services, "request"
+        )
+        told = await self.plans.answer(prepared, context)
+        self.counts["declined" if told is None else "planned"] += 1
+        return None if told is None else cast("Answer", orjson.loads(told.body))
 
 
 # -- comparison ------------------------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ class Writer:
         return f"...{name}{self._condition()}"
 
     def _field(self, type_: GraphQLObjectType | GraphQLInterfaceType, depth: int, *, typed: bool) -> str:
-        fields = list(type_.fields.items())
+        fields = self._fields_of(type_)
         if depth <= 0 or self._left <= 0:
             fields = [
                 (name, field) for name, field in fields if is_leaf_type(get_named_type(field.type)) and not field.args
@@ -166,6 +166,10 @@ class Writer:
         name, field = fields[self._below(len(fields))]
         self._left -= 1
         return self._written(type_, name, field, depth, typed=typed)
+
+    def _fields_of(self, type_: GraphQLObjectType | GraphQLInterfaceType) -> list[tuple[str, GraphQLField]]:
+        """What may be asked of a type."""
+        return list(type_.fields.items())
 
     def _written(self, type_: Any, name: str, field: GraphQLField, depth: int, *, typed: bool) -> str:
         arguments = self._arguments(name, field)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 
 from domain.ids import JobId, TenantId
+from domain.integrations import SHA256, document_hash
 from persistence.database import Database
 from schema.ids import decode_id
 from tests.documents import GENERATE
@@ -54,8 +55,31 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     ids["CodexRelation"] = made["codexRelation"]["id"]
     made = await mutate("apiTokenCreate", "token apiToken { id }", name=words("key"), scopes=["read"])
     ids["ApiToken"], studio.token = made["apiToken"]["id"], made["token"]
+    await _client_app(studio)
     await _generations(studio, runtime)
     return studio
+
+
+async def _client_app(studio: Studio) -> None:
+    """An application that may send anything, with one document, and with each kind of use counted."""
+    person, ids = studio.person, studio.ids
+    made = await person.mutate("clientAppCreate", "clientApp { id }", name=studio.words("Reader"), mode="LOG")
+    ids["ClientApp"] = made["clientApp"]["id"]
+    document = f"query Shelf_{MARKER} {{ projects {{ edges {{ node {{ title }} }} }} }}"
+    hash_ = SHA256 + document_hash(document)
+    made = await person.mutate(
+        "trustedDocumentsRegister", "registered clientApp { documents { edges { node { id } } } }",
+        clientAppId=ids["ClientApp"], documents=[{"hash": hash_, "text": document}],
+    )  # fmt: skip
+    ids["TrustedDocument"] = made["clientApp"]["documents"]["edges"][0]["node"]["id"]
+    made = await person.mutate(
+        "apiTokenCreate", "token", name=studio.words("app's key"), scopes=["read"], clientAppId=ids["ClientApp"]
+    )
+    client = person.with_token(made["token"])
+    for body in ({"documentId": hash_}, {"query": f"query Free_{MARKER} {{ __typename }}"}):
+        response = await person.site.http.post("/graphql", json=body, headers={"authorization": client.authorization})
+        assert "errors" not in response.json(), response.text
+    await person.site.api.uses.flush()
 
 
 async def _entry(studio: Studio, name: str) -> str:

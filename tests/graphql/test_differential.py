@@ -18,19 +18,24 @@ import pytest
 from graphql import GraphQLSchema, get_named_type, is_abstract_type, validate
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Integer, bindparam, text
 
 from app.graphql.compiled import batches, completion, plan, resolution, selection
 from app.graphql.compiled.path import as_path
+from app.graphql.compiled.resolution import DEFINITION
 from domain.accounts import Actor
 from domain.ids import new_id
+from persistence import bodies
 from persistence.database import Database
 from resolvers.root import build_schema
+from schema.base import TABLES
+from schema.batched import GLOBAL_ID, PAGED, REFERENCE
 from schema.ids import encode_id
 from tests.graphql.clients import Person, Site
 from tests.graphql.executors import (
     Answer,
     Compiled,
+    Planned,
     Run,
     Stock,
     errors_of,
@@ -104,11 +109,13 @@ class World:
     people: tuple[Actor | None, ...]
     tally: Counter[str] = field(default_factory=Counter)
 
-    def operations(self) -> st.SearchStrategy[list[tuple[Operation, Actor | None]]]:
+    def operations(
+        self, writer: type[Writer], weights: dict[str, int]
+    ) -> st.SearchStrategy[list[tuple[Operation, Actor | None]]]:
         def made(choices: bytes) -> tuple[Operation, Actor | None]:
             below = Choices(choices)
             actor = self.people[below(len(self.people))]
-            return Writer(self.schema, self.pool, below, WEIGHTS).operation(), actor
+            return writer(self.schema, self.pool, below, weights).operation(), actor
 
         one = st.binary(min_size=CHOICES, max_size=CHOICES).map(made)
         return st.lists(one, min_size=AT_ONCE, max_size=AT_ONCE)
@@ -197,6 +204,7 @@ def pool_of(studio: Studio, stranger: Studio, said: Any) -> Pool:
         "kind": ("CHAPTER_GENERATE", "chapter.generate", ""),
         "Int": (*(1, 2, 3, 4, 1, 2, 3, 20) * 4, 0, -1, 101),
         "Boolean": (True, False, False),
+        "DateTime": ("2026-01-31T12:00:00Z", "2030-12-31T23:59:59.999+14:00", "2026-01-31T12:00:00", "yesterday"),
         "after": (*every_cursor, *refused),
     }
     for name, some in cursors.items():
@@ -226,8 +234,9 @@ EXAMPLES = settings(
 
 
 def fuzz(
-    world: World, run: Callable[[Operation, Actor | None], Awaitable[None]], examples: settings
-) -> Awaitable[None]:
+    world: World, run: Callable[[Operation, Actor | None], Awaitable[None]], examples: settings,
+    writer: type[Writer] = Writer, weights: dict[str, int] = WEIGHTS,
+) -> Awaitable[None]:  # fmt: skip
     """Hypothesis in a thread, the operations in this loop."""
     loop = asyncio.get_running_loop()
 
@@ -237,7 +246,7 @@ def fuzz(
                 raise failure
 
     @examples
-    @given(world.operations())
+    @given(world.operations(writer, weights))
     def some(made: list[tuple[Operation, Actor | None]]) -> None:
         asyncio.run_coroutine_threadsafe(every(made), loop).result()
 
@@ -264,6 +273,58 @@ async def test_every_operation_has_the_same_answer_from_both_executors(world: Wo
     assert world.compiled.counts["compiled"] >= world.tally["answers"] * 95 // 100
     every = reachable(world.schema)
     assert len(every - asked) <= len(every) // 20, every - asked
+
+
+QUERY_FIELDS = build_schema()._schema.query_type.fields  # type: ignore[union-attr]
+
+
+class Columns(Writer):
+    """Asks for what PostgreSQL can write: columns, pages, references."""
+
+    def _fields_of(self, type_: Any) -> list[tuple[str, Any]]:
+        fields = super()._fields_of(type_)
+        return [one for one in fields if type_.name not in TABLES or _is_kept(one[1].extensions[DEFINITION])]
+
+
+def _is_kept(made: Any) -> bool:
+    return made.is_basic_field or bool({PAGED, REFERENCE, GLOBAL_ID} & made.metadata.keys())
+
+
+ROOTS = dict.fromkeys(QUERY_FIELDS, 0) | {"node": 3, "projects": 8, "jobs": 2}
+"""What `Columns` asks for at the root, and how often."""
+
+
+def take_one_too_many(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(bodies, "_first", lambda page: bindparam(f"first{page.suffix}", type_=Integer))
+
+
+def cut_no_moment(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(bodies, "json_moment", bodies.json_string)
+
+
+@pytest.mark.parametrize("plant", [take_one_too_many, cut_no_moment])
+async def test_a_planted_defect_of_the_statement_is_found(
+    world: World, plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    defective = Planned(world.schema, world.stock.services)
+
+    async def run(operation: Operation, actor: Actor | None) -> None:
+        await world.hold_equal(operation, actor, (defective,))
+
+    with pytest.raises(Different):
+        await fuzz(world, run, settings(EXAMPLES, max_examples=300, phases=[Phase.generate]), Columns, ROOTS)
+
+
+async def test_what_postgresql_writes_is_what_the_executor_answers(world: World) -> None:
+    planned = Planned(world.schema, world.stock.services)
+
+    async def run(operation: Operation, actor: Actor | None) -> None:
+        await world.hold_equal(operation, actor, (planned,))
+
+    await fuzz(world, run, settings(EXAMPLES, max_examples=-(-OPERATIONS // AT_ONCE // 4)), Columns, ROOTS)
+    print(dict(planned.counts))
+    assert planned.counts["planned"] > planned.counts["declined"]
 
 
 def reachable(schema: GraphQLSchema) -> set[str]:

@@ -248,6 +248,55 @@ async def test_a_slow_reader_gets_everything_in_the_end(alice: Person, log: Stre
     assert events[-1]["__typename"] == "GenerationFailed"
 
 
+async def test_a_client_that_does_not_read_is_waited_for_and_gets_everything(alice: Person, log: StreamLog) -> None:
+    """More than the buffers of both sockets hold: the server has to stop writing, and then resynchronizes."""
+    one = await start(alice)
+    writer = StreamWriter(log, one.job_id, 1)
+    async with alice.socket() as ws:
+        await ws.subscribe("1", EVENTS, id=one.id)
+        await writer.write(EventType.DELTA, {"text": "begin "}, text="begin ")
+        assert (await ws.receive())["payload"]["data"]["generationEvents"]["text"] == "begin "
+        ws.connection.transport.pause_reading()
+        for number in range(1_500):
+            words = f"{number} " * 2_000
+            await writer.write(EventType.DELTA, {"text": words}, text=words)
+        await writer.end(EventType.FAILED, {"code": "X", "message": "x"})
+        await asyncio.sleep(0.2)
+        ws.connection.transport.resume_reading()
+        events = [event async for event in ws.events("1")]
+    assert shown(events, "begin ") == writer.text
+    assert [event["seq"] for event in events[:-1]] == list(range((1 << 20) + 1, (1 << 20) + 1_501))
+
+
+async def test_an_end_that_nobody_told_is_noticed_within_two_seconds_of_silence(alice: Person, admin: Database) -> None:
+    one = await start(alice)
+    async with alice.socket() as ws:
+        await ws.subscribe("1", EVENTS, id=one.id)
+        await asyncio.sleep(0.3)  # the first look is over
+        async with admin.engine.begin() as connection:
+            ended = "state = 'CANCELLED', finished_at = now()"
+            await connection.execute(text(f"update app.generations set {ended} where job_id = :j"), {"j": one.job_id})
+            await connection.execute(text(f"update app.jobs set {ended} where id = :j"), {"j": one.job_id})
+        began = time.monotonic()
+        assert [event["__typename"] async for event in ws.events("1")] == ["GenerationCancelled"]
+        assert time.monotonic() - began < SILENCE_S + 0.3
+
+
+async def test_silent_watchers_are_asked_about_together(site: Site) -> None:
+    """Forty of them: one statement about their jobs each two seconds, one about their rights each three."""
+    person = await site.tenant()
+    waiting = [await start(person) for _ in range(4)]
+    async with person.socket() as ws:
+        for number in range(40):
+            await ws.subscribe(f"{number}", EVENTS, id=waiting[number % 4].id)
+        while site.api.hub.watchers < 40:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        before = site.api.database.statements
+        await asyncio.sleep(2 * SILENCE_S)
+        assert 2 <= site.api.database.statements - before <= 6
+
+
 # -- the right to watch ----------------------------------------------------------------------------------------------
 
 

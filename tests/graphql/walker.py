@@ -66,11 +66,17 @@ KINDS = {
     "generationCancel.input.id": "Generation",
     "jobRetry.input.id": "FailedJob",
     "jobCancel.input.id": "Job",
+    "apiTokenCreate.input.clientAppId": "ClientApp",
+    "clientAppUpdate.input.id": "ClientApp",
+    "clientAppDelete.input.id": "ClientApp",
+    "trustedDocumentsRegister.input.clientAppId": "ClientApp",
+    "trustedDocumentRetire.input.id": "TrustedDocument",
+    "schemaUsage.clientAppId": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
 """What kind of thing each id names. None: left out when a field is asked rightly, still tried with strangers' ids."""
-NARROWING = {"after", "filter", "orderBy"}
+NARROWING = {"after", "filter", "orderBy", "from", "to", "field"}
 """What would make a list show less: left out."""
 SCALARS: dict[str, Any] = {
     "String": "sample",

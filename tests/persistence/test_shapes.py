@@ -182,7 +182,7 @@ async def test_a_shape_asked_without_one_of_its_values_is_refused_before_it_is_s
     reader: Database, tenants: tuple[TenantId, TenantId]
 ) -> None:
     with pytest.raises(KeyError, match="ids"):
-        await reader.shaped(tenants[0], reads.PROJECTS_BY_ID)
+        await reader.shaped(tenants[0], reads.PROJECTS_BY_ID.shape)
     assert reader.statements == 0
 
 

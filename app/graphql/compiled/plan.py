@@ -35,10 +35,12 @@ Selection = Callable[[Any, Any, Any], Any]
 class Plan:
     """What was worked out for one operation under one setting of its conditions."""
 
-    __slots__ = ("collected", "root", "runs", "selections")
+    __slots__ = ("collected", "root", "runs", "selections", "sql")
 
     def __init__(self) -> None:
         self.runs = 0
+        self.sql: Any = None
+        """What `sqlplan` keeps here: its plan, False when it declined, None before it was asked."""
         self.root: GroupedFieldSet | None = None
         self.collected: dict[tuple[int, int], tuple[GraphQLObjectType, FieldDetailsList, CollectedFields]] = {}
         """By type and field details, which are kept alive so that their identities stay their own."""

@@ -144,7 +144,7 @@ def graphql_arguments(field: Field) -> Callable[[Any], dict[str, Any]]:
 
 
 def strawberry_arguments(field: Field, made: StrawberryField) -> Callable[[Any, Place], dict[str, Any]]:
-    """The same as Strawberry hands them to a function."""
+    """The same as Strawberry hands them to a function; without a place, input types are told of no info."""
     if not made.arguments:
         return lambda _executor, _place: {}
     read = graphql_arguments(field)
@@ -161,7 +161,7 @@ def strawberry_arguments(field: Field, made: StrawberryField) -> Callable[[Any, 
             made.arguments,
             scalar_registry=schema.schema_converter.scalar_registry,
             config=schema.config,
-            info=None if constant else strawberry_info(field, made, executor, place),
+            info=None if constant or place is None else strawberry_info(field, made, executor, place),
         )
         if constant and immutable(values):
             known = values

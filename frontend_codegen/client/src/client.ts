@@ -1,9 +1,10 @@
-import { cacheExchange, Client, fetchExchange, subscriptionExchange } from '@urql/core';
+import { cacheExchange, Client, fetchExchange, makeOperation, mapExchange, subscriptionExchange } from '@urql/core';
 import type { Client as SocketClient } from 'graphql-ws';
 
 import { createAuthorizedFetch, createCredentials, type CredentialOptions } from './credentials.js';
 import { subscribeResumable } from './resume.js';
 import { createSocket } from './socket.js';
+import { createTrustedDocuments, type TrustedDocuments } from './trusted.js';
 import { watchGeneration, type WatchSink } from './watch.js';
 
 export interface FabulaClientOptions extends CredentialOptions {
@@ -13,6 +14,8 @@ export interface FabulaClientOptions extends CredentialOptions {
   wsUrl?: string;
   /** For users who belong to several tenants. */
   tenant?: string;
+  /** Send the hashes of generated documents instead of their texts. Off by default. */
+  trustedDocuments?: boolean;
   /** For tests and for runtimes without these. */
   fetch?: typeof fetch;
   webSocketImpl?: unknown;
@@ -38,11 +41,18 @@ export function createFabulaClient(options: FabulaClientOptions): FabulaClient {
     listeners.forEach((listener) => listener(now));
   };
   const socket = createSocket({ wsUrl, credentials, tenant, webSocketImpl: options.webSocketImpl, onConnection });
+  const trusted = createTrustedDocuments(options.trustedDocuments ?? false);
+  const authorizedFetch = createAuthorizedFetch(credentials, tenant, options.fetch);
   const urql = new Client({
     url,
     preferGetMethod: false,
-    fetch: createAuthorizedFetch(credentials, tenant, options.fetch),
-    exchanges: [cacheExchange, fetchExchange, resumableSubscriptions(socket)],
+    fetch: authorizedFetch,
+    exchanges: [
+      byHash(trusted, authorizedFetch),
+      cacheExchange,
+      fetchExchange,
+      resumableSubscriptions(socket, trusted),
+    ],
   });
   return {
     urql,
@@ -54,18 +64,33 @@ export function createFabulaClient(options: FabulaClientOptions): FabulaClient {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    watchGeneration: (id, sink) => watchGeneration(socket, credentials, id, sink),
+    watchGeneration: (id, sink) => watchGeneration(socket, credentials, id, sink, trusted),
     dispose: () => void socket.dispose(),
   };
 }
 
-const resumableSubscriptions = (socket: SocketClient) =>
+/** Before the cache, which makes documents of its own: theirs have no hash. */
+const byHash = (trusted: TrustedDocuments, base: typeof fetch) =>
+  mapExchange({
+    onOperation: (operation) =>
+      operation.kind === 'teardown'
+        ? operation
+        : makeOperation(operation.kind, operation, {
+            ...operation.context,
+            fetch: trusted.fetch(operation.query, base),
+            document: operation.query,
+          }),
+  });
+
+const resumableSubscriptions = (socket: SocketClient, trusted: TrustedDocuments) =>
   subscriptionExchange({
-    forwardSubscription: (request) => ({
+    forwardSubscription: (request, operation) => ({
       subscribe: (sink) => {
         const { query = '', variables, operationName } = request;
         const payload = { query, ...(variables && { variables }), ...(operationName && { operationName }) };
-        return { unsubscribe: subscribeResumable(socket, payload, sink as Parameters<typeof subscribeResumable>[2]) };
+        const document = (operation.context as { document?: object }).document ?? {};
+        const receive = sink as Parameters<typeof subscribeResumable>[2];
+        return { unsubscribe: subscribeResumable(socket, payload, receive, { trusted, document }) };
       },
     }),
   });

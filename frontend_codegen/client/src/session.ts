@@ -10,6 +10,7 @@
 import { stringifyDocument } from '@urql/core';
 
 import { LogoutDocument, RefreshDocument, type RefreshMutation, type TokenPartsFragment } from './generated/graphql.js';
+import { createTrustedDocuments } from './trusted.js';
 
 export interface SessionOptions {
   url: string;
@@ -19,6 +20,8 @@ export interface SessionOptions {
   tabStorage?: Storage;
   storageKey?: string;
   fetch?: typeof fetch;
+  /** Send the hashes of documents instead of their texts. Off by default. */
+  trustedDocuments?: boolean;
 }
 
 export interface Session {
@@ -42,7 +45,8 @@ const EARLY_MS = 20_000;
 
 export function createSession(options: SessionOptions): Session {
   const { url, storage = localStorage, tabStorage = sessionStorage, storageKey = 'fabula.session' } = options;
-  const send = options.fetch ?? fetch;
+  const trusted = createTrustedDocuments(options.trustedDocuments ?? false);
+  const send = (document: object) => trusted.fetch(document, options.fetch ?? fetch);
   const listeners = new Set<() => void>();
   let access = JSON.parse(tabStorage.getItem(storageKey) ?? 'null') as Access | null;
   let renewal: Promise<boolean> | null = null;
@@ -65,7 +69,7 @@ export function createSession(options: SessionOptions): Session {
   const refresh = async (): Promise<boolean> => {
     const refreshToken = storage.getItem(storageKey);
     if (!refreshToken) return false;
-    const answer = await post<RefreshMutation>(send, url, RefreshDocument, refreshToken);
+    const answer = await post<RefreshMutation>(send(RefreshDocument), url, RefreshDocument, refreshToken);
     const tokens = answer?.refresh.tokens;
     if (tokens) accept(tokens);
     else if (answer?.refresh.userErrors.some(({ code }) => code !== 'RATE_LIMITED')) forget();
@@ -96,7 +100,7 @@ export function createSession(options: SessionOptions): Session {
     signOut: async () => {
       const refreshToken = storage.getItem(storageKey);
       forget();
-      if (refreshToken) await post(send, url, LogoutDocument, refreshToken).catch(() => undefined);
+      if (refreshToken) await post(send(LogoutDocument), url, LogoutDocument, refreshToken).catch(() => undefined);
     },
     subscribe: (listener) => {
       listeners.add(listener);

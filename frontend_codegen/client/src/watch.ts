@@ -6,6 +6,7 @@ import { GenerationEventsDocument, type GenerationEventsSubscription } from './g
 import { subscribeResumable } from './resume.js';
 import { closeCode, retryWait } from './socket.js';
 import { type GenerationEvent, initialStreamState, reduceStream, type StreamState } from './stream.js';
+import { createTrustedDocuments } from './trusted.js';
 
 export interface WatchSink {
   /** After every event that changed something. */
@@ -27,6 +28,7 @@ export function watchGeneration(
   credentials: Pick<Credentials, 'renew'>,
   id: string,
   sink: WatchSink,
+  trusted = createTrustedDocuments(false),
 ): () => void {
   let state = initialStreamState;
   let unsubscribe: (() => void) | null = null;
@@ -77,6 +79,7 @@ export function watchGeneration(
           else void again();
         },
       },
+      { trusted, document: GenerationEventsDocument },
     );
   };
   open();

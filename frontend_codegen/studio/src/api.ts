@@ -2,10 +2,10 @@ import { createFabulaClient, createSession } from '@fabula/client';
 
 const url = new URL('/graphql', location.href).href;
 
-export const session = createSession({ url });
+export const session = createSession({ url, trustedDocuments: true });
 /** Another person must not see what the cache of the last one holds, so each login has a client of its own. */
 export const createClient = () =>
-  createFabulaClient({ url, getToken: session.getToken, onUnauthenticated: session.renew });
+  createFabulaClient({ url, trustedDocuments: true, getToken: session.getToken, onUnauthenticated: session.renew });
 
 /**
  * Document caching asks again for answers that hold a type which a mutation answered with. Empty lists hold none, and a

@@ -11,6 +11,7 @@ from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.clock import NOW
 from tests.domain.memory.generation import MemoryGeneration
+from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.jobs import MemoryJobs
 from tests.domain.memory.projects import MemoryProjects
 from tests.domain.memory.story import MemoryStory
@@ -30,3 +31,4 @@ class MemoryUnitOfWork:
         self.jobs = MemoryJobs(self.tenant_id)
         self.generation = MemoryGeneration()
         self.billing = MemoryBilling()
+        self.integrations = MemoryIntegrations(self.tenant_id, self.accounts)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry import metrics
 
 from domain.accounts import Actor
-from domain.errors import ErrorCode
 from domain.events import START, TERMINAL_N, Event, EventType, Position, closing
 from domain.generation.entities import GenerationState
 from domain.ids import JobId, TenantId
@@ -20,81 +20,88 @@ from persistence.database import OUTAGES as DATABASE_OUTAGES
 from persistence.database import Database
 from persistence.generation import reads as generations
 from persistence.jobs import reads as jobs
-from persistence.streams import OUTAGES, Hub
+from persistence.streams import OUTAGES, Batch, Hub, moment_of
+from resolvers.event_source.follow import Follow
+from resolvers.event_source.rounds import Rounds, StillValid
 
-SILENCE_S = 2.0
-"""After this much silence PostgreSQL is asked whether the job has ended."""
-REVALIDATE_S = 3.0
-"""How often the right to watch is looked at; with what the authenticator believes meanwhile, less than 5 s."""
+LAG_EVERY_S = 0.1
+_STARTED, _DELTA = EventType.STARTED.value.encode(), EventType.DELTA.value.encode()
+JOBS_AT_ONCE = 5_000
 
-_lag = metrics.get_meter("fabula.resolvers").create_histogram(
-    "fabula.stream.lag", unit="s", description="From the writing of an event by a worker to its delivery."
+_meter = metrics.get_meter("fabula.resolvers")
+_lag = _meter.create_histogram(
+    "fabula.stream.lag", unit="s", description="From the writing of an event by a worker to its delivery; sampled."
 )
 
-_first_text = metrics.get_meter("fabula.resolvers").create_histogram(
+_first_text = _meter.create_histogram(
     "fabula.stream.time_to_first_text", unit="s", description="From an attempt's start to its first text, as watched."
 )
 
 logger = logging.getLogger(__name__)
-
-StillValid = Callable[[Actor], Awaitable[bool]]
-"""Whether an actor's session or token, and membership, still stand."""
 
 
 class EventSource:
     def __init__(self, database: Database, hub: Hub, still_valid: StillValid) -> None:
         self._database = database
         self._hub = hub
-        self._still_valid = still_valid
+        self._rounds = Rounds(self._ended_jobs, still_valid)
+        self._asked: dict[tuple[TenantId, JobId], asyncio.Future[bool]] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._measured = 0.0
 
-    async def follow(self, actor: Actor, job_id: JobId, after: Position) -> AsyncIterator[list[Event]]:
-        """Batches of events until the terminal one.
+    async def follow(self, actor: Actor, job_id: JobId, after: Position) -> Follow:
+        """The events after a position, for as long as the actor may watch them."""
+        follow = Follow(self, actor, job_id, await self._hub.watch(job_id, after))
+        self._rounds.add(follow)
+        return follow
 
-        Reconnecting readers get what they missed from the log, or from PostgreSQL when the log is gone: a snapshot
-        of the text and the end. The stream also ends when the actor's right to watch does.
+    def forget(self, follow: Follow) -> None:
+        self._rounds.remove(follow)
+
+    async def has_ended(self, tenant_id: TenantId, job_id: JobId) -> bool:
+        """Whether a job has ended; all who ask while an answer is awaited are answered together by the next."""
+        asked = self._asked.setdefault((tenant_id, job_id), asyncio.get_running_loop().create_future())
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._answer_all())
+        return await asyncio.shield(asked)
+
+    async def _answer_all(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                ended = await self._ended_jobs([*asked])
+            except Exception:
+                logger.exception("which of %d jobs have ended cannot be looked up", len(asked))
+                ended = [False] * len(asked)  # they are asked about again when they have been silent
+            for one, answer in zip(asked.values(), ended, strict=True):
+                one.set_result(answer)
+
+    def measure(self, batch: Batch, began: datetime | None) -> datetime | None:
+        """Note a batch's lag, ten times a second at most, and how long the first text of an attempt took.
+
+        `began` is the start that still waits for its text; so is what is returned.
         """
-        watch = await self._hub.watch(job_id, after)
-        loop = asyncio.get_running_loop()
-        validated = loop.time()
-        began: datetime | None = None
-        silent_since = float("-inf")  # the first look at PostgreSQL comes at once: the job may have ended long ago
-        try:
-            while True:
-                if loop.time() - validated >= REVALIDATE_S:
-                    if not await self._still_valid(actor):
-                        yield [self._revoked(job_id, watch.position)]
-                        return
-                    validated = loop.time()
-                if loop.time() - silent_since > SILENCE_S:
-                    ended = await self._ended(actor.tenant_id, job_id, watch.position)
-                    if ended is not None:
-                        yield ended
-                        return
-                    silent_since = loop.time()
-                try:
-                    batch = await watch.take(min(SILENCE_S, max(0.0, validated + REVALIDATE_S - loop.time())))
-                except OUTAGES:
-                    await asyncio.sleep(0.2)
-                    continue
-                if batch:
-                    began = _measure(batch, began)
-                    _lag.record((datetime.now(UTC) - batch[-1].at).total_seconds())
-                    silent_since = loop.time()
-                    yield batch
-                    if batch[-1].terminal:
-                        return
-        finally:
-            watch.close()
+        now = time.monotonic()
+        if now >= self._measured + LAG_EVERY_S:
+            self._measured = now
+            _lag.record((datetime.now(UTC) - moment_of(batch.entries[-1][1][5])).total_seconds())
+        for _, fields in batch.entries:
+            if fields[1] == _STARTED:
+                began = moment_of(fields[5])
+            elif began is not None and fields[1] == _DELTA:
+                _first_text.record((moment_of(fields[5]) - began).total_seconds())
+                began = None
+        return began
 
     async def page(self, tenant_id: TenantId, job_id: JobId, after: Position, first: int) -> tuple[list[Event], bool]:
         """At most `first` events after a position, and whether more can be read now."""
-        ended = await self._ended(tenant_id, job_id, after)
+        ended = await self.ended(tenant_id, job_id, after)
         events = ended if ended is not None else await self._logged(job_id, after, first + 1)
         return events[:first], len(events) > first
 
     async def tell_end(self, tenant_id: TenantId, job_id: JobId) -> None:
         """Let those who watch a job know at once that it ended without a worker."""
-        events = await self._ended(tenant_id, job_id, START)
+        events = await self.ended(tenant_id, job_id, START)
         try:
             await self._hub.log.close(events or [])
         except OUTAGES as error:
@@ -106,7 +113,7 @@ class EventSource:
         except OUTAGES:
             return []
 
-    async def _ended(self, tenant_id: TenantId, job_id: JobId, after: Position) -> list[Event] | None:
+    async def ended(self, tenant_id: TenantId, job_id: JobId, after: Position) -> list[Event] | None:
         """All that is left of an ended job's stream; None while it goes on, or PostgreSQL cannot say."""
         try:
             job = await self._row(tenant_id, jobs.jobs_by_id(tenant_id, [job_id]))
@@ -119,6 +126,22 @@ class EventSource:
         except DATABASE_OUTAGES as error:
             logger.warning("the end of job %s cannot be looked up: %s", job_id, error)
             return None
+
+    async def _ended_jobs(self, asked: Sequence[tuple[TenantId, JobId]]) -> list[bool]:
+        by_tenant: dict[TenantId, list[JobId]] = {}
+        for tenant_id, job_id in asked:
+            by_tenant.setdefault(tenant_id, []).append(job_id)
+        ended: set[JobId] = set()
+        try:
+            for tenant_id, ids in by_tenant.items():
+                for start in range(0, len(ids), JOBS_AT_ONCE):
+                    some = ids[start : start + JOBS_AT_ONCE]
+                    ended.update(
+                        row.id for row in await self._database.rows(tenant_id, jobs.ended_jobs(tenant_id, some))
+                    )
+        except DATABASE_OUTAGES as error:
+            logger.warning("which of %d jobs have ended cannot be looked up: %s", len(asked), error)
+        return [job_id in ended for _, job_id in asked]
 
     async def _rebuilt(self, tenant_id: TenantId, job: Any, after: Position) -> list[Event]:
         """Snapshot and end as PostgreSQL knows them; only what a reader at `after` has not seen."""
@@ -155,19 +178,3 @@ class EventSource:
     async def _row(self, tenant_id: TenantId, statement: Any) -> Any | None:
         rows = await self._database.rows(tenant_id, statement)
         return rows[0] if rows else None
-
-    @staticmethod
-    def _revoked(job_id: JobId, at: Position) -> Event:
-        data = {"code": ErrorCode.UNAUTHENTICATED.value, "message": "Your right to watch this has ended."}
-        return Event(job_id, Position(at.attempt, at.n), EventType.REVOKED, data)
-
-
-def _measure(batch: list[Event], began: datetime | None) -> datetime | None:
-    """Note how long the first text of an attempt took. Returns the start that still waits for its text."""
-    for event in batch:
-        if event.type is EventType.STARTED:
-            began = event.at
-        elif event.type is EventType.DELTA and began is not None:
-            _first_text.record((event.at - began).total_seconds())
-            began = None
-    return began

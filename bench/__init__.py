@@ -1,0 +1,1 @@
+"""Fabula measured against its peers, on this machine, in one run."""

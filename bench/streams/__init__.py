@@ -1,0 +1,1 @@
+"""Streams: one server process, many subscriptions of fifty tokens a second."""
