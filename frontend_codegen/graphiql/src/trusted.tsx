@@ -40,8 +40,10 @@ function Panel({ endpoint, headers, byDocumentId }: Options) {
     if (headerEditor && !headerEditor.getValue().trim()) headerEditor.setValue(headers);
   };
   const runIt = (entry: Entry) => {
-    show(entry);
-    byDocumentId.next(readable(entry.text), entry.hash);
+    const text = readable(entry.text);
+    // A document that is in the editor already has the variables that somebody filled in.
+    if (queryEditor?.getValue() !== text) show(entry);
+    byDocumentId.next(text, entry.hash);
     void run();
   };
   const found = entries.filter(({ name }) => name.toLowerCase().includes(part.toLowerCase()));
