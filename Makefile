@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check check-format check-lint check-types check-imports check-schema check-domain
-.PHONY: format schema ui lock clean clean-data
+.PHONY: bench format schema ui lock clean clean-data
 
 ARGS ?=
 PY := .venv/bin/python
@@ -25,6 +25,7 @@ help:
 	@echo "make run        start everything on this machine and print where it is"
 	@echo "make test       every test; browser tests too where Node is"
 	@echo "make check      format, lint, types, imports, schema, domain tests: under ten seconds"
+	@echo "make bench      measure against peers: BENCH=http|streams|all SECONDS=n, into .fabula/bench.json"
 	@echo "make format     put the code in its format"
 	@echo "make schema     print graphql_schema.graphql anew"
 	@echo "make ui         build the Studio, GraphiQL and the typed client"
@@ -74,6 +75,16 @@ check-schema:
 
 check-domain:
 	@$(PY) -m pytest -q --no-header tests/domain
+
+BENCH ?= all
+SECONDS ?= 10
+bench: .venv/ready-dev
+ifneq ($(filter $(BENCH),http all),)
+	$(PY) -m bench.http --seconds $(SECONDS) $(ARGS)
+endif
+ifneq ($(filter $(BENCH),streams all),)
+	$(PY) -m bench.streams --seconds $(SECONDS) $(ARGS)
+endif
 
 format: .venv/ready-dev
 	@$(PY) -m ruff format . && $(PY) -m ruff check --fix .

@@ -9,6 +9,7 @@ Tokens carry their tenant, so that the row behind them is looked up inside row s
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -32,6 +33,8 @@ from resolvers.services import IssuedTokens
 from schema.ids import decode_id
 
 ACCESS_TTL = timedelta(minutes=15)
+ACTOR_TTL_S = 0.5
+"""How long the same credentials are not looked at again."""
 STANDING_TTL_S = 1.5
 """How long a membership, session or token is believed without asking the database again."""
 CACHE_MAX = 10_000
@@ -127,6 +130,9 @@ class Authenticator:
     def __init__(self, database: Database, credentials: TokenCredentials) -> None:
         self._database = database
         self._credentials = credentials
+        self._epoch = 0
+        self._actors: dict[tuple[str, str | None], tuple[float, Actor]] = {}
+        self._asking: dict[tuple[str, str | None], asyncio.Future[Actor]] = {}
         self._standing: dict[tuple[UUID, ...], tuple[float, Any]] = {}
         self._claims: dict[str, dict[str, Any]] = {}
         self._touched: dict[UUID, float] = {}
@@ -135,14 +141,39 @@ class Authenticator:
         """None without credentials. Raises Unauthenticated for bad ones."""
         if not authorization:
             return None
+        key = authorization, tenant
+        known = self._actors.get(key)
+        if known is not None and known[0] > time.time():
+            return known[1]
+        asking = self._asking.get(key)
+        if asking is None:  # who comes meanwhile waits for the same answer
+            asking = self._asking[key] = asyncio.ensure_future(self._look_up(authorization, tenant))
+            asking.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(asking)
+
+    def _asked(self, key: tuple[str, str | None], done: asyncio.Future[Actor]) -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # seen here, when nobody waits for it any more
+
+    async def _look_up(self, authorization: str, tenant: str | None) -> Actor:
+        key = authorization, tenant
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send `Authorization: Bearer <token>`.")
         token = token.strip()
-        return await (self._by_api_token(token) if token.startswith(_API) else self._by_access_token(token, tenant))
+        epoch = self._epoch
+        actor = await (self._by_api_token(token) if token.startswith(_API) else self._by_access_token(token, tenant))
+        if epoch == self._epoch:  # otherwise it was looked up before something ended, perhaps
+            until = time.time() + ACTOR_TTL_S
+            expires = actor.expires_at.timestamp() if actor.expires_at is not None else until
+            _remember(self._actors, key, (min(until, expires), actor))
+        return actor
 
     def forget(self) -> None:
         """A session or token has just ended: believe nothing from before."""
+        self._epoch += 1
+        self._actors.clear()
         self._standing.clear()
 
     async def still_valid(self, actor: Actor) -> bool:

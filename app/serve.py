@@ -8,11 +8,13 @@ import contextlib
 import gc
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app import operations, telemetry, ui
@@ -24,7 +26,7 @@ from app.graphql.http import HttpEndpoint
 from app.graphql.sqlplan import SqlPlans
 from app.graphql.ws import Socket
 from app.manifest import ManifestError
-from app.origins import OriginGuard
+from app.origins import ENDPOINT, OriginGuard
 from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.accounts import Actor
@@ -37,7 +39,7 @@ GC_ALLOCATIONS = 20_000
 """Between two looks for cycles: a reply with a thousand events is a thousand lists, of which none is in a cycle."""
 
 
-def create_app(settings: Settings, api: Api) -> FastAPI:
+def create_app(settings: Settings, api: Api) -> Surface:
     """The whole HTTP surface over one process's services."""
     limits = settings.limits
     documents, costs = api.documents, Costs(api.schema)
@@ -63,33 +65,59 @@ def create_app(settings: Settings, api: Api) -> FastAPI:
     app = FastAPI(title="Fabula", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
     http = HttpEndpoint(documents, gate, api.authenticator.authenticate, new_context, limits)
 
-    async def graphql(request: Request) -> Response:
-        return await http(request)
-
-    async def graphql_ws(ws: WebSocket) -> None:
-        socket = Socket(ws, documents, gate, api.authenticator.authenticate, new_context, limits)
+    async def graphql(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            response = await http(Request(scope, receive))
+            await response(scope, receive, send)
+            return
+        socket = Socket(
+            WebSocket(scope, receive, send), documents, gate, api.authenticator.authenticate, new_context, limits
+        )
         sockets.add(socket)
         try:
             await socket.serve()
         finally:
             sockets.discard(socket)
 
-    app.state.sockets, app.state.http = sockets, http
-    app.add_route("/graphql", graphql, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
-    app.add_api_websocket_route("/graphql", graphql_ws)
     operations.add_routes(app, settings, api)
     ui.add_routes(app, settings)
-    app.add_middleware(OriginGuard, allowed=settings.allowed_origins, any_loopback=settings.dev, of_apps=api.origins)
-    return app
+    guarded = OriginGuard(
+        Entrance(graphql, app), allowed=settings.allowed_origins, any_loopback=settings.dev, of_apps=api.origins
+    )
+    return Surface(guarded, app, sockets, http)
+
+
+class Entrance:
+    """The way to GraphQL does not lead through the framework, which costs more than many an operation."""
+
+    def __init__(self, graphql: ASGIApp, others: ASGIApp) -> None:
+        self._graphql = graphql
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self._graphql if scope.get("path") == ENDPOINT else self._others)(scope, receive, send)
+
+
+@dataclass
+class Surface:
+    """What uvicorn serves."""
+
+    app: ASGIApp
+    framework: FastAPI
+    sockets: set[Socket]
+    http: HttpEndpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
 
 class Server(uvicorn.Server):
     """Tells clients of sockets and streams to connect again before it closes."""
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        state = self.config.app.state  # type: ignore[union-attr]
-        open_sockets = list(state.sockets)
-        state.http.restart()
+        surface = cast("Surface", self.config.app)
+        open_sockets = list(surface.sockets)
+        surface.http.restart()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SOCKET_FAREWELL_S):
                 await asyncio.gather(*(one.restart() for one in open_sockets), return_exceptions=True)

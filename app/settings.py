@@ -134,6 +134,7 @@ class Settings(BaseSettings):
     sql_plans: bool = True
     demo_delay_s: float = Field(default=0.02, ge=0)
     otlp: bool = Field(default=False)
+    trace_ratio: float = Field(default=0.1, ge=0, le=1)
     metrics_port: int = Field(default=0, ge=0, le=65_535)
 
     provider_base_url: str = Field(default="", validation_alias="FABULA_OPENAI_BASE_URL")

@@ -12,6 +12,7 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from app.settings import Settings
 
@@ -53,7 +54,9 @@ def configure(service: str, settings: Settings) -> None:
     for noisy in ("httpx", "httpx2", "httpcore", "openai", "dramatiq.worker"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     resource = Resource.create({"service.name": f"fabula-{service}"})
-    provider = TracerProvider(resource=resource)
+    # Without anybody to send spans to, traces have ids for the log and nothing else.
+    sampler = ParentBased(TraceIdRatioBased(settings.trace_ratio if settings.otlp else 0.0))
+    provider = TracerProvider(resource=resource, sampler=sampler)
     if settings.otlp:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 

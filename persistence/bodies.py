@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     BindParameter,
+    Boolean,
+    Column,
     ColumnElement,
+    DateTime,
     Integer,
     Select,
     Text,
@@ -27,6 +30,7 @@ from sqlalchemy import (
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.visitors import replacement_traverse
 
 from persistence.listing import Listing, Lookup
@@ -91,6 +95,29 @@ def global_id(code: bytes, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The opaque id of a row: two bytes for its type and the sixteen of its UUID, in the alphabet of URLs."""
     raw = literal_column(f"'\\x{code.hex()}'::bytea").op("||")(func.uuid_send(column))
     return joined(['"', func.translate(func.encode(raw, text("base64")), text("+/"), text("-_")), '"'])
+
+
+Kind = Literal["string", "integer", "boolean", "moment", "id", "json"]
+"""What a value is to GraphQL."""
+
+
+def writer(column: Column[Any], kind: Kind) -> Value | None:
+    """How a column is written as a value of a kind; None when it is not stored as one."""
+    stored = column.type
+    match kind:
+        case "string" if isinstance(stored, Text):
+            return json_string
+        case "integer" if stored.__class__ is Integer:
+            return as_is
+        case "boolean" if isinstance(stored, Boolean):
+            return json_boolean
+        case "moment" if isinstance(stored, DateTime):
+            return json_moment
+        case "id" if isinstance(stored, Uuid):
+            return lambda value: joined(['"', as_is(value), '"'])
+        case "json" if isinstance(stored, JSONB):
+            return as_is
+    return None
 
 
 def _cursor(listing: Listing, row: Any, scope: ColumnElement[Any] | None) -> ColumnElement[Any]:

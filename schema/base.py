@@ -194,7 +194,7 @@ class RowEdge:
     def __init__(self, page: "RowPage", row: Any) -> None:
         self._page = page
         self._row = row
-        self.node = row
+        self.node = row  # which may be replaced by what is made of it
 
     @property
     def cursor(self) -> str:

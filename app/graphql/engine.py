@@ -41,7 +41,7 @@ class Engine:
         with operation_span(prepared.operation, context):
             try:
                 async with asyncio.timeout(timeout_s):
-                    if self._plans is not None and prepared.trusted:
+                    if self._plans is not None:
                         text = await self._plans.answer(prepared, context)
                         if text is not None:
                             return text

@@ -106,11 +106,11 @@ async def furnished(settings: Settings, connections: int) -> Stage:
     engine = create_engine(settings.database_app_url.get_secret_value())
     admin = create_engine(url, pool_size=0)
     units, credentials = Units(engine), TokenCredentials(SECRET)
-    tenants = [await _tenant(units, number) for number in range(2)]
+    tenants = [await tenant_of(units, number) for number in range(2)]
     authors, streams = [], []
     for number in range(connections):
         tenant_id = tenants[number % 2]
-        authors.append(await _author(units, credentials, tenant_id, number))
+        authors.append(await author_of(units, credentials, tenant_id, number))
         rows = _rows(tenant_id, SUBSCRIPTIONS_PER_CONNECTION)
         async with admin.begin() as connection:
             for table, values in rows:
@@ -125,7 +125,7 @@ def _watched(generation: dict[str, Any]) -> Watched:
     return Watched(encode_id("Generation", generation["id"]), log_key(JobId(generation["job_id"])))
 
 
-async def _tenant(units: Units, number: int) -> TenantId:
+async def tenant_of(units: Units, number: int) -> TenantId:
     tenant_id = TenantId(new_id())
     async with units(tenant_id) as uow:
         await join_tenant(
@@ -135,7 +135,7 @@ async def _tenant(units: Units, number: int) -> TenantId:
     return tenant_id
 
 
-async def _author(units: Units, credentials: TokenCredentials, tenant_id: TenantId, number: int) -> Author:
+async def author_of(units: Units, credentials: TokenCredentials, tenant_id: TenantId, number: int) -> Author:
     user = User(UserId(new_id()), f"author{number}@example.org", "Author", "none")
     async with units(tenant_id) as uow:
         await uow.accounts.add_user(user)

@@ -59,7 +59,7 @@ def running(target: str, stage: Stage, cache: Path) -> Iterator[Server]:
             death_signal=signal.SIGKILL,
         )  # fmt: skip
         try:
-            _wait(process, port, lambda: tail(log, since=since))
+            wait_for(process, port, lambda: tail(log, since=since))
             yield Server(process.pid, port)
         finally:
             end([(process, signal.SIGTERM)], 10.0)
@@ -90,7 +90,7 @@ def _installed(cache: Path) -> Path:
     return place
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, said: object) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int, said: object) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:

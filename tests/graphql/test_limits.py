@@ -13,13 +13,12 @@ import httpx
 import orjson
 import pytest
 from graphql import get_introspection_query
-from sqlalchemy import func, literal, select, text
+from sqlalchemy import text
 
 from app.settings import Limits, Settings
 from domain.ids import new_id
 from persistence.database import Database
 from persistence.projects.store import SqlProjects
-from resolvers import reads
 from schema.ids import encode_id
 from tests.conftest import opened_site
 from tests.documents import EVENTS, GENERATE
@@ -160,13 +159,16 @@ async def hasty(settings: Settings) -> AsyncIterator[Site]:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Projects are found by a statement that takes half a minute: the id of one."""
+    """The id of a project that PostgreSQL takes half a minute to look for, whoever writes the statement."""
+    project_id, shaped = new_id(), Database.shaped
 
-    def sleeps(_tenant: Any, ids: Any) -> Any:
-        return select(literal(ids[0]).label("id"), func.pg_sleep(30).label("slept"))
+    async def slowly(self: Database, tenant_id: Any, asked: Any, **values: Any) -> Any:
+        if project_id in (*values.values(), *values.get("ids", ())):
+            await self._fetch("select pg_sleep(30)", [])
+        return await shaped(self, tenant_id, asked, **values)
 
-    monkeypatch.setitem(reads.NODES, "Project", sleeps)
-    return encode_id("Project", new_id())
+    monkeypatch.setattr(Database, "shaped", slowly)
+    return encode_id("Project", project_id)
 
 
 async def run_in(person: Person, query: str) -> None:
@@ -228,8 +230,11 @@ async def test_the_statements_of_an_answer_that_has_failed_end_with_it(
     await ended(admin)
 
 
-async def test_a_mutation_has_a_time_limit_of_its_own(hasty: Site, admin: Database, slow: str) -> None:
+async def test_a_mutation_has_a_time_limit_of_its_own(
+    hasty: Site, admin: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     person = await hasty.tenant()
+    monkeypatch.setattr(Database, "shaped", lambda self, *_, **__: self._fetch("select pg_sleep(30)", []))
     answer = await person.ask('mutation { projectCreate(input: {title: "x"}) { project { id } } }')
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["TIMEOUT"]
     assert answer["errors"][0]["message"] == "The mutation took longer than 0.3 s."

@@ -8,10 +8,10 @@ included, it declines, and the executor answers as if there were no plans.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
-from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, OperationType
+from graphql import FragmentDefinitionNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType
 from graphql.execution.collect_fields import FragmentDetails
 from graphql.execution.values import VariableValues, get_variable_values
 
@@ -30,6 +30,9 @@ from schema.ids import split_id
 
 BODIES_MAX = 64
 """Statements of one operation: its filters, orders and cursors can come in so many combinations."""
+CONSTANT_MAX = 2_000
+FREE_TEXT_AFTER = 2
+"""Runs of an operation that was sent as text before it is planned: most texts never come again."""
 NO_VARIABLES = VariableValues({}, {})
 
 
@@ -63,12 +66,18 @@ class _Plan:
     shapes: dict[Any, Shape] = field(default_factory=dict)
 
 
+Statement: TypeAlias = tuple[Shape, dict[str, Any], bool]
+"""What is asked, its values, and whether it counts its cost exactly."""
+
+
 class SqlPlans:
     def __init__(self, schema: GraphQLSchema, costs: Costs, lookups: dict[str, Lookup]) -> None:
         self._schema = schema
         self._costs = costs
         self._lookups = lookups
         self._plans = Plans()
+        self._constant: dict[int, tuple[OperationDefinitionNode, Statement]] = {}
+        """Of operations without variables, by their identity; they are kept, so that no other gets their address."""
 
     async def answer(self, prepared: Prepared, context: Context) -> TextAnswer | None:
         """The answer as text; None when the executor is to answer."""
@@ -90,8 +99,11 @@ class SqlPlans:
         costs = self._costs.plan(prepared.document, prepared.operation)
         return TextAnswer(data, costs.actual(orjson.loads(data)["data"]), data)
 
-    def statement(self, prepared: Prepared) -> tuple[Shape, dict[str, Any], bool] | None:
-        """The statement, its values, and whether it counts its cost exactly; None when there is none."""
+    def statement(self, prepared: Prepared) -> Statement | None:
+        """What PostgreSQL is asked; None when the executor is to answer."""
+        constant = self._constant.get(id(prepared.operation))
+        if constant is not None:
+            return constant[1]
         request = self._request(prepared)
         if request is None:
             return None
@@ -111,7 +123,12 @@ class SqlPlans:
                     plan.shapes[key] = shape
         except (Declined, Rejected, GraphQLError):
             return None
-        return shape, values, plan.planner.exact_cost
+        statement = shape, values, plan.planner.exact_cost
+        if not prepared.operation.variable_definitions:
+            if len(self._constant) >= CONSTANT_MAX:
+                self._constant.clear()
+            self._constant[id(prepared.operation)] = prepared.operation, statement
+        return statement
 
     def _request(self, prepared: Prepared) -> _Request | None:
         operation = prepared.operation
@@ -134,6 +151,9 @@ class SqlPlans:
         definitions = {name: one.definition for name, one in request.fragments.items()}
         kept = self._plans.find(self._schema, prepared.operation, definitions, request.variable_values.coerced)
         if kept is None:
+            return None
+        kept.runs += 1
+        if not prepared.trusted and kept.runs <= FREE_TEXT_AFTER:
             return None
         if kept.sql is None:
             try:

@@ -24,8 +24,6 @@ from graphql import (
     is_object_type,
 )
 from graphql.execution.collect_fields import collect_fields, collect_subfields
-from sqlalchemy import Boolean, Column, DateTime, Integer, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
 
 from app.graphql import cost
 from app.graphql.compiled.field import Field
@@ -37,6 +35,11 @@ from schema.base import TABLES
 from schema.batched import GLOBAL_ID, PAGED, REFERENCE, Paged
 from schema.ids import code_of
 
+Column: TypeAlias = Any
+"""A column of a table."""
+KINDS: dict[Any, bodies.Kind] = {
+    GraphQLString: "string", GraphQLInt: "integer", GraphQLBoolean: "boolean", GraphQLID: "id",
+}  # fmt: skip
 NODE = "node"
 """The root field that finds anything by its id."""
 
@@ -245,7 +248,7 @@ def _entry(costs: cost.Plan, path: tuple[str, ...]) -> cost.Plan:
     return cost.Plan(0)
 
 
-def _global_id(field: Field, column: Column[Any], type_name: str) -> bodies.Value:
+def _global_id(field: Field, column: Column, type_name: str) -> bodies.Value:
     code, name, nullable = code_of(type_name), column.name, _may_be_null(field, column)
 
     def value(row: Any) -> Any:
@@ -255,34 +258,30 @@ def _global_id(field: Field, column: Column[Any], type_name: str) -> bodies.Valu
     return value
 
 
-def _column(field: Field, column: Column[Any]) -> bodies.Value:
+def _column(field: Field, column: Column) -> bodies.Value:
     write, name, nullable = _writer(field, column), column.name, _may_be_null(field, column)
     return lambda row: bodies.or_null(row[name], write(row[name])) if nullable else write(row[name])
 
 
-def _may_be_null(field: Field, column: Column[Any]) -> bool:
+def _may_be_null(field: Field, column: Column) -> bool:
     """Null in the database where none may be in the answer is left to fail."""
     return bool(column.nullable) and not is_non_null_type(field.type)
 
 
-def _writer(field: Field, column: Column[Any]) -> Callable[[Any], Any]:
+def _writer(field: Field, column: Column) -> Callable[[Any], Any]:
     """How a column's value is written as its GraphQL type writes it."""
     type_: Any = field.type.of_type if is_non_null_type(field.type) else field.type
-    stored = column.type
-    if is_list_type(type_):
-        if isinstance(stored, JSONB) and get_named_type(type_) is GraphQLString:
-            return bodies.as_is
-    elif isinstance(stored, Text) and (type_ is GraphQLString or _is_stored_by_name(type_)):
-        return bodies.json_string
-    elif isinstance(stored, Integer) and type_ is GraphQLInt and stored.__class__ is Integer:
-        return bodies.as_is
-    elif isinstance(stored, Boolean) and type_ is GraphQLBoolean:
-        return bodies.json_boolean
-    elif isinstance(stored, DateTime) and type_.name == "DateTime":
-        return bodies.json_moment
-    elif isinstance(stored, Uuid) and type_ is GraphQLID:
-        return lambda value: bodies.joined(['"', bodies.as_is(value), '"'])
-    raise Declined(f"{field.parent_type.name}.{field.key}")
+    kind = KINDS.get(type_)
+    if is_list_type(type_) and get_named_type(type_) is GraphQLString:
+        kind = "json"
+    elif _is_stored_by_name(type_):
+        kind = "string"
+    elif getattr(type_, "name", "") == "DateTime":
+        kind = "moment"
+    write = bodies.writer(column, kind) if kind is not None else None
+    if write is None:
+        raise Declined(f"{field.parent_type.name}.{field.key}")
+    return write
 
 
 def _is_stored_by_name(type_: Any) -> bool:

@@ -1,0 +1,1 @@
+"""Queries over HTTP: the product, itself without its engine, and its peers."""
