@@ -25,7 +25,13 @@ const versionOf = (name: string) => {
 const CUSTOMERS_OWN = ['@graphql-codegen/cli', 'graphql', 'react', 'urql', 'typescript', '@types/react', '@types/node'];
 
 function sh(cwd: string, command: string, args: string[], env: Record<string, string> = {}): string {
-  return execFileSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: 'utf8', timeout: 240_000 });
+  return execFileSync(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    stdio: 'pipe',
+    timeout: 240_000,
+  });
 }
 
 /** A new directory with the application, its packages installed and its documents generated. */
