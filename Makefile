@@ -124,6 +124,7 @@ lock:
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .dmypy.json
+	rm -rf $(UI)/python/.venv $(UI)/python/src/fabula_client/generated
 	rm -rf $(UI)/node_modules $(UI)/*/node_modules $(UI)/*/dist $(UI)/test-results $(UI)/playwright-report
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
