@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check check-format check-lint check-types check-imports check-schema check-domain
-.PHONY: bench format schema ui lock clean clean-data
+.PHONY: bench conformance format schema ui lock clean clean-data
 
 ARGS ?=
 PY := .venv/bin/python
@@ -29,6 +29,7 @@ help:
 	@echo "make format     put the code in its format"
 	@echo "make schema     print graphql_schema.graphql anew"
 	@echo "make ui         build the Studio, GraphiQL and the typed client"
+	@echo "make conformance  other projects' test suites with the compiled executor in place of graphql-core's"
 	@echo "make lock       resolve pyproject.toml into requirements*.txt"
 	@echo "make clean      remove environments, builds and caches; clean-data removes .fabula too"
 
@@ -110,6 +111,9 @@ $(UI)/node_modules/.built: $(UI)/node_modules/.installed $(UI_SOURCES) $(wildcar
 	@cd $(UI) && npm run --silent build
 	@touch $@
 
+conformance: .venv/ready-dev
+	@$(PY) -m tests.conformance $(ARGS)
+
 lock:
 	@uv=$$(.ci/venv uv) && for out in requirements.txt requirements-dev.txt; do \
 		extra=; [ $$out = requirements.txt ] || extra="--extra dev"; \
@@ -120,6 +124,7 @@ lock:
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .dmypy.json
+	rm -rf $(UI)/python/.venv $(UI)/python/src/fabula_client/generated
 	rm -rf $(UI)/node_modules $(UI)/*/node_modules $(UI)/*/dist $(UI)/test-results $(UI)/playwright-report
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -57,8 +57,11 @@ class Batches:
         self._waiting: dict[Slot, list[Ticket]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._failures: list[Place] = []
+        self._ended = False
 
     def add(self, slot: Slot, source: Any, result: dict[str, Any], above: Place) -> None:
+        if self._ended:  # by a sibling of what failed, which nobody waits for any more
+            return
         tickets = self._waiting.get(slot)
         if tickets is None:
             tickets = self._waiting[slot] = []
@@ -80,7 +83,7 @@ class Batches:
                 else:
                     await asyncio.sleep(0)  # tickets whose call comes with the next turn of the loop
         finally:
-            self._cancel()
+            await self._end()
         data = done.data
         for place in self._failures:
             data = self._without(data, place)
@@ -91,10 +94,14 @@ class Batches:
             self._running.discard(task)
             task.result()
 
-    def _cancel(self) -> None:
+    async def _end(self) -> None:
+        """Whoever waited has no more to wait for: what still runs is cancelled, and seen to its end."""
+        self._ended = True
         self._waiting.clear()
         for task in self._running:
             task.cancel()
+        if self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     def _begin(self, slot: Slot) -> None:
         tickets = self._waiting.pop(slot, None)

@@ -45,6 +45,8 @@ class Compiled(Executor[Any]):
             return None
         if any(fragment.variable_signatures for fragment in self.fragments.values()):
             return None
+        if self.abort_signal is not None or self.hooks is not None:  # batches know nothing of them
+            return None
         plan = self.plans.find(self.schema, self.operation, self.fragment_definitions, self.variable_values.coerced)
         if plan is None:
             return None
