@@ -11,7 +11,7 @@ PY := .venv/bin/python
 UI := frontend_codegen
 # Built output and installed packages apart, every file of the workspace decides whether it is built again.
 UI_SOURCES := $(shell find $(UI) \( -name node_modules -o -name dist -o -name generated -o -name test-results \
-	-o -name playwright-report -o -name e2e -o -name python -o -name '.*' \) -prune -o -type f -print 2>/dev/null)
+	-o -name playwright-report -o -name e2e -o -name protocol -o -name python -o -name '.*' \) -prune -o -type f -print 2>/dev/null)
 NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split("."); \
 	if (+a > 20 || (+a == 20 && +b >= 19)) console.log("yes")' 2>/dev/null)
 NO_NODE := Node 20.19 or newer is not there
@@ -23,7 +23,7 @@ endif
 
 help:
 	@echo "make run        start everything on this machine and print where it is"
-	@echo "make test       every test; browser tests too where Node is"
+	@echo "make test       every test; protocol suites and browser tests too where Node is"
 	@echo "make check      format, lint, types, imports, schema, domain tests: under ten seconds"
 	@echo "make bench      measure against peers: BENCH=http|streams|all SECONDS=n, into .fabula/bench.json"
 	@echo "make format     put the code in its format"
@@ -49,9 +49,10 @@ test: .venv/ready-dev
 ifeq ($(NODE_OK),yes)
 	@$(MAKE) -s --no-print-directory ui
 	cd $(UI) && npm run --silent check
+	cd $(UI) && npm run --silent test:protocol
 	cd $(UI) && npm run --silent test:e2e
 else
-	@echo "$(NO_NODE): the browser tests were not run."
+	@echo "$(NO_NODE): the protocol suites and the browser tests were not run."
 endif
 
 check: .venv/ready-dev
@@ -123,6 +124,7 @@ lock:
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .dmypy.json
+	rm -rf $(UI)/python/.venv $(UI)/python/src/fabula_client/generated
 	rm -rf $(UI)/node_modules $(UI)/*/node_modules $(UI)/*/dist $(UI)/test-results $(UI)/playwright-report
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

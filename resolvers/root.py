@@ -17,6 +17,7 @@ from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQuerie
 from resolvers.story import StoryMutations
 from schema.base import CONFIG, Node
 from schema.context import Info
+from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
 
@@ -113,6 +114,6 @@ def needed(coordinate: str) -> Permission | None:
 
 
 def build_schema() -> strawberry.Schema:
-    return strawberry.Schema(
-        query=Query, mutation=Mutation, subscription=Subscription, types=EVENT_TYPES, config=CONFIG
+    return with_described_directives(
+        strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, types=EVENT_TYPES, config=CONFIG)
     )

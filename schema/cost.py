@@ -23,3 +23,15 @@ class Cost:
 )
 class ListSize:
     assumed_size: int = strawberry.directive_field(name="assumedSize")
+
+
+_ARGUMENTS = {("cost", "weight"): "How much.", ("listSize", "assumedSize"): "How many."}
+
+
+def with_described_directives(schema: strawberry.Schema) -> strawberry.Schema:
+    """The same schema; Strawberry itself has no place for what an argument of a directive means."""
+    for (directive, argument), description in _ARGUMENTS.items():
+        described = schema._schema.get_directive(directive)
+        assert described is not None, directive
+        described.args[argument].description = description
+    return schema

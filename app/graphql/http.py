@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: POST with JSON, answered as JSON or, for streams, as server-sent events; GET for trusted queries."""
+"""GraphQL over HTTP: POST with JSON, answered as JSON or, for streams, as server-sent events; GET for queries."""
 
 from __future__ import annotations
 
@@ -77,27 +77,28 @@ class HttpEndpoint:
             if request.method == "GET" and prepared.kind is not OperationType.QUERY:
                 raise _only_post(f"Send a {prepared.kind.value} with POST.")
             if media_type == EVENT_STREAM and request.method == "POST":
-                return self._stream(prepared, context)
+                return self._stream(self._results(prepared, context), request_id)
             if prepared.kind is OperationType.SUBSCRIPTION:
                 message = f"Subscribe over WebSocket, or with `Accept: {EVENT_STREAM}`."
                 raise RequestRefused("NOT_ACCEPTABLE", message, 406)
             with while_connected(request, prepared.kind):
                 result = await self._gate.run(prepared, context)
         except DocumentRefused as refusal:
+            body = self._gate.body(refusal, context.caller, request_id)
+            if media_type == EVENT_STREAM and request.method == "POST":
+                return self._stream(_only(as_json(body)), request_id)
             # As application/json, an answer to a well-formed request is 200 even when GraphQL refuses it.
             status = 200 if media_type == JSON else 400
-            body = self._gate.body(refusal, context.caller, request_id)
             return reply(body, status, JSON if media_type == EVENT_STREAM else media_type, request_id)
         if request.method == "GET":
             return cacheable(result, request, media_type, request_id)
         return reply(result, _status(result, media_type), media_type, request_id)
 
-    def _stream(self, prepared: Prepared, context: Context) -> Response:
+    def _stream(self, results: AsyncIterator[list[bytes]], request_id: str) -> Response:
         leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._streams.add(leaving)
         leaving.add_done_callback(self._streams.discard)
-        events = sse(self._results(prepared, context), leaving)
-        return StreamingResponse(events, media_type=EVENT_STREAM, headers=_sse_headers(context.request_id))
+        return StreamingResponse(sse(results, leaving), media_type=EVENT_STREAM, headers=_sse_headers(request_id))
 
     async def _results(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
         """Encoded answers, all that are ready together."""
@@ -155,16 +156,20 @@ def _only_post(message: str) -> RequestRefused:
 
 
 def by_url(request: Request) -> dict[str, Any]:
-    """The body that a GET stands for: a trusted document by its hash, with variables and operation name.
+    """The body that a GET stands for: a query, as text or by its hash, with variables and operation name.
 
-    A header that no form and no image can send keeps other sites from asking in a person's name.
+    A header that no form and no image can send keeps other sites from asking in a person's name. What is asked as text
+    and in nobody's name does without.
     """
-    parameters = request.query_params
-    if "query" in parameters or not ({"documentId", "extensions"} & parameters.keys()):
-        raise _only_post("Send operations with POST. GET is for trusted documents: `documentId`.")
-    if not any(name in request.headers for name in PREFLIGHT_HEADERS):
+    parameters, headers = request.query_params, request.headers
+    if not ({"query", "documentId", "extensions"} & parameters.keys()):
+        raise _only_post("Send operations with POST. GET is for queries: `query` or `documentId`.")
+    nobodys = "query" in parameters and "authorization" not in headers
+    if not nobodys and not any(name in headers for name in PREFLIGHT_HEADERS):
         raise RequestRefused("BAD_REQUEST", f"GET needs the header `{PREFLIGHT_HEADERS[0]}`.")
-    body: dict[str, Any] = {name: parameters[name] for name in ("documentId", "operationName") if name in parameters}
+    body: dict[str, Any] = {
+        name: parameters[name] for name in ("query", "documentId", "operationName") if name in parameters
+    }
     for name in ("variables", "extensions"):
         if parameters.get(name):
             try:
@@ -230,6 +235,10 @@ def reply(
         status,
         {"content-type": f"{media_type}; charset=utf-8", "x-request-id": request_id, **(headers or {})},
     )
+
+
+async def _only(answer: bytes) -> AsyncIterator[list[bytes]]:
+    yield [answer]
 
 
 def _sse_headers(request_id: str) -> dict[str, str]:

@@ -1,4 +1,6 @@
 /** The self-hosted GraphiQL: offline, under the policy that the server sends, with the headers editor as its login. */
+import { createHash } from 'node:crypto';
+
 import type { Page } from '@playwright/test';
 
 import { expect, test } from './fixtures';
@@ -59,3 +61,54 @@ test('the explorer, the documentation and the history are there without a networ
   await page.getByRole('button', { name: /Show History/ }).click();
   await expect(page.locator('.graphiql-history')).toBeVisible();
 });
+
+test('a trusted document of the built-in registry comes into the editor and runs by its hash', async ({ page }) => {
+  const sent: Record<string, unknown>[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'POST') sent.push(request.postDataJSON() as Record<string, unknown>);
+  });
+  await page.goto('/graphiql/');
+  await page.getByRole('button', { name: /Show Trusted documents/ }).click();
+  const panel = page.getByRole('region', { name: 'Trusted documents' });
+  await panel.getByRole('searchbox').fill('tenants');
+  await expect(panel.getByRole('listitem')).toHaveCount(1);
+  await expect(panel.getByRole('listitem')).toContainText(/sha256:.*used (once|\d+ times)/);
+  await panel.getByRole('button', { name: /^Tenants/ }).click();
+  await expect(page.locator('.graphiql-query-editor')).toContainText('query Tenants');
+  await panel.getByRole('button', { name: 'Run by documentId: Tenants' }).click();
+  await expect(result(page)).toContainText('"memberships"');
+  const hash = await panel.locator('code').getAttribute('title');
+  const byHash = sent.filter(({ documentId }) => documentId !== undefined);
+  expect(byHash).toEqual([{ documentId: hash, variables: {} }]);
+});
+
+for (const [language, scheme] of [
+  ['en', 'light'],
+  ['zh', 'dark'],
+] as const) {
+  test(`a client application’s registry is listed, ${language}, ${scheme}`, async ({ page, api }) => {
+    const text = `query Shelf_${language} { projects { edges { node { title } } } }`;
+    const hash = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    const name = `Reader ${language} ${Date.now()}`;
+    const { clientAppCreate } = await api.run<{ clientAppCreate: { clientApp: { id: string } } }>(
+      `mutation ($input: ClientAppCreateInput!) { clientAppCreate(input: $input) { clientApp { id } } }`,
+      { input: { name } },
+    );
+    await api.run(
+      `mutation ($input: TrustedDocumentsRegisterInput!) { trustedDocumentsRegister(input: $input) { registered } }`,
+      { input: { clientAppId: clientAppCreate.clientApp.id, documents: [{ hash, text }] } },
+    );
+    await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.goto('/graphiql/');
+    await page.getByRole('button', { name: /Show (Trusted documents|受信任的文档)/ }).click();
+    const panel = page.getByRole('region', { name: /Trusted documents|受信任的文档/ });
+    await expect(panel.getByRole('listitem').first()).toBeVisible();
+    await page.screenshot({ path: `e2e/artifacts/graphiql-trusted-${language}-${scheme}-built-in.png` });
+    await panel.getByRole('combobox').selectOption({ label: name });
+    await expect(panel.getByRole('listitem')).toContainText([/Shelf_.*(used 0 times|使用 0 次)/]);
+    await panel.getByRole('button', { name: new RegExp(`^Shelf_${language}`) }).click();
+    await expect(page.locator('.graphiql-query-editor')).toContainText(`query Shelf_${language}`);
+    await page.screenshot({ path: `e2e/artifacts/graphiql-trusted-${language}-${scheme}.png` });
+  });
+}

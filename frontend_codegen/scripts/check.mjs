@@ -3,8 +3,10 @@
 import { run, runScript } from './run.mjs';
 
 runScript(['scripts/generate.mjs', '--check']);
+runScript(['--test', '--test-reporter=dot', 'scripts/test/coverage.test.mjs']);
 run('prettier', ['--check', '--log-level', 'warn', '.']);
 run('tsc', ['--project', 'tsconfig.json']);
+run('tsc', ['--project', 'preset/tsconfig.json']);
 run('tsc', ['--project', 'client/tsconfig.json']);
 run('tsc', ['--project', 'client/type-tests/tsconfig.json']);
 run('tsc', ['--project', 'studio/tsconfig.json']);

@@ -33,7 +33,7 @@ class Line:
     async def __aexit__(self, *_exc: object) -> None:
         assert self._server is not None
         self._server.close()
-        self._break()
+        self.cut()
         await self._server.wait_closed()
 
     @contextlib.asynccontextmanager
@@ -43,14 +43,15 @@ class Line:
         try:
             yield
         finally:
-            self._break()
+            self.cut()
             self._swallows = False
 
     def go_dead(self) -> None:
         """Nothing passes over the connections of now any more, and nobody is told; new ones are well."""
         self._dead |= self._writers
 
-    def _break(self) -> None:
+    def cut(self) -> None:
+        """Every connection of now ends without a word of goodbye; the next may come."""
         for writer in self._writers:
             writer.transport.abort()
 

@@ -78,12 +78,20 @@ async def test_parameters_of_the_content_type_do_no_harm(site: Site, sent: str) 
     assert (await send(site, **{"content-type": sent})).status_code == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
-async def test_operations_are_posted(site: Site, method: str) -> None:
+@pytest.mark.parametrize("method", ["HEAD", "PUT", "PATCH", "DELETE"])
+async def test_operations_are_posted_or_got(site: Site, method: str) -> None:
     response = await site.http.request(method, "/graphql", params={"query": "{ __typename }"})
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     if method != "HEAD":
         assert code_of(response) == "METHOD_NOT_ALLOWED"
+
+
+async def test_a_query_in_nobodys_name_can_be_got_and_nothing_else(site: Site) -> None:
+    got = await site.http.get("/graphql", params={"query": "{ __typename }"})
+    assert (got.status_code, got.json()["data"]) == (200, {"__typename": "Query"})
+    for text in ("mutation { __typename }", 'subscription { jobEvents(id: "x") { seq } }'):
+        response = await site.http.get("/graphql", params={"query": text})
+        assert (response.status_code, code_of(response)) == (405, "METHOD_NOT_ALLOWED")
 
 
 @pytest.mark.parametrize(

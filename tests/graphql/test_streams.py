@@ -221,17 +221,21 @@ async def test_a_query_over_sse_is_one_answer(alice: Person) -> None:
     assert told[0][1]["data"] == {"me": {"role": "OWNER"}}
 
 
-async def test_a_request_that_is_refused_before_its_stream_is_answered_in_json(alice: Person) -> None:
-    headers = {"accept": "text/event-stream"}
-    for query, token, status, code in (
-        ("{", alice.authorization, 400, "GRAPHQL_PARSE_FAILED"),
-        ("{ __typename }", "Bearer nonsense", 401, "UNAUTHENTICATED"),
-    ):
-        response = await alice.site.http.post(
-            "/graphql", json={"query": query}, headers={**headers, "authorization": token}
-        )
-        assert (response.status_code, response.headers["content-type"]) == (status, "application/json; charset=utf-8")
-        assert response.json()["errors"][0]["extensions"]["code"] == code
+async def test_a_document_that_is_refused_says_so_in_its_stream(alice: Person) -> None:
+    """A browser's EventSource cannot read the body of a refusal."""
+    for query, code in (("{", "GRAPHQL_PARSE_FAILED"), ("{ nothing }", "GRAPHQL_VALIDATION_FAILED")):
+        async with alice.site.sse(query, {}, authorization=alice.authorization) as events:
+            told = [event async for event in events]
+        assert [name for name, _ in told] == ["next", "complete"]
+        assert told[0][1]["errors"][0]["extensions"]["code"] == code
+        assert "data" not in told[0][1]
+
+
+async def test_a_request_that_is_refused_before_its_document_is_read_is_answered_in_json(alice: Person) -> None:
+    headers = {"accept": "text/event-stream", "authorization": "Bearer nonsense"}
+    response = await alice.site.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+    assert (response.status_code, response.headers["content-type"]) == (401, "application/json; charset=utf-8")
+    assert response.json()["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 async def test_a_slow_reader_gets_everything_in_the_end(alice: Person, log: StreamLog) -> None:

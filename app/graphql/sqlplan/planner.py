@@ -5,6 +5,7 @@ Anything else declines, and the executor answers the operation.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,17 +126,21 @@ class Planner:
         return suffix
 
     def _node(self, field: Field) -> Template:
+        """Any of the types that ids lead to; which one a request says."""
         suffix = self._slot(field, None)
         self.exact_cost = False
-
-        def make(calls: Calls) -> ReferenceBody | str:
-            type_name = str(calls[suffix])
-            lookup = self._executor.lookups.get(type_name)
+        made: dict[str, Template] = {}
+        for type_name in self._executor.lookups.keys() & TABLES.keys():
             type_ = self._executor.schema.get_type(type_name)
-            if lookup is None or type_name not in TABLES:
+            with contextlib.suppress(Declined):
+                made[type_name] = self._object(type_, self._below(type_, field.details), cost.Plan(0), ())
+
+        def make(calls: Calls) -> ReferenceBody:
+            type_name = str(calls[suffix])
+            if type_name not in made:
                 raise Declined(type_name)
-            body = self._object(type_, self._below(type_, field.details), cost.Plan(0), ())
-            return ReferenceBody(lookup, f"node{suffix}", body(calls), nullable=True)
+            body = made[type_name](calls)
+            return ReferenceBody(self._executor.lookups[type_name], f"node{suffix}", body, nullable=True)
 
         return make
 

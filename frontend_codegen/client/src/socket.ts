@@ -23,6 +23,26 @@ export function closeCode(reason: unknown): number {
   return typeof code === 'number' ? code : 0;
 }
 
+/** graphql-ws does not try again after this code. */
+const CLIENT_FAULT = 4005;
+
+/** For Node before 22: queries and mutations need no socket, so only a subscription may fail for want of one. */
+class NoWebSocket {
+  static readonly CONNECTING = 0;
+  static readonly OPEN = 1;
+  static readonly CLOSING = 2;
+  static readonly CLOSED = 3;
+  readonly readyState = NoWebSocket.CLOSED;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+
+  constructor() {
+    const reason = 'This runtime has no WebSocket: give webSocketImpl.';
+    queueMicrotask(() => this.onclose?.({ code: CLIENT_FAULT, reason }));
+  }
+
+  close(): void {}
+}
+
 /** A graphql-transport-ws connection that reconnects for ever, with fresh credentials when the server asks for them. */
 export function createSocket(options: SocketOptions): SocketClient {
   const { credentials, tenant, onConnection } = options;
@@ -30,7 +50,7 @@ export function createSocket(options: SocketOptions): SocketClient {
   let pong: ReturnType<typeof setTimeout> | undefined;
   const socket = createClient({
     url: options.wsUrl,
-    webSocketImpl: options.webSocketImpl,
+    webSocketImpl: options.webSocketImpl ?? globalThis.WebSocket ?? NoWebSocket,
     lazy: true,
     keepAlive: PING_EVERY_MS,
     retryAttempts: Infinity,

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { Sink, SubscribePayload } from 'graphql-ws';
 
 import { subscribeResumable } from '../src/resume.js';
+import { createSocket } from '../src/socket.js';
 import { watchGeneration } from '../src/watch.js';
 import type { StreamState } from '../src/stream.js';
 
@@ -107,4 +108,19 @@ test('nothing is delivered after the watcher has stopped', () => {
   opened[0]!.sink.next(delta(1, 'late') as never);
   opened[0]!.sink.complete();
   assert.deepEqual([log.text, log.completed, opened.length], ['', false, 1]);
+});
+
+test('a runtime without a WebSocket fails at the first subscription, not before', async () => {
+  const there = globalThis.WebSocket;
+  Reflect.deleteProperty(globalThis, 'WebSocket');
+  try {
+    const credentials = { token: async () => null, renew: async () => false };
+    const socket = createSocket({ wsUrl: 'ws://127.0.0.1:1', credentials });
+    const failed = new Promise<unknown>((resolve) => {
+      socket.subscribe({ query: '{ a }' }, { next() {}, complete() {}, error: resolve });
+    });
+    assert.match(((await failed) as { reason: string }).reason, /no WebSocket/);
+  } finally {
+    if (there) globalThis.WebSocket = there;
+  }
 });

@@ -8,17 +8,19 @@ import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 
 import { loadDemo } from './demo';
-import { createFetcher } from './fetcher';
+import { createByDocumentId, createFetcher } from './fetcher';
 import { DEFAULT_QUERY, defaultTabs } from './tabs';
+import { trustedPlugin } from './trusted';
 
 const endpoint = document.querySelector<HTMLMetaElement>('meta[name="graphql-endpoint"]')?.content ?? '/graphql';
 const demo = await loadDemo(endpoint);
 const headers = JSON.stringify({ authorization: `Bearer ${demo.token || '<accessToken>'}` }, null, 2);
+const byDocumentId = createByDocumentId();
 
 createRoot(document.getElementById('graphiql')!).render(
   <GraphiQL
-    fetcher={createFetcher(endpoint)}
-    plugins={[HISTORY_PLUGIN, explorerPlugin()]}
+    fetcher={createFetcher(endpoint, byDocumentId)}
+    plugins={[HISTORY_PLUGIN, explorerPlugin(), trustedPlugin({ endpoint, headers, byDocumentId })]}
     defaultEditorToolsVisibility="headers"
     isHeadersEditorEnabled
     // A token is worth more than the convenience of finding it again: headers are not written to storage.
