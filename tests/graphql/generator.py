@@ -15,6 +15,7 @@ from typing import Any
 from graphql import (
     GraphQLArgument,
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLInputField,
     GraphQLInputObjectType,
@@ -22,6 +23,7 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLScalarType,
     GraphQLSchema,
     GraphQLUnionType,
     Undefined,
@@ -275,9 +277,21 @@ class Writer:
                 for key, one in value.items()
             )
             return f"{{{', '.join(parts)}}}"
-        return value if isinstance(type_, GraphQLEnumType) else json.dumps(value, ensure_ascii=False)
+        if isinstance(type_, GraphQLEnumType):
+            return str(value)
+        # What a scalar does not read is refused with the document when it is a literal: that is left to variables.
+        known = (value, *self._pool.of(field_name, name, type_.name))
+        return json.dumps(next(one for one in known if _reads(type_, one)), ensure_ascii=False)
 
     def _within(self, field_name: str, key: str, field: GraphQLInputField, value: Any) -> str:
         if self._often(20):
             return self._given(field_name, key, field)
         return self._literal(field_name, key, field.type, value)
+
+
+def _reads(type_: GraphQLScalarType, value: Any) -> bool:
+    try:
+        type_.coerce_input_value(value)
+    except (GraphQLError, ValueError, TypeError):
+        return False
+    return True

@@ -259,7 +259,7 @@ async def test_every_operation_has_the_same_answer_from_both_executors(world: Wo
     async def run(operation: Operation, actor: Actor | None) -> None:
         world.tally["operations"] += 1
         asked.update(operation.fields)
-        if not world.tally["operations"] % 20:
+        if not len(operation.text) % 20:
             assert validate(world.schema, parsed(operation.text)) == [], operation
         await world.hold_equal(operation, actor, (world.compiled,))
 
