@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 from sqlalchemy import text
 
+from app.settings import Settings
 from persistence.database import Database
+from tests.conftest import opened_site
 from tests.graphql.clients import Person, Site
 from tests.graphql.studio import populated
 from workers.runtime import Runtime
@@ -65,6 +69,20 @@ async def statements(site: Site, person: Person, query: str) -> int:
     answer = await person.ask(query)
     assert "errors" not in answer, answer
     return site.api.database.statements - before
+
+
+@pytest.fixture(scope="module")
+async def site(settings: Settings) -> AsyncIterator[Site]:
+    """Where the executor answers, and not PostgreSQL alone."""
+    async with opened_site(settings.model_copy(update={"sql_plans": False})) as one:
+        yield one
+
+
+async def test_what_postgresql_can_write_by_itself_is_one_statement(settings: Settings, admin: Database) -> None:
+    async with opened_site(settings) as planned:
+        person = await planned.tenant()
+        await grow(admin, person, 2)
+        assert [await statements(planned, person, FROM_THE_ISSUE) for _ in range(4)] == [2, 2, 1, 1]
 
 
 @pytest.mark.parametrize(("query", "expected"), [(FROM_THE_ISSUE, 2), (THREE_DEEP, 5)])
