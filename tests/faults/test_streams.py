@@ -43,7 +43,7 @@ async def read(watch: Watch, last: int) -> list[int]:
     numbers: list[int] = []
     async with asyncio.timeout(10):
         while not numbers or numbers[-1] < last:
-            numbers += [event.position.n for event in await watch.take(1.0)]
+            numbers += [event.position.n for event in (await watch.take()).events()]
     return numbers
 
 
