@@ -196,7 +196,7 @@ async def test_a_token_that_may_not_read_reads_nothing(alice: Person, studio: St
 
 
 @pytest.fixture
-def wall_with_a_hole(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def wall_with_a_hole(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Everybody is let into the studio's tenant."""
     asked = Authenticator._by_access_token
 
@@ -204,6 +204,9 @@ def wall_with_a_hole(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
         return replace(await asked(self, token, tenant), tenant_id=studio.person.tenant_id)
 
     monkeypatch.setattr(Authenticator, "_by_access_token", let_in)
+    studio.person.site.api.authenticator.forget()
+    yield
+    studio.person.site.api.authenticator.forget()
 
 
 @pytest.mark.usefixtures("wall_with_a_hole")

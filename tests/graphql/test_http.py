@@ -317,6 +317,7 @@ async def test_a_failure_before_execution_is_masked_as_well(
         raise RuntimeError("hunter2")
 
     monkeypatch.setattr(type(alice.site.api.authenticator), "_by_access_token", broken)
+    alice.site.api.authenticator.forget()
     response = await alice.site.post("{ __typename }", authorization=alice.authorization)
     assert (response.status_code, code_of(response)) == (500, "INTERNAL_ERROR")
     assert "hunter2" not in response.text
