@@ -48,6 +48,7 @@ class UseCounter:
         self._schema = schema
         self._write = write
         self._pending: dict[tuple[TenantId, ClientAppId, int], _Pending] = {}
+        self._flushing = asyncio.Lock()
         self._names: dict[TenantId, set[str]] = {}
         self._names_of: date = date.min
         self._running: asyncio.Task[None] | None = None
@@ -74,6 +75,11 @@ class UseCounter:
                     await self.flush()
 
     async def flush(self) -> None:
+        """Write what was counted. One at a time: who returns has seen everything written that was counted before."""
+        async with self._flushing:
+            await self._write_all()
+
+    async def _write_all(self) -> None:
         pending, self._pending = self._pending, {}
         at = datetime.now(UTC)
         by_tenant: dict[TenantId, Counter[Use]] = {}

@@ -224,11 +224,10 @@ async def test_the_best_hits_come_first_and_pages_go_on_where_they_ended(databas
     cursor: str | None = None
     while True:
         rows = await database.rows(library.tenant_id, one_list(statement, keyset, 2, keyset.read(cursor, "")))
-        page = keyset.page(rows, 2, "", has_previous=False)
-        walked += page.rows
-        if not page.has_next:
+        walked += rows[:2]
+        if len(rows) <= 2:
             break
-        cursor = page.cursors[-1]
+        cursor = keyset.cursor(walked[-1], "")
     assert [row.key for row in walked] == [row.key for row in everything]
 
 
