@@ -152,7 +152,8 @@ class Authenticator:
         return await asyncio.shield(asking)
 
     def _asked(self, key: tuple[str, str | None], done: asyncio.Future[Actor]) -> None:
-        del self._asking[key]
+        if self._asking.get(key) is done:
+            del self._asking[key]
         if not done.cancelled():
             done.exception()  # seen here, when nobody waits for it any more
 
@@ -173,6 +174,7 @@ class Authenticator:
     def forget(self) -> None:
         """A session or token has just ended: believe nothing from before."""
         self._epoch += 1
+        self._asking.clear()
         self._actors.clear()
         self._standing.clear()
 

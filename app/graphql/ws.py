@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from graphql import OperationType
+from graphql import GraphQLError, OperationType
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from app.graphql.documents import Prepared
 from app.graphql.engine import Answer
-from app.graphql.errors import DocumentRefused, RequestRefused, StreamRefused
+from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, StreamRefused, present
 from app.graphql.frames import outlet_of
 from app.graphql.gate import Gate
 from app.graphql.request import read_request
@@ -196,6 +196,12 @@ class Socket:
             except (RequestRefused, DocumentRefused) as refusal:
                 self._operations.pop(operation_id, None)
                 await self._refuse(operation_id, refusal, context.request_id)
+                return
+            except (WebSocketDisconnect, RuntimeError):
+                raise
+            except Exception as error:  # noqa: BLE001 - masked for the client and logged
+                masked = present(GraphQLError(MASKED, original_error=error), context.request_id)
+                await self._answer(operation_id, {"errors": [masked]})
                 return
             self._operations.pop(operation_id, None)
             await self._send({"id": operation_id, "type": "complete"})

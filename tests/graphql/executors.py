@@ -91,7 +91,7 @@ class Planned:
         context = Context(
             actor, TenantReads(self.services.database, self.services.events, actor), self.services, "request"
         )
-        told = await self.plans.answer(prepared, context)
+        told = await self.plans.attempt(prepared, context)
         self.counts["declined" if told is None else "planned"] += 1
         return None if told is None else cast("Answer", orjson.loads(told.body))
 

@@ -199,6 +199,31 @@ async def test_a_revoked_api_token_stops_at_once(alice: Person) -> None:
     assert await alice.mutate("apiTokenRevoke", "apiToken { revokedAt }", id=made["apiToken"]["id"]) == first
 
 
+async def test_a_look_up_that_began_before_a_revocation_speaks_for_nobody_after_it(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await make_token(alice, "read")
+    script, authenticator = alice.with_token(made["token"]), alice.site.api.authenticator
+    looked_up, go_on = asyncio.Event(), asyncio.Event()
+    by_token = authenticator._by_api_token
+
+    async def slowly(token: str) -> Any:
+        actor = await by_token(token)
+        looked_up.set()
+        await go_on.wait()
+        return actor
+
+    monkeypatch.setattr(authenticator, "_by_api_token", slowly)
+    before = asyncio.create_task(authenticator.authenticate(script.authorization))
+    await looked_up.wait()
+    await alice.mutate("apiTokenRevoke", "apiToken { id }", id=made["apiToken"]["id"])
+    monkeypatch.setattr(authenticator, "_by_api_token", by_token)
+    after = await asyncio.wait_for(alice.site.post(ME, authorization=script.authorization), 5)
+    assert after.status_code == 401
+    go_on.set()
+    await before
+
+
 async def test_an_expired_api_token_is_refused(alice: Person, admin: Database) -> None:
     made = await make_token(alice, "read", expiresAt=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
     script = alice.with_token(made["token"])

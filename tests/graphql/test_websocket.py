@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from app.graphql.gate import Gate
 from app.settings import Limits, Settings
 from domain.ids import new_id
 from schema.ids import encode_id
@@ -241,6 +242,23 @@ async def test_an_operation_that_cannot_run_ends_alone(ws: Ws, query: str, code:
     [error] = message["payload"]
     assert error["extensions"]["code"] == code
     assert error["extensions"]["requestId"]
+    await still_works(ws)
+
+
+async def test_what_nobody_foresaw_is_masked_and_ends_the_operation_alone(
+    ws: Ws, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise ValueError("hunter2")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gate, "run", broken)
+        await ws.subscribe("1", "{ __typename }")
+        answer = await ws.receive()
+    assert (answer["id"], answer["type"]) == ("1", "error")
+    [error] = answer["payload"]
+    assert (error["message"], error["extensions"]["code"]) == ("Internal error", "INTERNAL_ERROR")
+    assert "hunter2" in caplog.text
     await still_works(ws)
 
 

@@ -19,9 +19,9 @@ PLANS = Plans()
 
 
 class Compiled(Executor[Any]):
-    """Mixed into an executor class of graphql-core. Mutations, and operations that are seen for the first time, run as graphql-core runs them.
+    """Mixed into an executor class of graphql-core.
 
-    Writing the functions costs as much as some runs of the operation, which a text that never comes again would pay
+    Mutations, and operations that are seen for the first time, run as graphql-core runs them. Writing the functions costs as much as some runs of the operation, which a text that never comes again would pay
     for nothing.
     """
 

@@ -7,6 +7,7 @@ included, it declines, and the executor answers as if there were no plans.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -22,11 +23,14 @@ from app.graphql.sqlplan.planner import Calls, Declined, PageCall, Planner, Slot
 from domain.accounts import Permission
 from domain.errors import Rejected
 from persistence.bodies import Body
+from persistence.database import Database
 from persistence.listing import Lookup
 from persistence.paging import check_first
 from persistence.shapes import Shape
 from schema.context import Context
 from schema.ids import split_id
+
+logger = logging.getLogger("fabula.graphql")
 
 BODIES_MAX = 64
 """Statements of one operation: its filters, orders and cursors can come in so many combinations."""
@@ -71,6 +75,8 @@ Statement: TypeAlias = tuple[Shape, dict[str, Any], bool]
 
 
 class SqlPlans:
+    """The plans of a process."""
+
     def __init__(self, schema: GraphQLSchema, costs: Costs, lookups: dict[str, Lookup]) -> None:
         self._schema = schema
         self._costs = costs
@@ -80,22 +86,32 @@ class SqlPlans:
         """Of operations without variables, by their identity; they are kept, so that no other gets their address."""
 
     async def answer(self, prepared: Prepared, context: Context) -> TextAnswer | None:
-        """The answer as text; None when the executor is to answer."""
+        """The answer as text; None when the executor is to answer, which has words for whatever goes wrong."""
+        try:
+            return await self.attempt(prepared, context)
+        except Exception:
+            logger.exception("request %s could not be answered by its plan", context.request_id)
+            return None
+
+    async def attempt(self, prepared: Prepared, context: Context) -> TextAnswer | None:
+        """The same. Raises what is wrong with the plan, or with PostgreSQL."""
         if prepared.kind is not OperationType.QUERY or context.caller is None:
             return None
         if Permission.READ not in context.caller.permissions:
             return None
         found = self.statement(prepared)
-        if found is None:
+        return None if found is None else await self._ask(prepared, context, *found)
+
+    async def _ask(
+        self, prepared: Prepared, context: Context, shape: Shape, values: dict[str, Any], exact_cost: bool
+    ) -> TextAnswer | None:
+        database: Database = context.services.database
+        [row] = await database.shaped(context.actor.tenant_id, shape, **values)
+        if row["body"] is None:
             return None
-        shape, values, exact_cost = found
-        rows = await context.services.database.shaped(context.caller.tenant_id, shape, **values)
-        body = rows[0]["body"]
-        if body is None:
-            return None
-        data = body.encode()
+        data = row["body"].encode()
         if exact_cost:
-            return TextAnswer(data, int(rows[0]["cost"]), data)
+            return TextAnswer(data, int(row["cost"]), data)
         costs = self._costs.plan(prepared.document, prepared.operation)
         return TextAnswer(data, costs.actual(orjson.loads(data)["data"]), data)
 
