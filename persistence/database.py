@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import orjson
@@ -175,7 +174,3 @@ class Database:
         await self.engine.dispose()
         if self._pool is not None:
             await self._pool.close()
-
-
-def by_id(rows: Sequence[Row[Any]]) -> dict[UUID, Row[Any]]:
-    return {row.id: row for row in rows}

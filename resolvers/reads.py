@@ -137,13 +137,9 @@ class TenantReads:
             found[row[key]].append(row)
         return [found[one] for one in ids]
 
-    async def values(self, statement: Shape | _ByIds, column: str | None, ids: Sequence[UUID]) -> list[Any]:
+    async def values(self, statement: Shape, column: str | None, ids: Sequence[UUID]) -> list[Any]:
         """One column, or with None the row, of each id's row; None where there is none."""
-        asked = list(dict.fromkeys(ids))
-        if isinstance(statement, Shape):
-            rows = await self.shaped(statement, ids=asked)
-        else:
-            rows = await self.rows(statement(self._tenant, asked))
+        rows = await self.shaped(statement, ids=list(dict.fromkeys(ids)))
         found = {row.id: getattr(row, column) if column else row for row in rows}
         return [found.get(one) for one in ids]
 

@@ -142,7 +142,7 @@ class Generation(Node):
         directives=[Cost(weight=5)],
     )
     async def text(generations: list[Any], info: Info) -> list[str]:
-        return [text or "" for text in await info.context.reads.values(reads.texts_of, "text", ids_of(generations))]
+        return [text or "" for text in await info.context.reads.values(reads.TEXTS, "text", ids_of(generations))]
 
     job: Job = reference("Job", "job_id", description="The job that does the work.")
     chapter: Chapter | None = reference(
@@ -161,7 +161,7 @@ class Generation(Node):
 
     @batched(description="What it used and cost; null until it has ended with a text.", columns=("job_id",))
     async def usage(generations: list[Any], info: Info) -> list[GenerationUsage | None]:
-        rows = await info.context.reads.values(reads.usage_of, None, [one.job_id for one in generations])
+        rows = await info.context.reads.values(reads.USAGE, None, [one.job_id for one in generations])
         return [generation_usage(row) for row in rows]
 
     @strawberry.field(

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.accounts import ApiToken, Membership, Role, Session, Tenant, User
 from domain.ids import ApiTokenId, SessionId, TenantId, UserId
-from persistence.accounts.tables import api_tokens, memberships, users
+from persistence.accounts.tables import api_tokens, users
 
 _MEMBERSHIPS_OF = text("select tenant_id, slug, name, role from app.memberships_of(:user_id)")
 
@@ -43,14 +43,6 @@ class SqlAccounts:
     async def memberships_of(self, user_id: UserId) -> list[tuple[Tenant, Role]]:
         rows = await self._session.execute(_MEMBERSHIPS_OF, {"user_id": user_id})
         return [(Tenant(row.tenant_id, row.slug, row.name), Role(row.role)) for row in rows]
-
-    async def role_in(self, user_id: UserId) -> Role | None:
-        role = await self._session.scalar(
-            select(memberships.c.role).where(
-                memberships.c.tenant_id == self._tenant_id, memberships.c.user_id == user_id
-            )
-        )
-        return Role(role) if role else None
 
     async def add_session(self, session: Session) -> None:
         await self._add(session)

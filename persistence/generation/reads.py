@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, any_, func, select
+from sqlalchemy import Select, any_, func, literal_column, select
 
 from persistence.billing.tables import usage_records
 from persistence.generation.tables import attempts, channels, generations
@@ -39,47 +39,33 @@ ATTEMPTS = Shape(
 )
 
 
-def generation_rows(tenant_id: UUID) -> Select[Any]:
-    """Without prompt and receipt: they are large, and read by those who ask for them."""
-    return select(*_LIGHT).where(_generation.tenant_id == tenant_id)
-
-
-def generations_by_job(tenant_id: UUID, job_ids: Sequence[UUID]) -> Select[Any]:
-    return generation_rows(tenant_id).where(_generation.job_id.in_(job_ids))
-
-
-def texts_of(tenant_id: UUID, generation_ids: Sequence[UUID]) -> Select[Any]:
-    """Rows (id, attempt, text): the newest attempt's checkpoint, or its whole text once it has ended."""
+def _newest_texts() -> Select[Any]:
+    turn = func.row_number().over(partition_by=_attempt.generation_id, order_by=_attempt.number.desc())
     newest = (
-        select(
-            _attempt.generation_id.label("id"),
-            _attempt.number.label("attempt"),
-            _attempt.text,
-            func.row_number()
-            .over(partition_by=_attempt.generation_id, order_by=_attempt.number.desc())
-            .label("turn"),
-        )
-        .where(_attempt.tenant_id == tenant_id, _attempt.generation_id.in_(generation_ids))
+        select(_attempt.generation_id.label("id"), _attempt.number.label("attempt"), _attempt.text, turn.label("turn"))
+        .where(_attempt.tenant_id == TENANT, _attempt.generation_id == any_(IDS))
         .subquery()
-    )  # fmt: skip
-    return select(newest.c.id, newest.c.attempt, newest.c.text).where(newest.c.turn == 1)
-
-
-def usage_of(tenant_id: UUID, job_ids: Sequence[UUID]) -> Select[Any]:
-    """Rows (id, tokens, cost, source) summed over the billed records of each job."""
-    usage = usage_records.c
-    return (
-        select(
-            usage.job_id.label("id"),
-            func.sum(usage.input_tokens).label("input_tokens"),
-            func.sum(usage.cached_input_tokens).label("cached_input_tokens"),
-            func.sum(usage.output_tokens).label("output_tokens"),
-            func.sum(usage.cost_micros).label("cost_micros"),
-            func.max(usage.source).label("source"),
-        )
-        .where(usage.tenant_id == tenant_id, usage.job_id.in_(job_ids), usage.billed)
-        .group_by(usage.job_id)
     )
+    return select(newest.c.id, newest.c.attempt, newest.c.text).where(newest.c.turn == literal_column("1"))
+
+
+TEXTS = Shape(_newest_texts())
+"""Rows (id, attempt, text): the newest attempt's checkpoint, or its whole text once it has ended."""
+
+_usage = usage_records.c
+USAGE = Shape(
+    select(
+        _usage.job_id.label("id"),
+        func.sum(_usage.input_tokens).label("input_tokens"),
+        func.sum(_usage.cached_input_tokens).label("cached_input_tokens"),
+        func.sum(_usage.output_tokens).label("output_tokens"),
+        func.sum(_usage.cost_micros).label("cost_micros"),
+        func.max(_usage.source).label("source"),
+    )
+    .where(_usage.tenant_id == TENANT, _usage.job_id == any_(IDS), _usage.billed)
+    .group_by(_usage.job_id)
+)
+"""Rows (id, tokens, cost, source) summed over the billed records of each of the jobs `ids`."""
 
 
 _CHANNEL = (channels.c.id, channels.c.name, channels.c.provider, channels.c.model, channels.c.is_default)

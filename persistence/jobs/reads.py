@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, TextClause, Uuid, any_, bindparam, func, literal, select, text
+from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, select, text
 
 from persistence.jobs.tables import jobs, queue_controls, workers
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
+from persistence.shapes import IDS, TENANT, Shape
 
 _job = jobs.c
 _HIDDEN = frozenset({"tenant_id", "lease_token", "lease_expires_at", "trace_parent", "principal"})
@@ -27,15 +27,8 @@ JOBS = Listing(
 JOBS_BY_ID = Lookup("Job", jobs, hidden=_HIDDEN)
 
 
-def jobs_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    shown = [column for column in jobs.columns if column.name not in _HIDDEN]
-    return select(*shown).where(_job.tenant_id == tenant_id, _job.id.in_(ids))
-
-
-def ended_jobs(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    """Rows (id) of those among many jobs that have ended. One array: a parameter for each would be slow to bind."""
-    among = _job.id == any_(literal(list(ids), ARRAY(Uuid)))
-    return select(_job.id).where(_job.tenant_id == tenant_id, among, _job.finished_at.is_not(None))
+ENDED_JOBS = Shape(select(_job.id).where(_job.tenant_id == TENANT, _job.id == any_(IDS), _job.finished_at.is_not(None)))
+"""Rows (id) of those among many jobs that have ended."""
 
 
 def queue_depths(tenant_id: UUID) -> Select[Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from opentelemetry import metrics
 
@@ -20,6 +21,7 @@ from persistence.database import OUTAGES as DATABASE_OUTAGES
 from persistence.database import Database
 from persistence.generation import reads as generations
 from persistence.jobs import reads as jobs
+from persistence.shapes import Shape
 from persistence.streams import OUTAGES, Batch, Hub, moment_of
 from resolvers.event_source.follow import Follow
 from resolvers.event_source.rounds import Rounds, StillValid
@@ -116,7 +118,7 @@ class EventSource:
     async def ended(self, tenant_id: TenantId, job_id: JobId, after: Position) -> list[Event] | None:
         """All that is left of an ended job's stream; None while it goes on, or PostgreSQL cannot say."""
         try:
-            job = await self._row(tenant_id, jobs.jobs_by_id(tenant_id, [job_id]))
+            job = await self._row(tenant_id, jobs.JOBS_BY_ID.shape, job_id)
             if job is None or not JobState(job.state).terminal:
                 return None
             logged = await self._logged(job_id, after)
@@ -136,9 +138,8 @@ class EventSource:
             for tenant_id, ids in by_tenant.items():
                 for start in range(0, len(ids), JOBS_AT_ONCE):
                     some = ids[start : start + JOBS_AT_ONCE]
-                    ended.update(
-                        row.id for row in await self._database.rows(tenant_id, jobs.ended_jobs(tenant_id, some))
-                    )
+                    rows = await self._database.shaped(tenant_id, jobs.ENDED_JOBS, ids=some)
+                    ended.update(JobId(row.id) for row in rows)
         except DATABASE_OUTAGES as error:
             logger.warning("which of %d jobs have ended cannot be looked up: %s", len(asked), error)
         return [job_id in ended for _, job_id in asked]
@@ -148,17 +149,17 @@ class EventSource:
         job_id, attempt = JobId(job.id), max(job.attempt, 1)
         if after >= Position(attempt, TERMINAL_N):
             return []
-        generation = await self._row(tenant_id, generations.generations_by_job(tenant_id, [job_id]))
+        generation = await self._row(tenant_id, generations.GENERATIONS_BY_JOB, job_id)
         if generation is None:
             return []
-        kept = await self._row(tenant_id, generations.texts_of(tenant_id, [generation.id]))
+        kept = await self._row(tenant_id, generations.TEXTS, generation.id)
         text = (kept.text if kept is not None else "") or ""
         end, data = EventType(GenerationState(generation.state)), await self._end_data(tenant_id, generation)
         events = closing(job_id, attempt, end, data, text=text, at=job.finished_at)
         return [event for event in events if event.position > after]
 
     async def _end_data(self, tenant_id: TenantId, generation: Any) -> dict[str, Any]:
-        usage = await self._row(tenant_id, generations.usage_of(tenant_id, [generation.job_id]))
+        usage = await self._row(tenant_id, generations.USAGE, generation.job_id)
         data = {
             "version": str(generation.version_id) if generation.version_id else None,
             "code": generation.error_code,
@@ -175,6 +176,6 @@ class EventSource:
             }
         return data
 
-    async def _row(self, tenant_id: TenantId, statement: Any) -> Any | None:
-        rows = await self._database.rows(tenant_id, statement)
+    async def _row(self, tenant_id: TenantId, statement: Shape, id_: UUID) -> Any | None:
+        rows = await self._database.shaped(tenant_id, statement, ids=[id_])
         return rows[0] if rows else None

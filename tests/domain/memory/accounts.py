@@ -37,9 +37,6 @@ class MemoryAccounts:
     async def memberships_of(self, user_id: UserId) -> list[tuple[Tenant, Role]]:
         return [(self.tenants[one.tenant_id], Role(one.role)) for one in self.memberships if one.user_id == user_id]
 
-    async def role_in(self, user_id: UserId) -> Role | None:
-        return next((Role(one.role) for one in self.memberships if one.user_id == user_id), None)
-
     async def add_session(self, session: Session) -> None:
         self.sessions[session.id] = session
 
