@@ -92,6 +92,8 @@ test('why no draft was written is still there after a reload', async ({ page, ap
   await expect(page.getByText('No draft was written.')).toBeVisible();
   await page.reload();
   await expect(page.getByText('No draft was written.')).toBeVisible();
+  await page.getByRole('button', { name: '中文' }).click();
+  await expect(page.getByText('没有写出草稿。服务商没有这个模型，请换一个模型。')).toBeVisible();
 });
 
 test('a dropped connection resumes behind the last event', async ({ page, api, novel }) => {

@@ -32,6 +32,11 @@ export function sentence(t: Strings, code: string, message: string): string {
   return t.errors.codes[code] ?? message;
 }
 
+/** Why a generation left no draft. Its codes are the provider's: `QUOTA_EXHAUSTED` is not the writer's wallet here. */
+export function failure(t: Strings, code: string, message: string): string {
+  return t.generate.failed(t.generate.failures[code] ?? message);
+}
+
 function ofGraphQL(t: Strings, message: string, extensions: Record<string, unknown>): Problem {
   const code = typeof extensions.code === 'string' ? extensions.code : 'INTERNAL';
   const requestId = typeof extensions.requestId === 'string' ? ` ${t.errors.requestId(extensions.requestId)}` : '';

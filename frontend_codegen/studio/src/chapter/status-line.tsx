@@ -4,7 +4,7 @@ import type { TokenStreamResult } from '@fabula/client/urql';
 import { countWords, formatCount, formatMoney, formatSeconds } from '../format';
 import { type Language, useTranslation } from '../i18n/context';
 import type { Strings } from '../i18n/en';
-import { sentence } from '../problems';
+import { failure, sentence } from '../problems';
 import { phaseOf } from './model';
 
 interface StatusLineProps {
@@ -41,10 +41,10 @@ function describe(t: Strings, stream: TokenStreamResult, generation: GenerationP
   const { states } = t.generate;
   if (stream.status === 'idle') return describeEnded(t, generation);
   if (terminal?.kind === 'truncated') return states.truncated[terminal.reason] ?? states.cancelled;
-  if (terminal?.kind === 'failed' || terminal?.kind === 'revoked')
-    return `${states.failed} ${sentence(t, terminal.code, terminal.message)}`;
-  if (error) return `${states.failed} ${sentence(t, error.message, error.message)}`;
+  if (terminal?.kind === 'failed') return failure(t, terminal.code, terminal.message);
+  if (terminal?.kind === 'revoked') return sentence(t, terminal.code, terminal.message);
   const phase = phaseOf(stream);
+  if (phase === 'failed') return t.generate.failed(sentence(t, error?.message ?? '', error?.message ?? ''));
   return phase === 'truncated' ? states.cancelled : states[phase];
 }
 

@@ -6,7 +6,7 @@ import { PROJECT_CONTEXT, randomKey } from '../api';
 import { formatCount, formatMoney } from '../format';
 import { type Language, useTranslation } from '../i18n/context';
 import type { Strings } from '../i18n/en';
-import { type Problem, problemOf, sentence } from '../problems';
+import { failure, type Problem, problemOf, sentence } from '../problems';
 import { Button } from '../ui/button';
 import { Field } from '../ui/field';
 import { ProblemNotice } from '../ui/notice';
@@ -118,7 +118,7 @@ function failureOf(t: Strings, chapter: Chapter): Problem | null {
   const latest = latestGeneration(chapter);
   if (latest?.state !== 'FAILED') return null;
   const code = latest.errorCode ?? '';
-  return { code, message: `${t.generate.states.failed} ${sentence(t, code, latest.errorMessage ?? '')}`, field: null };
+  return { code, message: failure(t, code, latest.errorMessage ?? ''), field: null };
 }
 
 function Plan({ chapter }: { chapter: Chapter }) {

@@ -182,8 +182,10 @@ export const en = {
         CONTENT_FILTER: 'The provider’s content filter ended the text. What came before is kept.',
         CUT: 'The provider broke off. The text so far is kept.',
       } as Record<string, string>,
-      failed: 'No draft was written.',
     },
+    failed: (why: string) => `No draft was written. ${why}`,
+    /** Per code of a failed generation. The server's own sentences are English. */
+    failures: {} as Partial<Record<string, string>>,
     again: 'The attempt before was interrupted, so the text begins again.',
     stop: 'Stop',
     accept: 'Accept',
