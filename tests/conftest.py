@@ -17,6 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from app.channels import provider_factory
 from app.embedded import PostgresServer, ValkeyServer
@@ -48,11 +49,11 @@ class Servers:
     def settings(self, database: str, **values: Any) -> Settings:
         """What a process of the product would be told: this database on these servers."""
         return Settings(
-            database_url=self.postgres.url(database=database),
-            redis_url=self.valkey.url(),
-            app_password=APP_PASSWORD,
-            relay_password=RELAY_PASSWORD,
-            secret=SECRET,
+            database_url=SecretStr(self.postgres.url(database=database)),
+            redis_url=SecretStr(self.valkey.url()),
+            app_password=SecretStr(APP_PASSWORD),
+            relay_password=SecretStr(RELAY_PASSWORD),
+            secret=SecretStr(SECRET),
             dev=True,
             demo_delay_s=0.0,
             **values,
@@ -156,11 +157,11 @@ async def runtime(settings: Settings, units: Units, log: StreamLog, redis: Any) 
 @contextlib.asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[tuple[str, Api]]:
     """The API as `serve` runs it, in this process: (its URL, its parts)."""
-    with socket.socket() as listener:
+    with socket.socket() as listener, pytest.MonkeyPatch.context() as patch:
         listener.bind(("127.0.0.1", 0))
         api = build_api(settings)
         server = server_of(settings, api)
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # the runner keeps its own
+        patch.setattr(server, "capture_signals", contextlib.nullcontext)  # the runner keeps its own
         running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             await asyncio.sleep(0.01)

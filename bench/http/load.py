@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import quantiles
 
 
@@ -95,15 +96,14 @@ class Asker(asyncio.Protocol):
 
 
 async def run(plan: Plan) -> Figures:
-    loop, took = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    took: list[float] = []
     began = time.perf_counter()
     until = began + plan.seconds
     asked = requests(plan)
     askers = []
     for number in range(plan.connections):
-        _, asker = await loop.create_connection(
-            lambda number=number: Asker(asked, until, number, took), "127.0.0.1", plan.port
-        )
+        _, asker = await loop.create_connection(partial(Asker, asked, until, number, took), "127.0.0.1", plan.port)
         askers.append(asker)
     answers = await asyncio.gather(*(asker.done for asker in askers))
     spent = time.perf_counter() - began

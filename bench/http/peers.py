@@ -8,7 +8,7 @@ entities through SQLAlchemy's ORM, and dataloaders, as its documentation would h
 
 import base64
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -206,7 +206,7 @@ def strawberry_stock(api: Api) -> FastAPI:
     return app
 
 
-APPS = {"bare": bare, "strawberry_stock": strawberry_stock}
+APPS: dict[str, Callable[[Api], ASGIApp]] = {"bare": bare, "strawberry_stock": strawberry_stock}
 
 
 def main(name: str, port: int) -> None:

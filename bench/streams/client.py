@@ -14,7 +14,8 @@ import json
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvloop
 
@@ -67,7 +68,7 @@ class Connection(asyncio.Protocol):
         self._waiting = set(map(str, range(len(plan.ids[number]))))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._transport.write(REQUEST.format(path=self._plan.path, port=self._plan.port).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -140,7 +141,7 @@ async def main(plan: Plan) -> None:
     loop = asyncio.get_running_loop()
     tally = Tally(sum(map(len, plan.ids)), asyncio.Event(), [])
     for number in range(len(plan.ids)):
-        await loop.create_connection(lambda number=number: Connection(plan, number, tally), "127.0.0.1", plan.port)  # type: ignore[misc]
+        await loop.create_connection(partial(Connection, plan, number, tally), "127.0.0.1", plan.port)
     await tally.ready.wait()
     print("ready", flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import redis as blocking
+from pydantic import SecretStr
 from sqlalchemy import insert
 
 from app.auth import TokenCredentials
@@ -74,7 +75,7 @@ class Stage:
             client.flushdb()
             pipe = client.pipeline(transaction=False)
             for one in (one for some in chosen for one in some):
-                pipe.xadd(one.key, first, id="1-0")  # type: ignore[arg-type]
+                pipe.xadd(one.key, first, id="1-0")
             pipe.execute()
         return chosen
 
@@ -91,9 +92,13 @@ def servers(directory: Path) -> Iterator[Settings]:
         postgres.start()
         valkey.start()
         yield Settings(
-            database_url=postgres.url(), redis_url=valkey.url(), app_password="app", relay_password="relay",
-            secret=SECRET, dev=True,
-        )  # type: ignore[call-arg, arg-type]  # fmt: skip
+            database_url=SecretStr(postgres.url()),
+            redis_url=SecretStr(valkey.url()),
+            app_password=SecretStr("app"),
+            relay_password=SecretStr("relay"),
+            secret=SecretStr(SECRET),
+            dev=True,
+        )
     finally:
         valkey.destroy()
         postgres.destroy()

@@ -37,7 +37,7 @@ THEIRS = [
     "fastapi", "freezegun", "httpx", "libcst", "opentelemetry-api", "opentelemetry-sdk", "pydantic", "pygments",
     "python-multipart", "rich", "typer",
 ]  # fmt: skip
-RELAY = "graphql-relay==3.2.0"
+RELAY = ("graphql-relay", "3.2.0")
 """Asks for an older graphql-core, and so is installed without its dependencies."""
 ELSEWHERE = (
     "asgi", "benchmarks", "channels", "cli", "codemods", "django", "fastapi", "http", "litestar", "sanic", "tools",
@@ -64,7 +64,7 @@ def core() -> tuple[Path, list[str]]:
 
 
 def relay() -> tuple[Path, list[str]]:
-    return fetch.source_distribution(*RELAY.split("=="), HOME), []  # type: ignore[call-arg]
+    return fetch.source_distribution(*RELAY, HOME), []
 
 
 def strawberry() -> tuple[Path, list[str]]:
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     missing = 0
     try:
         ours = [f"{name}=={metadata.version(name)}" for name in OURS]
-        python = fetch.environment(HOME / "venv", [*ours, *THEIRS], [RELAY])
+        python = fetch.environment(HOME / "venv", [*ours, *THEIRS], ["==".join(RELAY)])
     except fetch.Unavailable as error:
         print(error, file=sys.stderr)
         return 1

@@ -65,7 +65,8 @@ class Person:
     async def ask(self, query: str, /, **variables: Any) -> dict[str, Any]:
         """The whole answer, errors and all."""
         headers = {"authorization": self.authorization, **self.headers}
-        return (await self.site.post(query, variables, **headers)).json()
+        answer: dict[str, Any] = (await self.site.post(query, variables, **headers)).json()
+        return answer
 
     async def __call__(self, query: str, /, **variables: Any) -> Any:
         """The data of an answer without errors; of its only root field when there is but one."""
@@ -127,7 +128,7 @@ class Site:
     def credentials(self) -> TokenCredentials:
         return TokenCredentials(self.settings.secret.get_secret_value())
 
-    async def post(self, query: str, variables: dict[str, Any] | None = None, **headers: str) -> httpx.Response:
+    async def post(self, query: str, variables: dict[str, Any] | None = None, /, **headers: str) -> httpx.Response:
         return await self.http.post("/graphql", json={"query": query, "variables": variables or {}}, headers=headers)
 
     async def tenant(self, *, credit_micros: int = CREDIT_MICROS, platform_admin: bool = False) -> Person:

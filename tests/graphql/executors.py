@@ -19,7 +19,7 @@ from graphql import DocumentNode, GraphQLSchema, OperationDefinitionNode, execut
 from app.graphql.compiled import CompiledExecutor, Plans
 from app.graphql.cost import Costs
 from app.graphql.documents import Prepared
-from app.graphql.engine import answer
+from app.graphql.errors import answer
 from app.graphql.request import GraphQLRequest
 from app.graphql.sqlplan import SqlPlans
 from domain.accounts import Actor

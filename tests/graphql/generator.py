@@ -184,6 +184,7 @@ class Writer:
         target = get_named_type(field.type)
         if is_leaf_type(target):
             return f"{head}{self._condition()}"
+        assert isinstance(target, Composite)
         below = f"{head}{self._condition()} {self._selection(target, depth - 1, typed=False)}"
         if self._often(5):  # the same field again: the two are merged
             below += f" {head}{self._condition()} {self._selection(target, depth - 1, typed=False)}"

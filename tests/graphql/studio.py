@@ -125,7 +125,7 @@ TENANT_TABLES = text(
 async def rows_of(admin: Database, tenant_id: TenantId) -> set[tuple[str, str]]:
     """Every row of a tenant, with its table."""
     parts = [
-        f"select '{table.name}', to_jsonb(t)::text from app.{table.name} t where tenant_id = '{tenant_id}'"
+        f"select '{table.name}' as name, to_jsonb(t)::text as value from app.{table.name} t where tenant_id = '{tenant_id}'"
         for table in await admin.platform_rows(TENANT_TABLES)
     ]
-    return {(row[0], row[1]) for row in await admin.platform_rows(text(" union all ".join(parts)))}
+    return {(row.name, row.value) for row in await admin.platform_rows(text(" union all ".join(parts)))}

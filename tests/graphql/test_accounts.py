@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain.accounts import Role
 from persistence.database import Database
 from tests.documents import LOGIN, LOGOUT, ME, REFRESH, REGISTER
 from tests.graphql.clients import Person, Site
@@ -177,7 +178,7 @@ async def test_an_api_token_can_do_what_its_scopes_allow_and_no_more(alice: Pers
 
 
 async def test_an_api_token_has_no_more_rights_than_its_owner_has_now(site: Site, alice: Person) -> None:
-    admin = await site.member(alice, "ADMIN")
+    admin = await site.member(alice, Role.ADMIN)
     made = await make_token(admin, "read", "write")
     script = admin.with_token(made["token"])
     assert (await script(ME))["scopes"] == ["read", "write"]
@@ -271,7 +272,7 @@ async def test_secrets_are_kept_as_hashes_only(site: Site, alice: Person, nora: 
 
 async def test_a_member_of_two_tenants_chooses_one_with_a_header(site: Site, alice: Person, bob: Person) -> None:
     both = await site.tenant()
-    await site.also_in(both, alice, "VIEWER")
+    await site.also_in(both, alice, Role.VIEWER)
     assert (await both(ME))["tenant"]["id"] == both.tenant_gid
     both.headers["x-tenant"] = alice.tenant_gid
     me = await both(ME)

@@ -12,13 +12,13 @@ from graphql import build_schema as schema_of
 from app.auth import Authenticator
 from app.graphql import documents
 from app.settings import Limits, Settings
-from domain.accounts import Actor
+from domain.accounts import Actor, Role
 from persistence.database import Database
 from resolvers.root import UNUSUAL, build_schema, needed
 from tests.conftest import opened_site
 from tests.graphql.clients import Person, Site
 from tests.graphql.studio import MARKER, Studio, populated, rows_of
-from tests.graphql.walker import Operation, Unknown, Walker
+from tests.graphql.walker import IdOf, Operation, Unknown, Walker
 from workers.runtime import Runtime
 
 WALKER = Walker(build_schema()._schema)
@@ -32,7 +32,7 @@ OPEN_TO_ALL = {"register", "login", "refresh", "logout"}
 async def site(settings: Settings) -> AsyncIterator[Site]:
     """With limits that let a walk ask for everything at once."""
     size = {"query_tokens_max": 50_000, "query_depth_max": 100, "query_aliases_max": 10_000}
-    limits = Limits(**size, query_cost_max=10**12, cost_bucket_max=10**12, cost_restored_per_s=1e12)  # type: ignore[arg-type]
+    limits = Limits(**size, query_cost_max=10**12, cost_bucket_max=10**12, cost_restored_per_s=1e12)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(documents, "CACHED_CHARS_MAX", 100_000)  # large documents are validated once here, too
         async with opened_site(settings.model_copy(update={"limits": limits})) as one:
@@ -54,12 +54,16 @@ async def answer_to(person: Person, operation: Operation) -> str:
         return json.dumps([event async for event in events], ensure_ascii=False)
 
 
+def always(id_: str) -> IdOf:
+    return lambda _path, _of: id_
+
+
 def with_strangers_ids(kind: str, name: str, ids: dict[str, str]) -> Iterator[Operation]:
     """A field asked about everything of a tenant: rightly, and with each id wherever one fits."""
     yield WALKER.rightly(kind, name, ids)
     if WALKER.takes_ids(kind, name):
         for one in ids.values():
-            yield WALKER.operation(kind, name, lambda _path, _of, one=one: one)
+            yield WALKER.operation(kind, name, always(one))
 
 
 async def trespasses(thief: Person, studio: Studio, admin: Database, kind: str, name: str) -> list[str]:
@@ -161,13 +165,13 @@ async def refusals(person: Person, ids: dict[str, str], name: str) -> set[str]:
     return {error["extensions"]["code"] for error in answer.get("errors", [])}
 
 
-@pytest.mark.parametrize("role", ["VIEWER", "BILLING", "AUTHOR", "ADMIN", "OWNER"])
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.BILLING, Role.AUTHOR, Role.ADMIN, Role.OWNER])
 async def test_a_role_may_do_what_it_grants_and_no_more(
-    site: Site, runtime: Runtime, admin: Database, role: str
+    site: Site, runtime: Runtime, admin: Database, role: Role
 ) -> None:
     owner = await site.tenant()
     studio = await populated(owner, runtime)
-    member = owner if role == "OWNER" else await site.member(owner, role)
+    member = owner if role is Role.OWNER else await site.member(owner, role)
     # What deletes comes last, so that everything is still there for the others.
     for name in sorted(set(MUTATIONS) - OPEN_TO_ALL, key=lambda one: ("Delete" in one, one)):
         before = await rows_of(admin, owner.tenant_id)

@@ -58,7 +58,7 @@ class Refusal(BasePermission):
 @strawberry.type
 class Plain:
     name: str = "n"
-    loud: str = Shouting(python_name="loud", default="quiet")
+    loud: str = cast("Any", Shouting(python_name="loud", default="quiet"))
 
     @strawberry.field
     def computed(self, times: int = 1) -> str:

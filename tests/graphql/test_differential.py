@@ -122,10 +122,9 @@ class World:
 
     async def hold_equal(self, operation: Operation, actor: Actor | None, runs: tuple[Run, ...]) -> None:
         """Every run gives the stock answer, or declines."""
+        asked: tuple[Run, ...] = (self.stock, *runs)
         for variables in operation.settings:
-            expected, *answers = await asyncio.gather(
-                *(run(operation.text, variables, actor) for run in (self.stock, *runs))
-            )
+            expected, *answers = await asyncio.gather(*(run(operation.text, variables, actor) for run in asked))
             assert expected is not None
             self.tally["answers"] += 1
             self.tally["with errors"] += "errors" in expected

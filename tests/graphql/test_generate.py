@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain.accounts import Role
 from domain.billing import top_up_entry
 from domain.ids import JobId
 from persistence.database import Database
@@ -51,7 +52,8 @@ async def credit(person: Person) -> tuple[Decimal, Decimal, Decimal]:
     """(available, held, spent)"""
     wallet = await person(WALLET)
     assert wallet["available"]["currency"] == "USD"
-    return tuple(Decimal(wallet[part]["amount"]) for part in ("available", "held", "spent"))  # type: ignore[return-value]
+    available, held, spent = (Decimal(wallet[part]["amount"]) for part in ("available", "held", "spent"))
+    return available, held, spent
 
 
 async def test_a_started_generation_waits_with_its_credit_held(site: Site, admin: Database) -> None:
@@ -61,7 +63,7 @@ async def test_a_started_generation_waits_with_its_credit_held(site: Site, admin
         "GenerationStarted", False, "QUEUED")  # fmt: skip
     available, held, spent = await credit(person)
     assert held > 0
-    assert (available + held, spent) == (1, 0)
+    assert (available + held, spent) == (Decimal(1), Decimal(0))
     outbox = await admin.platform_rows(text(f"select job_id from app.outbox where tenant_id = '{person.tenant_id}'"))
     assert [row.job_id for row in outbox] == [job_of(started)]
 
@@ -103,7 +105,7 @@ async def test_a_replay_shows_the_generation_as_it_is_now(alice: Person, chapter
 
 
 async def test_a_key_belongs_to_whoever_used_it(site: Site, alice: Person, chapter: str) -> None:
-    colleague = await site.member(alice, "AUTHOR")
+    colleague = await site.member(alice, Role.AUTHOR)
     mine, theirs = [await generate(person, chapter, "shared") for person in (alice, colleague)]
     assert mine["generation"]["id"] != theirs["generation"]["id"]
     assert theirs["replayed"] is False
@@ -160,7 +162,7 @@ async def test_a_waiting_generation_is_cancelled_at_once_and_its_credit_returned
         "generationCancel", "generation { state job { state } }", id=started["generation"]["id"]
     )
     assert payload["generation"] == {"state": "CANCELLED", "job": {"state": "CANCELLED"}}
-    assert await credit(person) == (1, 0, 0)
+    assert await credit(person) == (Decimal(1), Decimal(0), Decimal(0))
     again = await person.mutate("jobCancel", "job { state }", id=started["generation"]["job"]["id"])
     assert again == {"job": {"state": "CANCELLED"}, "userErrors": []}
 

@@ -16,6 +16,7 @@ from graphql import get_introspection_query
 from sqlalchemy import text
 
 from app.settings import Limits, Settings
+from domain.accounts import Role
 from domain.ids import new_id
 from persistence.database import Database
 from persistence.projects.store import SqlProjects
@@ -141,7 +142,7 @@ async def test_a_user_has_so_many_connections_and_one_that_closes_makes_room(nar
             async with narrow.socket() as again:
                 await again.send(type="connection_init", payload={"authorization": person.authorization})
                 with contextlib.suppress(Exception):
-                    return (await again.receive())["type"] == "connection_ack"
+                    return bool((await again.receive())["type"] == "connection_ack")
             return False
 
         assert await eventually(admitted, "the place of the closed connection is free")
@@ -326,7 +327,7 @@ ASKING = [
 @pytest.mark.parametrize("query", ASKING)
 async def test_the_schema_is_shown_to_developers_only(public: Site, query: str) -> None:
     owner = await public.tenant()
-    member = await public.member(owner, "AUTHOR")  # type: ignore[arg-type]
+    member = await public.member(owner, Role.AUTHOR)
     nobody = (await public.post(query)).json()
     assert "errors" not in await owner.ask(query)
     assert await member.code(query) == "INTROSPECTION_DISABLED"
@@ -377,7 +378,7 @@ async def test_suggestions_are_for_developers_only(
     public: Site, query: str, variables: dict[str, Any], message: str | None
 ) -> None:
     owner = await public.tenant()
-    member = await public.member(owner, "AUTHOR")  # type: ignore[arg-type]
+    member = await public.member(owner, Role.AUTHOR)
     helped, told = await owner.ask(query, **variables), await member.ask(query, **variables)
     assert "Did you mean" in helped["errors"][0]["message"]
     shown = told["errors"][0]["message"]

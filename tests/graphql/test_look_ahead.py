@@ -72,7 +72,7 @@ async def studio(site: Site, alice: Person, runtime: Runtime, admin: Database) -
 
 async def columns(person: Person, query: str, table: str) -> set[str]:
     """The columns that the statement over a table selects; both executors ask for the same."""
-    found = []
+    found: list[set[str]] = []
     for executor in (None, CompiledExecutor):
         listening = Listening(person.site.api.database)
         document = parse(query)
@@ -140,10 +140,10 @@ def test_a_field_that_says_nothing_of_its_columns_has_all_fetched(monkeypatch: p
 
     [parent_id] = [one for one in fields_of("Chapter") if one.python_name == "parent_id"]
     info = cast("Any", type("Info", (), {"schema": SCHEMA}))
-    assert _columns("Chapter", {"title", "parentId"}, info) == {"title", "parent_id"}
+    assert _columns("Chapter", {"title", "parentId"}, info) == frozenset({"title", "parent_id"})
     monkeypatch.setattr(parent_id, "metadata", {})
     assert _columns("Chapter", {"title", "parentId"}, info) is None
-    assert _columns("Chapter", {"title"}, info) == {"title"}
+    assert _columns("Chapter", {"title"}, info) == frozenset({"title"})
 
 
 # -- what resolvers read ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from domain.accounts import Role
 from tests.graphql.clients import Person, Site
 
 PROJECT = "project { id title language genre premise styleGuide targetWords status deletedAt }"
@@ -276,7 +277,7 @@ async def test_channels_and_fellow_members_can_be_fetched_again_by_their_ids(sit
     channels = await author("{ channels { id name } }")
     assert await author(query, id=channels[0]["id"]) == channels[0]
     me = (await author("{ me { user { id email } } }"))["user"]
-    fellow, stranger = await site.member(author, "VIEWER"), await site.tenant()
+    fellow, stranger = await site.member(author, Role.VIEWER), await site.tenant()
     assert await author(query, id=me["id"]) == me
     assert await fellow(query, id=me["id"]) == me
     assert await stranger(query, id=me["id"]) is None

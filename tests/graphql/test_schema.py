@@ -113,8 +113,8 @@ def test_every_connection_pages_in_the_same_way() -> None:
                 if get_named_type(field.type).name.endswith("Connection"):
                     paging = {arg: str(field.args[arg].type) for arg in ("first", "after")}
                     assert paging == {"first": "Int!", "after": "String"}, f"{type_.name}.{name}"
-                    default = field.args["first"].ast_node.default_value  # type: ignore[union-attr]
-                    assert default.value == "20", f"{type_.name}.{name}"  # type: ignore[union-attr]
+                    default = field.args["first"].ast_node.default_value
+                    assert default.value == "20", f"{type_.name}.{name}"
 
 
 def test_own_scalars_say_where_they_are_specified() -> None:

@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, Phase, given, seed
 from hypothesis import settings as bounds
 from hypothesis import strategies as st
 from schemathesis.core.failures import FailureGroup
+from schemathesis.core.result import Ok
 from schemathesis.graphql import nodes
 from schemathesis.graphql.checks import GraphQLClientError, GraphQLServerError
 
@@ -132,7 +133,7 @@ def refused(failure: BaseException) -> bool:
     )
 
 
-def judge(case: schemathesis.Case, response: Any) -> str:
+def judge(case: schemathesis.Case[Any], response: Any) -> str:
     """What became of a case: `answered` or `refused`. Raises what schemathesis has to say of anything else."""
     try:
         case.validate_response(response)
@@ -141,6 +142,7 @@ def judge(case: schemathesis.Case, response: Any) -> str:
         if not all(refused(failure) for failure in group.exceptions):
             raise
         told = "refused"
+    assert isinstance(case.body, str)
     check_answer(case.body, response.json().get("data"))
     return told
 
@@ -152,8 +154,11 @@ def attack(
 
     `alter` may plant a defect into a response; `only` names one root field, such as `Query.me`.
     """
-    found = [result.ok() for result in schemathesis.graphql.from_path(PRINTED).get_all_operations()]
-    operations = [operation for operation in found if only in {None, operation.label}]
+    operations = []
+    for found in schemathesis.graphql.from_path(PRINTED).get_all_operations():
+        assert isinstance(found, Ok), found
+        if only in {None, found.ok().label}:
+            operations.append(found.ok())
     told: Counter[str] = Counter()
     with requests.Session() as session:
         session.trust_env = False
@@ -166,7 +171,7 @@ def attack(
             @bounds(max_examples=share, phases=[Phase.generate], database=None, deadline=None,
                     suppress_health_check=list(HealthCheck))  # fmt: skip
             @given(case=operation.as_strategy())
-            def once(case: schemathesis.Case) -> None:
+            def once(case: schemathesis.Case[Any]) -> None:
                 response = case.call(base_url=f"{site.url}/graphql", session=session, headers=dict(headers), timeout=30)
                 told[judge(case, response)] += 1
 

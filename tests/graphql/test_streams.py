@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain.accounts import Role
 from domain.events import EventType, Position
 from domain.ids import JobId
 from persistence.database import Database
@@ -322,7 +323,7 @@ async def seconds_to_the_end(
 ) -> float:
     """How long a member still watches after a right was taken, who asks for other things all the while."""
     one = await start(alice)
-    member = await site.member(alice, "VIEWER")
+    member = await site.member(alice, Role.VIEWER)
     busy = [asyncio.create_task(_asking(member))]
     if talks:
         busy.append(asyncio.create_task(_words(log, one.job_id)))
@@ -377,7 +378,7 @@ async def test_a_right_to_watch_in_another_tenant_stands_and_falls_with_membersh
     auth = site.api.authenticator
     for revoke in (revoke_session, revoke_membership):
         both = await site.tenant()
-        await site.also_in(both, alice, "VIEWER")
+        await site.also_in(both, alice, Role.VIEWER)
         actor = await auth.authenticate(both.authorization, alice.tenant_gid)
         assert actor is not None and await auth.still_valid(actor)
         if revoke is revoke_session:
@@ -396,7 +397,7 @@ async def test_a_revoked_stream_can_be_resumed_where_it_ended(
     one = await start(alice)
     writer = StreamWriter(log, one.job_id, 1)
     await writer.write(EventType.DELTA, {"text": "before "}, text="before ")
-    member = await site.member(alice, "VIEWER")
+    member = await site.member(alice, Role.VIEWER)
     async with member.socket() as ws:
         await ws.subscribe("1", EVENTS, id=one.id)
         first = next(iter((await ws.receive())["payload"]["data"].values()))

@@ -22,6 +22,7 @@ from app.graphql.errors import RequestRefused
 from app.graphql.request import GraphQLRequest, read_request
 from app.manifest import OWN
 from app.settings import Settings
+from domain.accounts import Role
 from domain.integrations import REGISTRATIONS_MAX
 from persistence.database import Database
 from tests.conftest import opened_site
@@ -695,7 +696,7 @@ async def test_text_of_an_application_that_should_know_better_is_marked_in_the_l
 
 
 async def test_only_administrators_see_what_is_used(site: Site, alice: Person) -> None:
-    author = await site.member(alice, "AUTHOR")
+    author = await site.member(alice, Role.AUTHOR)
     assert await author.code(USAGE) == "FORBIDDEN"
     assert await author.code("{ clientApps { edges { cursor } } }") == "FORBIDDEN"
 

@@ -12,6 +12,7 @@ from websockets.exceptions import InvalidStatus
 
 from app.graphql.gate import Gate
 from app.settings import Limits, Settings
+from domain.accounts import Role
 from domain.ids import new_id
 from schema.ids import encode_id
 from tests.conftest import opened_site
@@ -327,7 +328,7 @@ async def test_nobody_may_connect_and_ask_what_everybody_may(ws: Ws) -> None:
 
 async def test_the_tenant_is_chosen_in_the_first_message(site: Site, alice: Person) -> None:
     both = await site.tenant()
-    await site.also_in(both, alice, "VIEWER")
+    await site.also_in(both, alice, Role.VIEWER)
     async with both.socket(tenant=alice.tenant_gid) as one:
         await one.subscribe("1", "{ me { role tenant { id } } }")
         assert [answer async for answer in one.events("1")] == [{"role": "VIEWER", "tenant": {"id": alice.tenant_gid}}]

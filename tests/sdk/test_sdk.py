@@ -91,7 +91,8 @@ async def new_chapter(client: Fabula) -> str:
         await client.chapter_create(ChapterCreateInput(project_id=made.project.id, title="One"))
     ).chapter_create.chapter
     assert chapter
-    return chapter.id
+    chapter_id: str = chapter.id
+    return chapter_id
 
 
 async def start(client: Fabula, instructions: str) -> tuple[str, JobId]:

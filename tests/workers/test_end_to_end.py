@@ -107,6 +107,8 @@ async def test_one_trace_leads_from_the_mutation_through_the_worker_to_the_provi
     traced = [one for one in spans.get_finished_spans() if one.context.trace_id == attempt.context.trace_id]
     by_name = {one.name: one for one in traced}
     mutation, call = by_name["graphql.mutation"], by_name["provider.call"]
+    assert attempt.parent
+    assert call.parent
     assert (attempt.parent.span_id, call.parent.span_id) == (mutation.context.span_id, attempt.context.span_id)
     job = (await person("query ($id: ID!) { node(id: $id) { ... on Generation { job { id } } } }", id=id_))["job"]["id"]
     assert attempt.attributes["fabula.job"] == str(decode_id("Job", job))
