@@ -228,6 +228,20 @@ class Ws:
     async def subscribe(self, id_: str, query: str, **variables: Any) -> None:
         await self.send(id=id_, type="subscribe", payload={"query": query, "variables": variables})
 
+    async def works(self) -> None:
+        """Every operation before this one has begun."""
+        await self.subscribe("probe", "{ __typename }")
+        while (message := await self.receive())["id"] != "probe":
+            assert message["type"] == "next", message
+        assert (await self.receive())["type"] == "complete"
+
+    async def code_of(self, id_: str) -> str:
+        """The code of the error that ends an operation."""
+        while (message := await self.receive())["id"] != id_:
+            pass
+        assert message["type"] == "error", message
+        return str(message["payload"][0]["extensions"]["code"])
+
     async def closed(self, timeout_s: float = PATIENCE_S) -> int:
         """The close code; messages that come before it are dropped."""
         async with asyncio.timeout(timeout_s):

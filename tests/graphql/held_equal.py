@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from graphql import ExecutionResult, GraphQLSchema, build_schema, execute, parse
 
 from app.graphql.compiled import CompiledExecutor, Plans
+
+LEFT_TO_THE_COLLECTOR = pytest.mark.filterwarnings(
+    # graphql-core leaves the coroutines of siblings that it cancels at once to the garbage collector.
+    "ignore:Exception ignored in. <coroutine:pytest.PytestUnraisableExceptionWarning"
+)
 
 CALLS: Counter[str] = Counter()
 """How often each resolver ran; resolvers count themselves."""
@@ -99,3 +106,11 @@ def schema_of(sdl: str, **resolvers: Any) -> GraphQLSchema:
 
 def counted(name: str) -> None:
     CALLS[name] += 1
+
+
+async def later(value: Any) -> Any:
+    """The value, or the exception raised, after a turn of the event loop."""
+    await asyncio.sleep(0)
+    if isinstance(value, Exception):
+        raise value
+    return value

@@ -12,8 +12,9 @@ from app.graphql.cost import Costs, plan_of, static_cost
 from app.settings import Limits, Settings
 from resolvers.root import build_schema
 from tests.conftest import opened_site
-from tests.documents import EVENTS, GENERATE
+from tests.documents import EVENTS
 from tests.graphql.clients import Person, Site
+from tests.graphql.generations import start
 
 SCHEMA = build_schema()._schema
 
@@ -199,7 +200,7 @@ async def test_an_answer_says_what_it_cost_over_every_transport(alice: Person) -
 
 
 async def test_the_first_answer_of_a_stream_says_what_it_cost(alice: Person) -> None:
-    generation = await alice_generation(alice)
+    generation = (await start(alice)).id
     async with alice.socket() as ws:
         await ws.subscribe("1", EVENTS, id=generation)
         await alice.mutate("generationCancel", id=generation)
@@ -208,12 +209,6 @@ async def test_the_first_answer_of_a_stream_says_what_it_cost(alice: Person) -> 
             answers.append(message["payload"])
     assert answers[0]["extensions"]["cost"]["requested"] == answers[0]["extensions"]["cost"]["actual"] == 1 + 1 + 5
     assert all("extensions" not in answer for answer in answers[1:])
-
-
-async def alice_generation(alice: Person) -> str:
-    project = (await alice.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
-    chapter = (await alice.mutate("chapterCreate", "chapter { id }", projectId=project, title="1"))["chapter"]["id"]
-    return str((await alice(GENERATE, chapterId=chapter, key=chapter))["generation"]["id"])
 
 
 async def test_what_pages_did_not_fill_is_given_back(poor: Site) -> None:

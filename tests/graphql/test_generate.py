@@ -18,6 +18,7 @@ from persistence.database import Database
 from schema.ids import decode_id
 from tests.documents import GENERATE
 from tests.graphql.clients import Person, Site
+from tests.graphql.generations import new_chapter
 from tests.graphql.studio import rows_of, state_of
 from workers.generation import run_job
 from workers.runtime import Runtime
@@ -28,12 +29,6 @@ WALLET = "{ wallet { available { amount currency } held { amount } spent { amoun
 @pytest.fixture
 async def chapter(alice: Person) -> str:
     return await new_chapter(alice)
-
-
-async def new_chapter(person: Person, **project: Any) -> str:
-    made = await person.mutate("projectCreate", "project { id }", title="T", **project)
-    made = await person.mutate("chapterCreate", "chapter { id }", projectId=made["project"]["id"], title="One")
-    return str(made["chapter"]["id"])
 
 
 async def generate(person: Person, chapter: str, key: str = "", **more: Any) -> Any:

@@ -212,83 +212,6 @@ async def test_a_body_without_a_length_is_counted_all_the_same(site: Site) -> No
     assert (response.status_code, code_of(response)) == (413, "PAYLOAD_TOO_LARGE")
 
 
-# -- the size of a document ------------------------------------------------------------------------------------------
-
-
-def nested(levels: int) -> str:
-    """Chapters of projects of chapters ...: `levels` fields inside one another."""
-    chain = ["node(id: $id)"]
-    while len(chain) < levels:
-        chain += ["chapters(first: 1)", "edges", "node", "project"]
-    query = "id"
-    for number in reversed(range(levels - 1)):
-        field = chain[number]
-        query = f"{field} {{ ... on Project {{ {query} }} }}" if number == 0 else f"{field} {{ {query} }}"
-    # The last level is a leaf that every type on the way has: `__typename`.
-    return f"query ($id: ID!) {{ {query.replace('{ id }', '{ __typename }')} }}"
-
-
-LIMITS = Limits()
-
-
-def aliased(count: int) -> str:
-    return "{ " + " ".join(f"a{n}: __typename" for n in range(count)) + " }"
-
-
-def tokens(count: int) -> str:
-    listed = " ".join(["$id"] + ['"x"'] * (count - 22))
-    return f"query ($id: ID!) {{ nodes(ids: [{listed}]) {{ id }} }}"
-
-
-@pytest.mark.parametrize(
-    ("make", "limit", "code"),
-    [
-        (nested, LIMITS.query_depth_max, "COST_LIMIT_EXCEEDED"),
-        (aliased, LIMITS.query_aliases_max, "COST_LIMIT_EXCEEDED"),
-        (tokens, LIMITS.query_tokens_max, "GRAPHQL_PARSE_FAILED"),
-    ],
-    ids=["depth", "aliases", "tokens"],
-)
-async def test_a_document_may_be_as_large_as_its_limit_and_no_larger(
-    alice: Person, make: Any, limit: int, code: str
-) -> None:
-    id_ = (await alice.mutate("projectCreate", "project { id }", title="x"))["project"]["id"]
-    within, beyond = await alice.ask(make(limit), id=id_), await alice.ask(make(limit + 1), id=id_)
-    assert "data" in within, within
-    assert [error["extensions"]["code"] for error in beyond["errors"]] == [code]
-    assert "data" not in beyond
-
-
-async def test_fragments_do_not_hide_depth_or_aliases(alice: Person) -> None:
-    levels = "fragment P on Project { chapters { edges { node { project { ...Q } } } } } " + "".join(
-        f"fragment {a} on Project {{ chapters {{ edges {{ node {{ project {{ ...{b} }} }} }} }} }} "
-        for a, b in ("QR", "RS", "ST")
-    )
-    query = "query ($id: ID!) { node(id: $id) { ...P } } " + levels + "fragment T on Project { id }"
-    assert await alice.code(query, id="x") == "COST_LIMIT_EXCEEDED"
-    spread = "{ " + "...F " * 8 + "} fragment F on Query { a: __typename b: __typename }"
-    assert await alice.code(spread) == "COST_LIMIT_EXCEEDED"
-
-
-async def test_fragments_that_multiply_are_stopped_before_they_do(alice: Person) -> None:
-    bomb = "{ ...F0 } " + "".join(
-        f"fragment F{n} on Query {{ {f'...F{n + 1} ' * 12} }} " for n in range(7)
-    ) + "fragment F7 on Query { __typename }"  # fmt: skip
-    async with asyncio.timeout(3):
-        assert await alice.code(bomb) == "COST_LIMIT_EXCEEDED"
-
-
-async def test_a_fragment_that_contains_itself_is_refused(alice: Person) -> None:
-    assert await alice.code("{ ...F } fragment F on Query { __typename ...F }") == "GRAPHQL_VALIDATION_FAILED"
-
-
-async def test_the_schema_can_be_asked_for(site: Site) -> None:
-    from graphql import get_introspection_query
-
-    answer = (await site.post(get_introspection_query(input_value_deprecation=True))).json()
-    assert answer["data"]["__schema"]["queryType"]["name"] == "Query"
-
-
 # -- errors ----------------------------------------------------------------------------------------------------------
 
 
@@ -346,53 +269,6 @@ async def test_an_operation_that_takes_too_long_is_ended(settings: Settings, mon
 async def test_a_subscription_needs_a_stream(alice: Person) -> None:
     response = await alice.site.post('subscription { jobEvents(id: "x") { seq } }', authorization=alice.authorization)
     assert (response.status_code, code_of(response)) == (406, "NOT_ACCEPTABLE")
-
-
-# -- origins ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-async def public(settings: Settings) -> AsyncIterator[Site]:
-    """As it stands on the internet: one web page is known."""
-    changed = {"dev": False, "allowed_origins": ("https://studio.example",)}
-    async with opened_site(settings.model_copy(update=changed)) as one:
-        yield one
-
-
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://studio.example", "null", "http://localhost:5173",
-                                    "https://studio.example.evil.example", "https://studio.example:8443"])  # fmt: skip
-async def test_pages_of_other_origins_are_refused(public: Site, origin: str) -> None:
-    response = await send(public, origin=origin)
-    assert response.status_code == 403
-    assert "access-control-allow-origin" not in response.headers
-    preflight = await public.http.options(
-        "/graphql", headers={"origin": origin, "access-control-request-method": "POST"}
-    )
-    assert preflight.status_code == 403
-
-
-async def test_a_known_page_may_call_and_is_told_so(public: Site) -> None:
-    origin = "https://studio.example"
-    response = await send(public, origin=origin)
-    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, origin)
-    assert response.headers["vary"] == "origin"
-    assert response.headers["access-control-expose-headers"] == "retry-after, x-request-id"
-    preflight = await public.http.options(
-        "/graphql", headers={"origin": origin, "access-control-request-method": "POST"}
-    )
-    assert preflight.status_code == 204
-    allowed = {one.strip() for one in preflight.headers["access-control-allow-headers"].split(",")}
-    assert {"authorization", "content-type", "x-tenant"} <= allowed
-
-
-async def test_our_own_pages_and_programs_may_call(public: Site) -> None:
-    assert (await send(public, origin=public.url)).status_code == 200
-    assert (await send(public)).status_code == 200
-
-
-async def test_while_developing_any_page_of_this_machine_may_call(site: Site) -> None:
-    for origin, status in (("http://localhost:5173", 200), ("http://127.0.0.1:1", 200), ("https://evil.example", 403)):
-        assert (await send(site, origin=origin)).status_code == status
 
 
 # -- what operators ask ----------------------------------------------------------------------------------------------

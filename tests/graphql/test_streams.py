@@ -1,26 +1,26 @@
-"""Watching a generation over WebSocket and SSE: the same events, resumed anywhere, ended when the right to watch is."""
+"""Watching a generation over WebSocket and SSE: the same events, resumed anywhere, told to the end."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
-from domain.accounts import Role
-from domain.events import EventType, Position
-from domain.ids import JobId
+from app.settings import Settings
+from domain.events import EventType
 from persistence.database import Database
 from persistence.streams import StreamLog, StreamWriter
 from persistence.streams.log import log_key
 from resolvers.event_source import SILENCE_S
-from schema.ids import decode_id
-from tests.documents import EVENTS, GENERATE
-from tests.graphql.clients import Person, Site
+from tests.conftest import opened_site
+from tests.documents import EVENTS
+from tests.graphql.clients import Person, Site, eventually
+from tests.graphql.generations import Started, over_sse, over_ws, shown, start, watched
 from workers.generation import run_job
 from workers.runtime import Runtime
 
@@ -33,57 +33,12 @@ POLL = """query ($id: ID!, $after: String, $first: Int!) {
 JOB_EVENTS = "subscription ($id: ID!, $after: String) { jobEvents(id: $id, after: $after) { __typename seq cursor } }"
 
 
-@dataclass(frozen=True)
-class Started:
-    id: str
-    job_gid: str
-
-    @property
-    def job_id(self) -> JobId:
-        return JobId(decode_id("Job", self.job_gid))
-
-
-async def start(person: Person, instructions: str = "[demo:chunks=30 delay_ms=0]") -> Started:
-    project = (await person.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
-    chapter = (await person.mutate("chapterCreate", "chapter { id }", projectId=project, title="1"))["chapter"]["id"]
-    started = await person(GENERATE, chapterId=chapter, key=secrets.token_hex(8), instructions=instructions)
-    return Started(started["generation"]["id"], started["generation"]["job"]["id"])
-
-
 @pytest.fixture(scope="module")
 async def finished(alice: Person, runtime: Runtime) -> Started:
     """A generation that has ended, with its log still there."""
     one = await start(alice)
     await run_job(runtime, alice.tenant_id, one.job_id)
     return one
-
-
-async def over_ws(person: Person, id_: str, after: str | None = None, query: str = EVENTS) -> list[dict[str, Any]]:
-    async with person.socket() as ws:
-        await ws.subscribe("1", query, id=id_, after=after)
-        return [event async for event in ws.events("1")]
-
-
-async def over_sse(person: Person, id_: str, after: str | None = None) -> list[dict[str, Any]]:
-    async with person.site.sse(EVENTS, {"id": id_, "after": after}, authorization=person.authorization) as events:
-        received = [event async for event in events]
-    assert received[-1] == ("complete", None)
-    assert {name for name, _ in received[:-1]} == {"next"}
-    assert all("errors" not in answer for _, answer in received[:-1])
-    return [answer["data"]["generationEvents"] for _, answer in received[:-1]]
-
-
-def shown(events: list[dict[str, Any]], text: str = "") -> str:
-    """What a page says after these events."""
-    for event in events:
-        match event["__typename"]:
-            case "TextDelta":
-                text += event["text"]
-            case "StreamSnapshot":
-                text = event["text"]
-            case "StreamReset":
-                text = ""
-    return text
 
 
 async def test_a_watcher_sees_every_word_once_and_the_end_last(alice: Person, finished: Started) -> None:
@@ -302,110 +257,23 @@ async def test_silent_watchers_are_asked_about_together(site: Site) -> None:
         assert 2 <= site.api.database.statements - before <= 6
 
 
-# -- the right to watch ----------------------------------------------------------------------------------------------
+async def test_a_stream_ends_without_completing_when_the_server_goes_away(settings: Settings) -> None:
+    told: list[Any] = []
 
+    async def follow(events: AsyncIterator[Any]) -> None:
+        told.extend([event async for event in events])
 
-async def revoke_session(admin: Database, person: Person) -> None:
-    async with admin.engine.begin() as connection:
-        await connection.execute(
-            text("update app.sessions set revoked_at = now() where id = :s"), {"s": person.session_id}
-        )
-
-
-async def revoke_membership(admin: Database, person: Person) -> None:
-    async with admin.engine.begin() as connection:
-        for table in ("sessions", "memberships"):
-            await connection.execute(text(f"delete from app.{table} where user_id = :u"), {"u": person.user_id})
-
-
-async def seconds_to_the_end(
-    site: Site, alice: Person, admin: Database, log: StreamLog, revoke: Any, *, talks: bool, after_s: float
-) -> float:
-    """How long a member still watches after a right was taken, who asks for other things all the while."""
-    one = await start(alice)
-    member = await site.member(alice, Role.VIEWER)
-    busy = [asyncio.create_task(_asking(member))]
-    if talks:
-        busy.append(asyncio.create_task(_words(log, one.job_id)))
-    async with member.socket() as ws:
-        await ws.subscribe("1", EVENTS, id=one.id)
-        await asyncio.sleep(after_s)
-        await revoke(admin, member)
-        began = asyncio.get_running_loop().time()
-        events = [event async for event in ws.events("1")]
-        took_s = asyncio.get_running_loop().time() - began
-    for task in busy:
-        task.cancel()
-    assert (events[-1]["__typename"], events[-1]["revoked"]) == ("StreamRevoked", "UNAUTHENTICATED")
-    return took_s
-
-
-async def _asking(person: Person) -> None:
-    while True:
-        await person.ask("{ me { role } }")
-        await asyncio.sleep(0.2)
-
-
-async def test_a_right_that_ends_elsewhere_ends_the_stream_within_five_seconds(
-    site: Site, alice: Person, admin: Database, log: StreamLog
-) -> None:
-    """Elsewhere: no process tells this one; it looks for itself, and must not believe for too long what it saw."""
-    cases = [
-        (revoke_session, True, 0.3),
-        (revoke_membership, False, 0.3),
-        (revoke_session, False, 1.6),
-        (revoke_membership, True, 3.2),
-    ]
-    times = await asyncio.gather(
-        *(
-            seconds_to_the_end(site, alice, admin, log, revoke, talks=talks, after_s=after_s)
-            for revoke, talks, after_s in cases
-        )
-    )
-    assert max(times) < 5.0
-
-
-async def _words(log: StreamLog, job_id: JobId) -> None:
-    writer = StreamWriter(log, job_id, 1)
-    while True:
-        await writer.write(EventType.DELTA, {"text": "w "}, text="w ")
-        await asyncio.sleep(0.05)
-
-
-async def test_a_right_to_watch_in_another_tenant_stands_and_falls_with_membership_and_session(
-    site: Site, alice: Person, admin: Database
-) -> None:
-    auth = site.api.authenticator
-    for revoke in (revoke_session, revoke_membership):
-        both = await site.tenant()
-        await site.also_in(both, alice, Role.VIEWER)
-        actor = await auth.authenticate(both.authorization, alice.tenant_gid)
-        assert actor is not None and await auth.still_valid(actor)
-        if revoke is revoke_session:
-            await revoke_session(admin, both)
-        else:
-            async with admin.engine.begin() as connection:
-                gone = text("delete from app.memberships where user_id = :u and tenant_id = :t")
-                await connection.execute(gone, {"u": both.user_id, "t": alice.tenant_id})
-        auth.forget()
-        assert not await auth.still_valid(actor)
-
-
-async def test_a_revoked_stream_can_be_resumed_where_it_ended(
-    site: Site, alice: Person, admin: Database, log: StreamLog
-) -> None:
-    one = await start(alice)
-    writer = StreamWriter(log, one.job_id, 1)
-    await writer.write(EventType.DELTA, {"text": "before "}, text="before ")
-    member = await site.member(alice, Role.VIEWER)
-    async with member.socket() as ws:
-        await ws.subscribe("1", EVENTS, id=one.id)
-        first = next(iter((await ws.receive())["payload"]["data"].values()))
-        await revoke_session(admin, member)
-        rest = [event async for event in ws.events("1")]
-    assert [event["__typename"] for event in rest] == ["StreamRevoked"]
-    await writer.write(EventType.DELTA, {"text": "after"}, text="after")
-    await writer.end(EventType.FAILED, {"code": "X", "message": "x"})
-    events = await over_ws(alice, one.id, rest[-1]["cursor"])
-    assert shown([first, *events]) == "before after"
-    assert Position(1, 0).seq == first["seq"]
+    async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+        async with opened_site(settings) as site:
+            person = await site.tenant()
+            generation = (await start(person)).id
+            site.http, kept = client, site.http
+            client.base_url = kept.base_url
+            opened = site.sse(EVENTS, {"id": generation}, authorization=person.authorization)
+            following = asyncio.create_task(follow(await opened.__aenter__()))
+            await eventually(lambda: watched(site, 1), "the stream is watched")
+            began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(following, 5)  # the body came to its proper end: no error
+        assert asyncio.get_running_loop().time() - began < 2
+        await opened.__aexit__(None, None, None)
+    assert ("complete", None) not in told

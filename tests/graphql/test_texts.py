@@ -12,6 +12,7 @@ from domain.ids import JobId
 from schema.ids import decode_id
 from tests.documents import GENERATE, TEXT_UPDATE
 from tests.graphql.clients import Person, Site
+from tests.graphql.generations import new_chapter
 from workers.generation import run_job
 from workers.runtime import Runtime
 
@@ -24,8 +25,7 @@ VERSIONS = """query ($id: ID!) {
 
 @pytest.fixture
 async def chapter(alice: Person) -> str:
-    project = (await alice.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
-    return str((await alice.mutate("chapterCreate", "chapter { id }", projectId=project, title="One"))["chapter"]["id"])
+    return await new_chapter(alice)
 
 
 async def save(alice: Person, chapter: str, text: str, base: str | None = None) -> Any:

@@ -16,8 +16,9 @@ from domain.accounts import Role
 from domain.ids import new_id
 from schema.ids import encode_id
 from tests.conftest import opened_site
-from tests.documents import EVENTS, GENERATE
+from tests.documents import EVENTS
 from tests.graphql.clients import PROTOCOL, Person, Site, Ws
+from tests.graphql.generations import start
 
 HELLO = "{ __typename }"
 
@@ -33,10 +34,7 @@ async def ws(site: Site) -> AsyncIterator[Ws]:
 @pytest.fixture
 async def generation(alice: Person) -> str:
     """One that waits: nobody works in this module."""
-    project = (await alice.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
-    chapter = (await alice.mutate("chapterCreate", "chapter { id }", projectId=project, title="1"))["chapter"]["id"]
-    started = await alice(GENERATE, chapterId=chapter, key=chapter)
-    return str(started["generation"]["id"])
+    return (await start(alice)).id
 
 
 async def still_works(ws: Ws) -> None:
@@ -301,9 +299,7 @@ async def _soon_unwatched(site: Site) -> bool:
 
 async def test_a_connection_has_so_many_operations_and_no_more(impatient: Site) -> None:
     person = await impatient.tenant()
-    project = (await person.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
-    chapter = (await person.mutate("chapterCreate", "chapter { id }", projectId=project, title="1"))["chapter"]["id"]
-    waiting = (await person(GENERATE, chapterId=chapter, key="k"))["generation"]["id"]
+    waiting = (await start(person)).id
     async with person.socket() as one:
         for number in range(4):
             await one.subscribe(f"{number}", EVENTS, id=waiting)

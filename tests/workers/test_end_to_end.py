@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,8 +19,9 @@ from app.relay import build_relay
 from app.settings import Settings
 from app.work import POLL_MS, WorkerProcess
 from schema.ids import decode_id
-from tests.documents import EVENTS, GENERATE
+from tests.documents import EVENTS
 from tests.graphql.clients import Person, Site, eventually
+from tests.graphql.generations import start
 from tests.graphql.studio import state_of
 from workers.doorbell import declare_actors, redis_broker
 
@@ -60,13 +60,6 @@ async def dramatiq_worker(settings: Settings, relay: None) -> AsyncIterator[None
 pytestmark = pytest.mark.usefixtures("dramatiq_worker")
 
 
-async def start(person: Person, instructions: str = "[demo:chunks=10 delay_ms=0]") -> str:
-    project = (await person.mutate("projectCreate", "project { id }", title="T"))["project"]["id"]
-    chapter = (await person.mutate("chapterCreate", "chapter { id }", projectId=project, title="1"))["chapter"]["id"]
-    started = await person(GENERATE, chapterId=chapter, key=secrets.token_hex(8), instructions=instructions)
-    return str(started["generation"]["id"])
-
-
 async def watched(person: Person, id_: str) -> list[dict[str, Any]]:
     async with person.socket() as ws:
         await ws.subscribe("1", EVENTS, id=id_)
@@ -75,7 +68,7 @@ async def watched(person: Person, id_: str) -> list[dict[str, Any]]:
 
 async def test_a_chapter_asked_for_by_mutation_arrives_word_by_word_and_stays(site: Site) -> None:
     person = await site.tenant()
-    id_ = await start(person, "[demo:chunks=30 delay_ms=5]")
+    id_ = (await start(person, "[demo:chunks=30 delay_ms=5]")).id
     events = await watched(person, id_)
     assert [event["__typename"] for event in events][-1] == "GenerationCompleted"
     text = "".join(event["text"] for event in events if event["__typename"] == "TextDelta")
@@ -97,7 +90,7 @@ async def test_one_trace_leads_from_the_mutation_through_the_worker_to_the_provi
     site: Site, spans: InMemorySpanExporter
 ) -> None:
     person = await site.tenant()
-    id_ = await start(person)
+    id_ = (await start(person)).id
     await watched(person, id_)
 
     async def attempts() -> list[ReadableSpan]:
@@ -121,7 +114,7 @@ def _of(span: ReadableSpan, person: Person) -> bool:
 
 async def test_a_cancel_by_mutation_reaches_the_worker(site: Site) -> None:
     person = await site.tenant()
-    id_ = await start(person, "[demo:chunks=2000 delay_ms=20]")
+    id_ = (await start(person, "[demo:chunks=2000 delay_ms=20]")).id
     async with person.socket() as ws:
         await ws.subscribe("1", EVENTS, id=id_)
         seen: list[dict[str, Any]] = []
@@ -146,7 +139,7 @@ async def test_a_job_whose_bell_was_lost_is_rung_by_the_relay(site: Site, redis:
     services = site.api.services
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(services.doorbell.__class__, "ring", Deaf.ring)
-        id_ = await start(person)
+        id_ = (await start(person)).id
     async with asyncio.timeout(15):
         assert (await watched(person, id_))[-1]["__typename"] == "GenerationCompleted"
 
@@ -155,14 +148,14 @@ async def test_many_jobs_of_one_tenant_do_not_keep_another_waiting(site: Site) -
     greedy, modest = await site.tenant(), await site.tenant()
     many = await asyncio.gather(*(start(greedy, "[demo:chunks=50 delay_ms=20]") for _ in range(20)))
     began = time.monotonic()
-    id_ = await start(modest)
+    id_ = (await start(modest)).id
     assert (await watched(modest, id_))[-1]["__typename"] == "GenerationCompleted"
     assert time.monotonic() - began < 2.0
     depth = (await greedy("{ queues { queued running } }"))[0]
     assert depth["running"] <= CAP
     assert depth["queued"] + depth["running"] >= 10
     with contextlib.suppress(AssertionError):
-        await asyncio.gather(*(greedy.mutate("generationCancel", id=one) for one in many))
+        await asyncio.gather(*(greedy.mutate("generationCancel", id=one.id) for one in many))
 
     async def quiet() -> bool:
         [queue] = await greedy("{ queues { queued running } }")
