@@ -11,32 +11,27 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
 
-from app.embedded.errors import EmbeddedError, ServerDied
+from app.embedded.errors import ServerDied
 from app.embedded.place import (
     postgres_wheel,
     program_directory,
-    remove_state,
-    state_directory,
 )
-from app.embedded.ports import RememberedPort
 from app.embedded.process import (
     LOOPBACK,
-    DirectoryLock,
     end,
     open_log,
     poll_until,
-    port_is_free,
     spawn,
     tail,
     write_private,
 )
+from app.embedded.server import EmbeddedServer
 
 SUPERUSER: Final = "postgres"
 DATABASE: Final = "fabula"
-_START_TIMEOUT_S: Final = 60.0
 _INITDB_TIMEOUT_S: Final = 120.0
 _PREDECESSOR_TIMEOUT_S: Final = 15.0
 _PID_FILE_READY_LINE: Final = 7
@@ -55,72 +50,18 @@ _INITDB: Final = (
 _OPTIONS: Final = MappingProxyType({"max_connections": "200", "temp_file_limit": "2GB", "timezone": "UTC"})
 
 
-class PostgresServer:
-    """One server on loopback with its data under `directory`; `start` again after it died keeps port and rows.
+class PostgresServer(EmbeddedServer):
+    """`options` are settings of postgresql.conf. A server that is killed loses no committed row."""
 
-    `log` is where it writes; `options` are settings of postgresql.conf. Use it from the main thread.
-    """
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT  # ends sessions; SIGTERM would wait for them
+    quit_signal = signal.SIGQUIT
+    start_timeout_s = 60.0
+    stop_timeout_s = 20.0
 
-    name: Final = "PostgreSQL"
-    stop_signal: Final = signal.SIGINT  # ends sessions; SIGTERM would wait for them
-
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        log: Path | None = None,
-        options: Mapping[str, str] | None = None,
-    ) -> None:
-        self._directory = directory.absolute()
-        self.log = log or self._directory / "log"
+    def __init__(self, directory: Path, *, log: Path | None = None, options: Mapping[str, str] | None = None) -> None:
+        super().__init__(directory, log=log)
         self._options = {**_OPTIONS, **(options or {})}
-        self._port = RememberedPort(self._directory / "port")
-        self._lock = DirectoryLock(self._directory / "lock")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Make the data directory on first use, start, and wait until it answers.
-
-        Raises Unsupported, AlreadyRunning, ServerDied.
-        """
-        if self.alive():
-            return
-        self._lock.take()
-        self._state, self._account = state_directory(self._directory)
-        self._programs = program_directory(postgres_wheel(), self._account)
-        self._data = self._state / "data"
-        self._environment = {
-            "PATH": "/usr/bin:/bin",
-            "LC_ALL": "C",
-            "TZ": "UTC",
-            "HOME": str(self._state),
-        }
-        if not (self._state / "complete").exists():
-            self._create()
-        self._wait_for_predecessor()
-        for port in self._port.candidates():
-            if self._run_on(port):
-                self._port.remember(port)
-                return
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id."""
-        return self._running().pid
-
-    @property
-    def port(self) -> int:
-        """The port on 127.0.0.1."""
-        return self._port.number
-
-    @property
-    def process(self) -> subprocess.Popen[bytes]:
-        """The postmaster."""
-        return self._running()
-
-    def alive(self) -> bool:
-        """Whether the postmaster runs."""
-        return self._process is not None and self._process.poll() is None
 
     def url(
         self,
@@ -137,24 +78,18 @@ class PostgresServer:
         port = self._port.last()
         return f"postgresql://{SUPERUSER}:{self._password()}@{LOOPBACK}:{port}/{DATABASE}" if port else None
 
-    def stop(self, timeout_s: float = 20.0) -> None:
-        """End sessions, write all out, end. Killed after `timeout_s`, which loses no committed row."""
-        if self._process is not None:
-            end([(self._process, self.stop_signal)], timeout_s)
-        self._lock.free()
-
-    def destroy(self) -> None:
-        """Stop and remove every row."""
-        self.stop(timeout_s=5.0)
-        remove_state(self._directory)
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            raise EmbeddedError("PostgreSQL was not started")
-        return self._process
-
-    def _password(self) -> str:
-        return (self._directory / "password").read_text(encoding="utf-8")
+    def _prepare(self) -> None:
+        self._programs = program_directory(postgres_wheel(), self._account)
+        self._data = self._state / "data"
+        self._environment = {
+            "PATH": "/usr/bin:/bin",
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "HOME": str(self._state),
+        }
+        if not (self._state / "complete").exists():
+            self._create()
+        self._wait_for_predecessor()
 
     def _create(self) -> None:
         """Make the cluster and the database. A half-made one, from a killed start, is thrown away first."""
@@ -197,11 +132,7 @@ class PostgresServer:
         finally:
             end([(process, signal.SIGKILL)], timeout_s=1.0)
         if process.returncode != 0:
-            raise ServerDied(
-                "PostgreSQL",
-                f"could not be set up ({program})",
-                tail(self.log, since=start),
-            )
+            raise ServerDied(self.name, f"could not be set up ({program})", tail(self.log, since=start))
 
     def _wait_for_predecessor(self) -> None:
         """A server whose supervisor was killed may still be writing out: let it end. Its pid file may be stale.
@@ -220,36 +151,19 @@ class PostgresServer:
                 return
         raise ServerDied(self.name, f"from an earlier start still runs on {self._data}", "")
 
-    def _run_on(self, port: int) -> bool:
-        """Start on this port; False when another program took it. Raises ServerDied."""
+    def _launch(self, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
         options = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
         place = ["-D", str(self._data), "-h", LOOPBACK, "-p", str(port), "-k", ""]
-        with open_log(self.log) as log:
-            start = log.tell()
-            self._process = spawn(
-                [self._programs / "postgres", *place, *options],
-                cwd=self._state,
-                env=self._environment,
-                output=log,
-                death_signal=signal.SIGINT,
-                account=self._account,
-            )
-        for _left in poll_until(time.monotonic() + _START_TIMEOUT_S):
-            if self._process.poll() is not None:
-                if not port_is_free(port):
-                    return False
-                ended = f"ended while starting (exit {self._process.returncode})"
-                raise ServerDied(self.name, ended, tail(self.log, since=start))
-            if self._says_ready(self._process.pid):
-                return True
-        end([(self._process, signal.SIGQUIT)], 2.0)
-        raise ServerDied(
-            "PostgreSQL",
-            f"was not ready within {_START_TIMEOUT_S:.0f} s",
-            tail(self.log, since=start),
+        return spawn(
+            [self._programs / "postgres", *place, *options],
+            cwd=self._state,
+            env=self._environment,
+            output=log,
+            death_signal=self.stop_signal,
+            account=self._account,
         )
 
-    def _says_ready(self, pid: int) -> bool:
+    def _is_ready(self, port: int, pid: int) -> bool:
         try:
             lines = (self._data / "postmaster.pid").read_text(encoding="utf-8").split("\n")
         except FileNotFoundError:
