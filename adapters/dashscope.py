@@ -11,29 +11,18 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
-from adapters.frames import CHARACTERS_MAX, Frame
+from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame, request_id
 from adapters.wire_provider import WireProvider
-from domain.generation.provider import CompletionRequest, ProviderLimits, UsageReport
+from domain.generation.provider import CompletionRequest, UsageReport
 
-DEFAULT_BASE_URL = "https://dashscope.aliyuncs.com/api/v1"
 _REGION = "cn-beijing"
 
 
 class DashScopeProvider(WireProvider):
     """`base_url` ends in `/api/v1`; the international gateway and private ones differ in the host only."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        api_key: str | None,
-        limits: ProviderLimits,
-        characters_max: int = CHARACTERS_MAX,
-    ) -> None:
-        super().__init__(
-            base_url=base_url or DEFAULT_BASE_URL, api_key=api_key, limits=limits, characters_max=characters_max
-        )
+    default_base_url = "https://dashscope.aliyuncs.com/api/v1"
 
     def _connect(self, api_key: str | None) -> tuple[Any, Any]:
         import dashscope

@@ -12,12 +12,11 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.frames import CHARACTERS_MAX, Frame
+from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame, request_id
 from adapters.wire_provider import WireProvider
-from domain.generation.provider import CompletionRequest, ProviderLimits, UsageReport
+from domain.generation.provider import CompletionRequest, UsageReport
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 # These hosts refuse `max_tokens` for their newer models; servers elsewhere know nothing else.
 _RENAMED_MAX_TOKENS = ("api.openai.com", ".openai.azure.com")
 
@@ -25,17 +24,7 @@ _RENAMED_MAX_TOKENS = ("api.openai.com", ".openai.azure.com")
 class OpenAIProvider(WireProvider):
     """Without a key no `Authorization` is sent, as local servers like it."""
 
-    def __init__(
-        self,
-        *,
-        base_url: str | None,
-        api_key: str | None,
-        limits: ProviderLimits,
-        characters_max: int = CHARACTERS_MAX,
-    ) -> None:
-        super().__init__(
-            base_url=base_url or DEFAULT_BASE_URL, api_key=api_key, limits=limits, characters_max=characters_max
-        )
+    default_base_url = "https://api.openai.com/v1"
 
     def _connect(self, api_key: str | None) -> tuple[Any, Any]:
         import httpx2

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from adapters import http_guard
 from adapters.frames import CHARACTERS_MAX, Frame, events
@@ -22,10 +22,12 @@ class WireProvider(ABC):
     not when the generator is collected. Cancelling the task that waits for the next event closes it at once.
     """
 
+    default_base_url: ClassVar[str]
+
     def __init__(
-        self, *, base_url: str, api_key: str | None, limits: ProviderLimits, characters_max: int = CHARACTERS_MAX
+        self, *, base_url: str | None, api_key: str | None, limits: ProviderLimits, characters_max: int = CHARACTERS_MAX
     ) -> None:
-        self._base_url = base_url
+        self._base_url = base_url or self.default_base_url
         self._characters_max = characters_max
         self._api_key = api_key
         self._limits = limits

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -226,12 +226,20 @@ def to_graphql(event: Event) -> Any:
     return shape.type(**{name: read(event) for name, read in shape.read.items()})
 
 
-PageT = TypeVar("PageT")
+EventT = TypeVar("EventT", bound=StreamEvent)
+First = Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")]
 
 
-def event_page(kind: Callable[..., PageT], page: tuple[list[Event], bool]) -> PageT:
+@strawberry.type(name="Page", description="A stretch of a stream, for polling.")
+class EventPage(Generic[EventT]):
+    events: list[EventT] = strawberry.field(description="Oldest first.")
+    end_cursor: str | None = strawberry.field(description="The cursor to continue after.")
+    has_more: bool = strawberry.field(description="Whether more can be read now.")
+
+
+def event_page(page: tuple[list[Event], bool]) -> EventPage[Any]:
     events, has_more = page
-    return kind(
+    return EventPage(
         events=[to_graphql(event) for event in events],
         end_cursor=events[-1].cursor if events else None,
         has_more=has_more,

@@ -12,7 +12,7 @@ from schema.base import Money, MutationError, Node, Payload, TokenCount, UserErr
 from schema.batched import After, batched, ids_of, needs, reference
 from schema.context import Info
 from schema.cost import Cost, ListSize
-from schema.events import GenerationEvent, event_page
+from schema.events import EventPage, First, GenerationEvent, event_page
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
 
@@ -113,13 +113,6 @@ class ContextReceipt:
     items: list[ReceiptItem] = strawberry.field(description="Everything considered, in prompt order.")
 
 
-@strawberry.type(description="A stretch of a stream, for polling.")
-class GenerationEventPage:
-    events: list[GenerationEvent] = strawberry.field(description="Oldest first.")
-    end_cursor: str | None = strawberry.field(description="The cursor to continue after.")
-    has_more: bool = strawberry.field(description="Whether more can be read now.")
-
-
 @mapped(
     entities.Generation,
     instructions="What the author asked for.",
@@ -168,12 +161,8 @@ class Generation(Node):
         description="The stream's events, for clients that poll.", metadata=needs("job_id"),
         directives=[ListSize(assumed_size=1_000)],
     )  # fmt: skip
-    async def events(
-        self, info: Info, after: After = None,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,
-    ) -> GenerationEventPage:  # fmt: skip
-        page = await info.context.reads.events(self.job_id, after, first)
-        return event_page(GenerationEventPage, page)
+    async def events(self, info: Info, after: After = None, first: First = 100) -> EventPage[GenerationEvent]:
+        return event_page(await info.context.reads.events(self.job_id, after, first))
 
 
 def _receipt(said: Any) -> ContextReceipt | None:

@@ -11,7 +11,7 @@ from schema.base import Node, Payload, described_enum, mapped
 from schema.batched import After, id_of, needs
 from schema.context import Info
 from schema.cost import ListSize
-from schema.events import JobEvent, event_page
+from schema.events import EventPage, First, JobEvent, event_page
 from schema.ids import encode_id
 
 if TYPE_CHECKING:
@@ -27,13 +27,6 @@ described_enum(
     CANCELLED="Stopped on request.",
     TRUNCATED="Ended early with a part of the result.",
 )
-
-
-@strawberry.type(description="A stretch of a stream, for polling.")
-class JobEventPage:
-    events: list[JobEvent] = strawberry.field(description="Oldest first.")
-    end_cursor: str | None = strawberry.field(description="The cursor to continue after.")
-    has_more: bool = strawberry.field(description="Whether more can be read now.")
 
 
 @mapped(
@@ -70,11 +63,8 @@ class Job(Node):
         description="The stream's events, for clients that poll.", metadata=needs("id"),
         directives=[ListSize(assumed_size=1_000)],
     )  # fmt: skip
-    async def events(
-        self, info: Info, after: After = None,
-        first: Annotated[int, strawberry.argument(description="How many, 1 to 1,000.")] = 100,
-    ) -> JobEventPage:  # fmt: skip
-        return event_page(JobEventPage, await info.context.reads.events(self.id, after, first))
+    async def events(self, info: Info, after: After = None, first: First = 100) -> EventPage[JobEvent]:
+        return event_page(await info.context.reads.events(self.id, after, first))
 
 
 @strawberry.type(description="A worker process, as it last reported.")

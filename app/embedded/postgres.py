@@ -15,19 +15,8 @@ from typing import IO, Final
 from urllib.parse import quote
 
 from app.embedded.errors import ServerDied
-from app.embedded.place import (
-    postgres_wheel,
-    program_directory,
-)
-from app.embedded.process import (
-    LOOPBACK,
-    end,
-    open_log,
-    poll_until,
-    spawn,
-    tail,
-    write_private,
-)
+from app.embedded.place import postgres_wheel, program_directory
+from app.embedded.process import LOOPBACK, end, open_log, poll_until, spawn, tail, write_private
 from app.embedded.server import EmbeddedServer
 
 SUPERUSER: Final = "postgres"
