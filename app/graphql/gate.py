@@ -65,7 +65,7 @@ class Gate:
 
     async def run(self, prepared: Prepared, context: Context) -> Answer:
         """The answer of a query or mutation. Raises DocumentRefused and RequestRefused."""
-        taken = await self.admit(prepared, context, _own_bucket(context))
+        taken = await self.admit(prepared, context, own_bucket(context))
         answer = await self._engine.run(prepared, context)
         if isinstance(answer, TextAnswer):
             context.cost.actual = answer.cost
@@ -78,7 +78,7 @@ class Gate:
         Raises DocumentRefused, RequestRefused and StreamRefused.
         """
         with self._watching(context):
-            taken = await self.admit(prepared, context, _own_bucket(context))
+            taken = await self.admit(prepared, context, own_bucket(context))
             async with contextlib.aclosing(self._engine.stream(prepared, context)) as batches:  # type: ignore[type-var]
                 try:
                     first = await anext(batches, None)
@@ -163,7 +163,7 @@ class Gate:
             self._streams.leave(user_id)
 
 
-def _own_bucket(context: Context) -> int | None:
+def own_bucket(context: Context) -> int | None:
     """The cost budget of the caller's client application."""
     client = context.caller.client if context.caller is not None else None
     return client.cost_budget if client is not None else None

@@ -66,6 +66,15 @@ def registered(tenant_id: UUID, app_id: UUID, hash_: str) -> Select[Any]:
     )  # fmt: skip
 
 
+def registered_anywhere(tenant_id: UUID, hash_: str) -> Select[Any]:
+    """A live document of any of a tenant's applications: whoever registered it, the text is the same."""
+    return (
+        select(_document.text, _document.fingerprint)
+        .where(_document.tenant_id == tenant_id, _document.hash == hash_, _document.retired_at.is_(None))
+        .limit(1)
+    )
+
+
 def registered_first_party(hash_: str) -> Select[Any]:
     document = platform_documents.c
     return select(document.text, document.fingerprint).where(document.hash == hash_, document.retired_at.is_(None))
