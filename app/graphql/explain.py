@@ -13,6 +13,7 @@ from graphql.execution.values import get_variable_values
 
 from app.graphql.cost import Costs
 from app.graphql.documents import Prepared
+from app.graphql.errors import DocumentRefused
 from app.graphql.gate import Gate, own_bucket
 from app.graphql.request import UNKNOWN_HASH, GraphQLRequest
 from app.graphql.sqlplan import SqlPlans
@@ -46,15 +47,14 @@ class Planning:
         self._compiled = compiled
 
     def verdict(self, prepared: Prepared) -> Verdict:
-        """Raises Rejected for what is no query, and for variables that no query would run with."""
+        """Raises Rejected for what is no query, and DocumentRefused for variables that it cannot run with."""
         if prepared.kind is not OperationType.QUERY:
             message = f"Only queries can be explained, and this is a {prepared.kind.value}."
             raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input")
         variables = prepared.request.variables or {}
         coerced = get_variable_values(self._schema, prepared.operation.variable_definitions or (), variables)
         if isinstance(coerced, list):
-            message = " ".join(error.message for error in coerced)
-            raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "variables")
+            raise _refused(coerced, "BAD_USER_INPUT")
         cost = self._costs.plan(prepared.document, prepared.operation).requested(variables)
         try:
             if self._plans is None:
@@ -63,7 +63,9 @@ class Planning:
         except Declined as declined:
             return self._without_plan(cost, str(declined))
         except (Rejected, GraphQLError) as refusal:
-            return self._without_plan(cost, f"An argument is refused: {refusal.message}")
+            named = isinstance(refusal, Rejected) and refusal.field
+            argument = f"`{named[-1]}`" if named else "An argument"
+            return self._without_plan(cost, f"{argument} is refused: {refusal.message}")
         return Verdict(OperationEngine.SQL_PLAN, cost, None, shape, values)
 
     def _without_plan(self, cost: int, reason: str) -> Verdict:
@@ -84,8 +86,11 @@ class Explainer:
     async def __call__(self, inquiry: Inquiry, context: Context) -> Explanation:
         """Raises Rejected, DocumentRefused and RequestRefused."""
         check_inquiry(inquiry)
-        prepared = await self._registry.examine(_request(inquiry), context.actor)
-        verdict = self._planning.verdict(prepared)
+        try:
+            prepared = await self._registry.examine(_request(inquiry), context.actor)
+            verdict = self._planning.verdict(prepared)
+        except DocumentRefused as refusal:
+            raise self._gate.shown(refusal, context.actor) from None
         await self._admit(prepared, context, runs=inquiry.analyze and verdict.shape is not None)
         if verdict.shape is None:
             return Explanation(verdict.engine, verdict.cost, verdict.reason)
@@ -100,6 +105,10 @@ class Explainer:
         taken = await self._gate.admit(prepared, own, own_bucket(own))
         own.cost.actual = own.cost.requested if runs else 0
         self._gate.settle(prepared, own, taken)
+
+
+def _refused(errors: list[GraphQLError], code: str) -> DocumentRefused:
+    return DocumentRefused([GraphQLError(error.message, extensions={"code": code}) for error in errors])
 
 
 def _request(inquiry: Inquiry) -> GraphQLRequest:

@@ -143,6 +143,13 @@ class Gate:
             body["errors"] = _without_suggestions(body["errors"])
         return body
 
+    def shown(self, refusal: DocumentRefused, actor: Actor) -> DocumentRefused:
+        """The same with no more of the schema in its words than this client may see."""
+        if self.shows_schema(actor):
+            return refusal
+        errors = [(error.message.partition(SUGGESTION)[0], error.extensions) for error in refusal.errors]
+        return DocumentRefused([GraphQLError(message, extensions=extensions) for message, extensions in errors])
+
     def shows_schema(self, actor: Actor | None) -> bool:
         if self._introspection == "developers":
             return actor is not None and Permission.DEVELOPER in actor.permissions
