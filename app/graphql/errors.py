@@ -41,7 +41,7 @@ class DocumentRefused(Exception):
     """A document that is not executed, for all that is wrong with it."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
-        super().__init__(errors[0].message)
+        super().__init__(" ".join(error.message for error in errors))
         self.errors = errors
 
     def body(self, request_id: str) -> dict[str, Any]:
@@ -73,26 +73,14 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
         case Unauthenticated() as refusal:
             code = "TOKEN_EXPIRED" if refusal.expired else "UNAUTHENTICATED"
             return formatted(refusal.message, code, request_id, **place)
-        case RequestRefused() as refusal:
-            return _of_another(refusal.message, refusal.code, refusal.details, request_id, place)
-        case DocumentRefused() as refusal:
-            first = request_error(refusal.errors[0], request_id)["extensions"]
-            message = " ".join(one.message for one in refusal.errors)
-            return _of_another(message, first["code"], refusal.errors[0].extensions or {}, request_id, place)
+        case RequestRefused() | DocumentRefused() as refusal:  # of another operation, which this field is about
+            first = refusal.body(request_id)["errors"][0]
+            return {**first, "message": str(refusal), **place}
         case None:
             return formatted(error.message, "BAD_USER_INPUT", request_id, **place)
         case unforeseen:
             logger.error("request %s: %s", request_id, unforeseen, exc_info=unforeseen)
             return formatted(MASKED, "INTERNAL_ERROR", request_id, **place)
-
-
-def _of_another(
-    message: str, code: str, details: dict[str, Any], request_id: str, place: dict[str, Any]
-) -> dict[str, Any]:
-    """The error of a field that speaks of another operation, which would be refused."""
-    shown = formatted(message, code, request_id, **place)
-    shown["extensions"] = {**details, **shown["extensions"]}
-    return shown
 
 
 def cause(error: GraphQLError) -> BaseException | None:
