@@ -24,7 +24,7 @@ from app.supervisor.files import keep_secrets
 from domain.errors import ErrorCode, Rejected
 from domain.ids import TenantId
 from domain.integrations import SHA256, read_hash
-from persistence.accounts.reads import tenants_by_id
+from persistence.accounts.reads import TENANTS_BY_ID
 from persistence.database import Database, create_engine
 from persistence.integrations.reads import registered_anywhere, registered_first_party
 from resolvers.reads import LOOKUPS
@@ -46,7 +46,7 @@ async def explain(settings: Settings, args: argparse.Namespace, url: str, tenant
     database = Database(create_engine(url, pool_size=0, application="fabula-documents"))
     limit_s = settings.limits.query_timeout_s
     try:
-        if not await database.rows(tenant_id, tenants_by_id([tenant_id])):
+        if not await database.shaped(tenant_id, TENANTS_BY_ID, ids=[tenant_id]):
             raise Rejected(ErrorCode.NOT_FOUND, f"There is no tenant {args.tenant}.")
         text = await _text(database, settings, tenant_id, args.document)
         verdict = _verdict(settings, GraphQLRequest(text, args.variables, args.operation))

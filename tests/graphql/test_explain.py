@@ -116,7 +116,7 @@ async def test_a_node_is_planned_by_the_type_of_its_id(operator: Person) -> None
     assert [(one["engine"], one["reason"]) for one in found] == [
         ("SQL_PLAN", None),
         ("COMPILED", "Project.wordCount is worked out by the server."),
-        ("COMPILED", "Tenant is not found by its id alone."),
+        ("COMPILED", "Tenant is not kept in one table."),
         ("COMPILED", "`id` is refused: This is not an id of this API."),
     ]
 

@@ -140,7 +140,7 @@ class Planner:
         def make(calls: Calls) -> ReferenceBody:
             type_name = str(calls[suffix])
             if type_name not in made:
-                raise Declined(reasons.get(type_name, f"{type_name} is not found by its id alone."))
+                raise Declined(reasons.get(type_name, f"{type_name} is not kept in one table."))
             body = made[type_name](calls)
             return ReferenceBody(self._executor.lookups[type_name], f"node{suffix}", body, nullable=True)
 
