@@ -355,7 +355,8 @@ async def test_a_statement_that_takes_too_long_is_ended(
     desk.settings = desk.settings.model_copy(update={"limits": Limits(query_timeout_s=0.5)})
     async with desk.admin.engine.begin() as connection:
         await connection.execute(sql("lock table app.projects in access exclusive mode"))
-        assert await explained(desk, shelf, "--variables", '{"first": 4}', "--analyze") == 1
+        async with asyncio.timeout(10):
+            assert await explained(desk, shelf, "--variables", '{"first": 4}', "--analyze") == 1
     assert capsys.readouterr().err == "fabula: The query took longer than 0.5 s.\n"
 
 
