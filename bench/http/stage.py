@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select, update
 
 from app.auth import TokenCredentials
 from app.settings import Settings
@@ -20,6 +21,16 @@ from persistence.unit_of_work import Units
 from schema.ids import encode_id
 
 PROJECTS, CHAPTERS, ENTRIES = 60, 12, 6
+BEGAN = datetime(2026, 1, 31, 12, 0, 0, 123_456, UTC)
+MAKE_CURRENT = update(outline_nodes).values(
+    current_version_id=select(text_versions.c.id)
+    .where(
+        text_versions.c.tenant_id == outline_nodes.c.tenant_id,
+        text_versions.c.node_id == outline_nodes.c.id,
+        text_versions.c.state == "CURRENT",
+    )
+    .scalar_subquery()
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,7 @@ async def furnished(settings: Settings) -> Stage:
         async with admin.begin() as connection:
             for table, values in rows:
                 await connection.execute(insert(table), values)
+            await connection.execute(MAKE_CURRENT)
             await connection.exec_driver_sql("analyze")
         nodes.append(encode_id("Project", rows[0][1][0]["id"]))
     await engine.dispose()
@@ -58,7 +70,8 @@ def _rows(tenant_id: Any) -> Sequence[tuple[Any, list[dict[str, Any]]]]:
     for n in range(PROJECTS):
         novel = new_id()
         novels.append(
-            tenant | {"id": novel, "title": f"The harbour road, book {n}", "premise": "A lamp goes out. " * 20}
+            tenant | {"id": novel, "title": f"The harbour road, book {n}", "premise": "A lamp goes out. " * 20,
+                      "updated_at": BEGAN + timedelta(minutes=n * 7 % PROJECTS)}  # fmt: skip
         )
         for m in range(CHAPTERS):
             chapter, version = new_id(), new_id()
@@ -66,7 +79,7 @@ def _rows(tenant_id: Any) -> Sequence[tuple[Any, list[dict[str, Any]]]]:
             chapters.append(tenant | {"id": chapter, "project_id": novel, "kind": "CHAPTER", "title": f"Chapter {m}",
                                       "position": place, "path": place, "word_count": 40, "plan": "Somebody leaves. " * 10})  # fmt: skip
             versions.append(tenant | {"id": version, "node_id": chapter, "number": 1, "text": "The lamp. " * 20,
-                                      "word_count": 40, "origin": "HUMAN", "state": "ARCHIVED"})  # fmt: skip
+                                      "word_count": 40, "origin": "HUMAN", "state": "CURRENT" if m % 4 else "CANDIDATE"})  # fmt: skip
         people = [new_id() for _ in range(ENTRIES)]
         entries += [tenant | {"id": one, "project_id": novel, "kind": "CHARACTER", "name": f"Person {k}"}
                     for k, one in enumerate(people)]  # fmt: skip

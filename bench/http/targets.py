@@ -21,15 +21,15 @@ PRODUCT = {
     "fabula_stock_executor": {"FABULA_COMPILED_EXECUTION": "false", "FABULA_SQL_PLANS": "false"},
 }
 """The product, and what it is told for each of its targets."""
-PEERS = ("strawberry_stock", "bare")
+PEERS = ("strawberry_stock", "ariadne", "bare")
 TARGETS = (*PRODUCT, *PEERS)
 ENDLESS = {"FABULA_COST_BUCKET_MAX": "1000000000", "FABULA_COST_RESTORED_PER_S": "1000000000"}
 """Every target takes its cost from a bucket; none is to find it empty."""
 
 
 def answers(target: str, query: str) -> bool:
-    """Whether a target knows a query: peers are written for the one."""
-    return target in PRODUCT or query == "projects"
+    """Whether a target knows a query: what computes is the product's own, and `bare` is written for the one."""
+    return target in PRODUCT or (query == "projects" if target == "bare" else query != "computed")
 
 
 @contextmanager
