@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
 from app import telemetry
 from app.settings import Settings
-from app.wiring import build_api
+from app.wiring import Api, build_api
 from bench.http.peers.bare import bare
 from bench.http.peers.with_ariadne import ariadne
 from bench.http.peers.with_strawberry import strawberry_stock
 
-APPS = {"bare": bare, "strawberry_stock": strawberry_stock, "ariadne": ariadne}
+APPS: dict[str, Callable[[Api], Any]] = {"bare": bare, "strawberry_stock": strawberry_stock, "ariadne": ariadne}
 
 
 def main(name: str, port: int) -> None:

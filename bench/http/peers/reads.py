@@ -105,7 +105,9 @@ class Reads:
                 .where(parent.in_([id_ for id_, _ in keys]), *listing.where)
                 .subquery()
             )
-            shown = select(aliased(entity, ranked)).where(ranked.c.turn <= most + 1).order_by(ranked.c.turn)
+            shown: Select[Any] = (
+                select(aliased(entity, ranked)).where(ranked.c.turn <= most + 1).order_by(ranked.c.turn)
+            )
             found: dict[UUID, list[Any]] = {id_: [] for id_, _ in keys}
             for row in await self._all(shown):
                 found[getattr(row, parent.name)].append(row)

@@ -18,9 +18,7 @@ from schema.ids import encode_id, split_id
 
 SDL = Path(__file__).parents[1] / "node" / "schema.graphql"
 query = QueryType()
-project, chapter, entry, relation = (
-    ObjectType(name) for name in ("Project", "Chapter", "CodexEntry", "CodexRelation")
-)
+project, chapter, entry, relation = (ObjectType(name) for name in ("Project", "Chapter", "CodexEntry", "CodexRelation"))
 node = InterfaceType("Node", lambda row, *_: type(row).__name__)
 moment = ScalarType("DateTime", serializer=rfc3339)
 
@@ -80,7 +78,7 @@ for kind in (project, chapter, entry):
 
 
 def ariadne(api: Api) -> ASGIApp:
-    bindables = [query, project, chapter, entry, relation, node, moment]
+    bindables: list[Any] = [query, project, chapter, entry, relation, node, moment]
     schema = make_executable_schema(load_schema_from_path(str(SDL)), bindables, convert_names_case=True)
     served = GraphQL(schema, context_value=lambda request, _data: {"reads": request.scope["reads"]})
 
@@ -88,7 +86,7 @@ def ariadne(api: Api) -> ASGIApp:
         if scope["type"] != "http":
             return
         async with session_of(api, Request(scope)) as session:
-            scope["reads"] = Reads(session, DataLoader)
+            scope["reads"] = Reads(session, lambda batch: DataLoader(batch))
             await served(scope, receive, send)
 
     return graphql
