@@ -86,7 +86,7 @@ def ariadne(api: Api) -> ASGIApp:
         if scope["type"] != "http":
             return
         async with session_of(api, Request(scope)) as session:
-            scope["reads"] = Reads(session, lambda batch: DataLoader(batch))
+            scope["reads"] = Reads(session, DataLoader)
             await served(scope, receive, send)
 
     return graphql
