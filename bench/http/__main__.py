@@ -28,7 +28,7 @@ from bench.http.queries import QUERIES, document_id
 from bench.http.stage import Stage, furnished
 from bench.http.table import table
 from bench.http.targets import NODE, NODE_PEERS, TARGETS, answers, node_packages, nodes, running
-from bench.node import Unavailable, installed
+from bench.node import available
 from bench.streams.__main__ import merge
 from bench.streams.stage import servers
 from bench.streams.targets import TREE, Server
@@ -82,6 +82,8 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
         running_servers = {target: started.enter_context(running(target, stage, cache)) for target in args.targets}
         for query in args.queries:
             asking = {target: server for target, server in running_servers.items() if answers(target, query)}
+            if not asking:
+                continue
             for author in range(len(stage.authors)):
                 checked({target: run(single(plan(target, query, server, stage, args.connections, WARM_S), author))["last"]
                          for target, server in asking.items()})  # fmt: skip
@@ -96,18 +98,6 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
                 for target, some in runs.items()
             }
     return figures
-
-
-def available(targets: list[str], cache: Path) -> list[str]:
-    """The targets that can be started: all, where Node's packages can be had."""
-    if not set(targets) & set(NODE_PEERS):
-        return targets
-    try:
-        installed(NODE, node_packages(cache))
-    except Unavailable as reason:
-        print(f"{', '.join(NODE_PEERS)} are left out: {reason}", flush=True)
-        return [target for target in targets if target not in NODE_PEERS]
-    return targets
 
 
 def arguments() -> argparse.Namespace:
@@ -125,7 +115,7 @@ def main() -> None:
     args = arguments()
     cache = args.out.parent / "bench"
     cache.mkdir(parents=True, exist_ok=True)
-    args.targets = available(args.targets, cache)
+    args.targets = available(args.targets, NODE_PEERS, NODE, node_packages(cache))
     with servers(cache / "servers") as settings:
         stage = asyncio.run(furnished(settings))
         figures = compared(stage, args, cache)

@@ -13,7 +13,7 @@ def table(figures: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
     for query, targets in figures.items():
         references = [name for name in REFERENCES if name in targets]
         references = references or [name for name in WITHOUT_PEERS if name in targets]
-        width = max(map(len, references), default=0) + 2
+        width = max(16, *map(len, references)) + 2
         columns = "".join(f"{name:>{width}}" for name in references)
         yield f"\n{query:<22} {'rps':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>8}{columns}"
         for target, row in targets.items():

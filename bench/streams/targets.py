@@ -15,13 +15,14 @@ from pathlib import Path
 
 from app.embedded.process import end, open_log, pick_port, spawn, tail
 from app.settings import environment_with
-from bench.node import installed, node
+from bench.node import node
 from bench.streams.stage import Stage
 
 TREE = Path(__file__).resolve().parents[2]
 NODE = Path(__file__).parent / "node"
 START_S = 60.0
-TARGETS = ("fabula", "strawberry_stock", "raw_websocket", "graphql_ws_node")
+NODE_PEERS = ("graphql_ws_node",)
+TARGETS = ("fabula", "strawberry_stock", "raw_websocket", *NODE_PEERS)
 QUERY = """subscription ($id: ID!) {
   generationEvents(id: $id) { __typename seq cursor at ... on TextDelta { text } }
 }"""
@@ -70,7 +71,7 @@ def _program(target: str, port: int, redis_url: str, cache: Path) -> list[str | 
         case "fabula":
             return [sys.executable, "-m", "app", "serve"]
         case "graphql_ws_node":
-            place = installed(NODE, cache / "node")
+            place = cache / "node"
             return [node(place), place / "server.mjs", str(port), redis_url]
         case _:
             return [sys.executable, "-m", "bench.streams.peers", str(port), redis_url]

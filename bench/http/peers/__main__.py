@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
 import uvicorn
 
 from app import telemetry
 from app.settings import Settings
-from app.wiring import Api, build_api
-from bench.http.peers.bare import bare
-from bench.http.peers.with_ariadne import ariadne
-from bench.http.peers.with_strawberry import strawberry_stock
+from app.wiring import build_api
 
-APPS: dict[str, Callable[[Api], Any]] = {"bare": bare, "strawberry_stock": strawberry_stock, "ariadne": ariadne}
+MODULES = {"bare": "bare", "strawberry_stock": "with_strawberry", "ariadne": "with_ariadne"}
+"""A process imports its own peer only; each has an `application`."""
 
 
 def main(name: str, port: int) -> None:
     settings = Settings()
     telemetry.configure(telemetry.API, settings)
-    app = APPS[name](build_api(settings))
+    app = import_module(f"bench.http.peers.{MODULES[name]}").application(build_api(settings))
     uvicorn.run(
         app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False, lifespan="off"
     )

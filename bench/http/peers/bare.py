@@ -45,7 +45,7 @@ class Statement:
         return [given["tenant"]]
 
 
-def bare(api: Api) -> ASGIApp:
+def application(api: Api) -> ASGIApp:
     """Without a framework either, as the product's own way in."""
     statement = Statement()
 

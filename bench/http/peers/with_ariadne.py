@@ -77,7 +77,7 @@ for kind in (project, chapter, entry):
     kind.set_field("id", lambda row, _info, name=kind.name: encode_id(name, row.id))
 
 
-def ariadne(api: Api) -> ASGIApp:
+def application(api: Api) -> ASGIApp:
     bindables: list[Any] = [query, project, chapter, entry, relation, node, moment]
     schema = make_executable_schema(load_schema_from_path(str(SDL)), bindables, convert_names_case=True)
     served = GraphQL(schema, context_value=lambda request, _data: {"reads": request.scope["reads"]})

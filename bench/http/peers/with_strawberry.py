@@ -162,7 +162,7 @@ class Query:
         return Project.of(row) if row else None
 
 
-def strawberry_stock(api: Api) -> FastAPI:
+def application(api: Api) -> FastAPI:
     async def context(request: Request) -> AsyncIterator[dict[str, Reads]]:
         async with session_of(api, request) as session:
             yield {"reads": Reads(session, lambda batch: DataLoader(load_fn=batch))}
