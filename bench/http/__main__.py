@@ -2,6 +2,8 @@
 
 Starts what it compares, one server process each, side by side, and lets them take turns; merges medians into
 `.fabula/bench.json` and prints them as a table. Answers are checked to be equal before anything is measured.
+Python targets stand behind the product's walls; those on Node have a table of tokens instead, and are left out where
+Node or its packages cannot be had.
 
     rps                   answered requests a second
     p50_ms, p99_ms        from a request's sending to its answer's last byte
