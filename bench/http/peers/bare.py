@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.wiring import Api
 from bench.http.peers.walls import walls
 
-_ID = "translate(encode('\\x{code}'::bytea || uuid_send({column}), 'base64'), '+/', '-_')"
+_ID = "replace(replace(encode('\\x{code}'::bytea || uuid_send({column}), 'base64'), '+', '-'), '/', '_')"
 _CURSOR = """
 translate(encode(convert_to('["projects:UPDATED_AT:desc","","' || to_char(p.updated_at at time zone 'UTC',
   'YYYY-MM-DD HH24:MI:SS.US') || '+00:00","' || p.id || '"]', 'UTF8'), 'base64'), E'+/=\\n', '-_')"""
