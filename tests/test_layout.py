@@ -138,6 +138,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "bodies",
             "bucket",
             "database",
+            "json_text",
             "listing",
             "metadata",
             "migrate",
