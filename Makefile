@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check check-format check-lint check-types check-imports check-schema check-domain
+.PHONY: help run test check check-format check-lint check-types check-imports check-schema check-tests
 .PHONY: bench conformance format schema ui lock clean clean-data
 
 ARGS ?=
@@ -57,7 +57,7 @@ endif
 
 check: .venv/ready-dev
 	@$(MAKE) --no-print-directory --output-sync=target -j2 -k \
-		check-types check-lint check-format check-imports check-schema check-domain
+		check-types check-lint check-format check-imports check-schema check-tests
 	@echo "check: all is well"
 
 check-format:
@@ -75,8 +75,8 @@ check-imports:
 check-schema:
 	@$(PY) -m app schema --check
 
-check-domain:
-	@$(PY) -m pytest -q --no-header tests/domain
+check-tests:
+	@$(PY) -m pytest -q --no-header tests/domain tests/test_*.py
 
 BENCH ?= all
 SECONDS ?= 10

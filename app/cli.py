@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -42,6 +43,14 @@ def _at_least_one(text: str) -> int:
     return number
 
 
+def _object(text: str) -> dict[str, Any]:
+    """Raises ValueError, of which JSONDecodeError is one, as argparse expects."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("must be a JSON object")
+    return value
+
+
 def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number <= 65_535:  # the last TCP port
@@ -69,6 +78,12 @@ def _documents_arguments(parser: argparse.ArgumentParser) -> None:
         "--app", default="first-party", metavar="ID", help="a client application (default: the product's own clients)"
     )
     actions.add_parser("check", help="fail, with its name, when a registered document does not fit the schema")
+    explain = actions.add_parser("explain", help="say how a query is answered, and PostgreSQL's plan for it")
+    explain.add_argument("document", metavar="HASH_OR_FILE", help="a registered document, or a file with a query")
+    explain.add_argument("--tenant", required=True, metavar="ID", help="whose rows are asked for")
+    explain.add_argument("--variables", type=_object, metavar="JSON", help="the variables, as an object")
+    explain.add_argument("--operation", metavar="NAME", help="which of a document's operations")
+    explain.add_argument("--analyze", action="store_true", help="run the statement, and say what it took")
 
 
 def _schema_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +98,7 @@ COMMANDS: Final = {
     "migrate": Command("app.migrate", "bring the database up to date", (_MIGRATOR,)),
     "schema": Command("app.printer", "print the GraphQL schema", arguments=_schema_arguments),
     "check": Command("app.check", "check settings and the servers they name", (_DATABASE, _REDIS)),
-    "documents": Command("app.documents", "push or check trusted documents", arguments=_documents_arguments),
+    "documents": Command("app.documents", "push, check or explain trusted documents", arguments=_documents_arguments),
     "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
 }
 

@@ -1,7 +1,8 @@
 """`documents push` fills a registry from a manifest; `documents check` says whether every registered document still
 fits the schema. `migrate` checks as well, so that a document which a new schema breaks stops the deploy.
+`documents explain` says how a query is answered: see `app.explain`.
 
-Both work as the migrator: DATABASE_URL, or the server that `up` has started in the data directory. The application's
+The first two work as the migrator: DATABASE_URL, or the server that `up` has started in the data directory. The application's
 role is enough for pushing to a client application.
 """
 
@@ -18,12 +19,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.embedded import PostgresServer
+from app.explain import app_url, explain
 from app.graphql.documents import Documents
+from app.graphql.errors import DocumentRefused
 from app.graphql.measure import Measures, name_in
 from app.manifest import ManifestError, checked, manifest_of, read_manifest
 from app.settings import Settings
 from domain.errors import Rejected
-from domain.ids import ClientAppId
+from domain.ids import ClientAppId, TenantId
 from domain.integrations import (
     FIRST_PARTY,
     SHA256,
@@ -42,13 +45,16 @@ from schema.ids import decode_id
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
-    url = settings.database_url.get_secret_value() or PostgresServer(settings.data_dir / "postgres").last_url()
+    if args.action == "explain":
+        url, needs = app_url(settings), "DATABASE_APP_URL"
+    else:
+        url, needs = migrator_url(settings), "DATABASE_URL"
     if not url:
-        print(f"fabula: documents needs DATABASE_URL, or a running `up` in {settings.data_dir}", file=sys.stderr)
+        print(f"fabula: documents needs {needs}, or a running `up` in {settings.data_dir}", file=sys.stderr)
         return 2
     try:
         return asyncio.run(_run(settings, args, url))
-    except (ManifestError, Rejected) as error:
+    except (ManifestError, Rejected, DocumentRefused) as error:
         print(f"fabula: {error}", file=sys.stderr)
     except OUTAGES as error:
         reason = str(getattr(error, "orig", None) or error).rpartition("Error'>: ")[2]
@@ -56,7 +62,13 @@ def main(settings: Settings, args: argparse.Namespace) -> int:
     return 1
 
 
+def migrator_url(settings: Settings) -> str:
+    return settings.database_url.get_secret_value() or PostgresServer(settings.data_dir / "postgres").last_url() or ""
+
+
 async def _run(settings: Settings, args: argparse.Namespace, url: str) -> int:
+    if args.action == "explain":
+        return await explain(settings, args, url, TenantId(_uuid_of("Tenant", args.tenant)))
     engine = create_engine(url, pool_size=0, application="fabula-documents")
     try:
         if args.action == "push":
@@ -92,7 +104,7 @@ async def _enter(engine: AsyncEngine, app: str, documents: Sequence[Measured]) -
     if app == FIRST_PARTY_NAME:
         await registry.put_first_party(engine, documents, bundled=False)
         return
-    app_id = _app_id(app)
+    app_id = ClientAppId(_uuid_of("ClientApp", app))
     tenant_id = await registry.tenant_of(engine, app_id)
     if tenant_id is None:
         raise ManifestError(f"there is no client application {app}")
@@ -100,12 +112,12 @@ async def _enter(engine: AsyncEngine, app: str, documents: Sequence[Measured]) -
         await enter_documents(store, app_id, documents)
 
 
-def _app_id(text: str) -> ClientAppId:
-    """A global id, or the bare UUID of the table."""
+def _uuid_of(type_name: str, text: str) -> UUID:
+    """A global id, or the bare UUID of the table. Raises Rejected."""
     try:
-        return ClientAppId(UUID(text))
+        return UUID(text)
     except ValueError:
-        return ClientAppId(decode_id("ClientApp", text))
+        return decode_id(type_name, text)
 
 
 # -- check -----------------------------------------------------------------------------------------------------------

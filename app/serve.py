@@ -18,19 +18,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app import operations, telemetry, ui
-from app.graphql.cost import Costs
-from app.graphql.engine import Engine
 from app.graphql.frames import FramedProtocol
-from app.graphql.gate import Gate
 from app.graphql.http import HttpEndpoint
-from app.graphql.sqlplan import SqlPlans
 from app.graphql.ws import Socket
 from app.manifest import ManifestError
 from app.origins import ENDPOINT, OriginGuard
 from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.accounts import Actor
-from resolvers.reads import LOOKUPS, TenantReads
+from resolvers.reads import TenantReads
 from schema.context import Context
 
 SHUTDOWN_S = 3
@@ -42,10 +38,7 @@ GC_ALLOCATIONS = 20_000
 def create_app(settings: Settings, api: Api) -> Surface:
     """The whole HTTP surface over one process's services."""
     limits = settings.limits
-    documents, costs = api.documents, Costs(api.schema)
-    plans = SqlPlans(api.schema, costs, LOOKUPS) if settings.sql_plans else None
-    engine = Engine(api.schema, limits, compiled=settings.compiled_execution, plans=plans)
-    gate = Gate(costs, engine, limits, api.buckets, settings.introspection)
+    documents, gate = api.documents, api.gate
     sockets: set[Socket] = set()
 
     def new_context(actor: Actor | None, request_id: str, client: str) -> Context:

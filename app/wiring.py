@@ -10,8 +10,13 @@ from typing import Any
 from graphql import GraphQLSchema
 
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
+from app.graphql.cost import Costs
 from app.graphql.documents import Documents
+from app.graphql.engine import Engine
+from app.graphql.explain import Explainer, Planning
+from app.graphql.gate import Gate
 from app.graphql.measure import Measures
+from app.graphql.sqlplan import SqlPlans
 from app.graphql.trusted import Registry
 from app.graphql.usage import UseCounter, Write
 from app.manifest import first_party_documents
@@ -24,6 +29,7 @@ from persistence.integrations.usage import Use, write_uses
 from persistence.streams import OUTAGES, CancelFlags, Hub, connect
 from persistence.unit_of_work import Units
 from resolvers.event_source import EventSource
+from resolvers.reads import LOOKUPS
 from resolvers.root import build_schema
 from resolvers.services import Services
 from workers.doorbell import DramatiqDoorbell, redis_broker
@@ -46,6 +52,7 @@ class Api:
     buckets: Buckets
     schema: GraphQLSchema
     documents: Registry
+    gate: Gate
     uses: UseCounter
     origins: AppOrigins
 
@@ -89,6 +96,16 @@ def build_api(settings: Settings) -> Api:
         settings.first_party_mode,
     )  # fmt: skip
     origins = AppOrigins(database)
+    limits = settings.limits
+    buckets = Buckets(
+        connect(settings.redis_url.get_secret_value(), answer_s=BUCKET_ANSWER_S),
+        Budget(limits.cost_bucket_max, limits.cost_restored_per_s),
+    )
+    costs = Costs(schema)
+    plans = SqlPlans(schema, costs, LOOKUPS) if settings.sql_plans else None
+    engine = Engine(schema, limits, compiled=settings.compiled_execution, plans=plans)
+    gate = Gate(costs, engine, limits, buckets, settings.introspection)
+    planning = Planning(schema, costs, plans, compiled=settings.compiled_execution)
 
     def forget_documents() -> None:
         registry.forget()
@@ -106,15 +123,11 @@ def build_api(settings: Settings) -> Api:
         forget_standing=authenticator.forget,
         forget_documents=forget_documents,
         measure=measures,
+        explain=Explainer(planning, registry, gate, database),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
     )
-    limits = settings.limits
-    buckets = Buckets(
-        connect(settings.redis_url.get_secret_value(), answer_s=BUCKET_ANSWER_S),
-        Budget(limits.cost_bucket_max, limits.cost_restored_per_s),
-    )
-    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, uses, origins)
+    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins)
 
 
 def _writer(database: Database) -> Write:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from domain.accounts import Actor, Permission
@@ -103,6 +103,36 @@ class Rejection:
 
     hash: str
     reason: str
+
+
+class OperationEngine(StrEnum):
+    """What answers an operation."""
+
+    SQL_PLAN = "SQL_PLAN"
+    COMPILED = "COMPILED"
+    STOCK = "STOCK"
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """An operation about which somebody wants to know how it is answered. `analyze`: by running it."""
+
+    document_id: str | None
+    text: str | None
+    operation_name: str | None = None
+    variables: Any = None
+    analyze: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How an operation is answered: by the statement `sql` and PostgreSQL's `plan`, as JSON; or why by neither."""
+
+    engine: OperationEngine
+    cost: int
+    reason: str | None = None
+    sql: str | None = None
+    plan: str | None = None
 
 
 class Unfit(Exception):
@@ -200,6 +230,22 @@ def require_manager(actor: Actor) -> None:
     actor.require(Permission.ADMIN)
     if actor.client is not None:
         raise Forbidden("A client application's token manages no applications, documents or tokens.")
+
+
+def require_operator(actor: Actor) -> None:
+    """Platform administrators who may read: SQL text and estimates tell of all tenants' rows together."""
+    actor.require(Permission.PLATFORM)
+    actor.require(Permission.READ)
+    if actor.client is not None:
+        raise Forbidden("A client application's token explains no operations.")
+
+
+def check_inquiry(inquiry: Inquiry) -> None:
+    """Raises Rejected unless it names one operation and its variables are an object."""
+    if (inquiry.document_id is None) is (inquiry.text is None):
+        raise Rejected(ErrorCode.BAD_USER_INPUT, "Give one of `documentId` and `text`.", "input")
+    if not isinstance(inquiry.variables, dict | None):
+        raise Rejected(ErrorCode.BAD_USER_INPUT, "`variables` must be an object.", "input", "variables")
 
 
 @dataclass(frozen=True, slots=True)

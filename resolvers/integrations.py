@@ -10,7 +10,7 @@ import strawberry
 from domain import integrations as domain
 from domain.errors import ErrorCode, Rejected
 from domain.ids import ClientAppId, DocumentId
-from domain.integrations import FIRST_PARTY, SHA256, ClientAppDraft, Submitted
+from domain.integrations import FIRST_PARTY, SHA256, ClientAppDraft, Inquiry, Submitted
 from persistence.integrations import reads
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -34,6 +34,17 @@ class IntegrationQueries:
         domain.require_manager(info.context.actor)
         rows = reads.client_app_rows(info.context.actor.tenant_id)
         return await info.context.reads.page(rows, reads.CLIENT_APPS, first, after)  # type: ignore[attr-defined,no-any-return]
+
+    @strawberry.field(
+        description="How an operation is answered, and PostgreSQL's plan for it. For platform administrators."
+    )
+    async def operation_explain(self, info: Info, input: types.OperationExplainInput) -> types.OperationExplanation:
+        domain.require_operator(info.context.actor)
+        inquiry = Inquiry(input.document_id, input.text, input.operation_name, input.variables, input.analyze)
+        found = await info.context.services.explain(inquiry, info.context)
+        return types.OperationExplanation(
+            engine=found.engine, reason=found.reason, cost=found.cost, sql=found.sql, plan=found.plan
+        )
 
     @strawberry.field(description="What of the schema the tenant's clients use, so that a deprecated field can go.")
     async def schema_usage(

@@ -95,6 +95,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "trustedDocumentsRegister": Permission.ADMIN,
     "trustedDocumentRetire": Permission.ADMIN,
     "schemaUsage": Permission.ADMIN,
+    "operationExplain": Permission.PLATFORM,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,

@@ -9,12 +9,13 @@ from typing import Protocol
 
 from domain.accounts import PasswordHasher, Session, User
 from domain.ids import TenantId
-from domain.integrations import Measure
+from domain.integrations import Explanation, Inquiry, Measure
 from domain.jobs import Doorbell
 from domain.unit_of_work import OpenUnitOfWork
 from persistence.database import Database
 from persistence.streams import CancelFlags
 from resolvers.event_source import EventSource
+from schema.context import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,12 @@ class Credentials(Protocol):
         ...
 
 
+class Explain(Protocol):
+    async def __call__(self, inquiry: Inquiry, context: Context) -> Explanation:
+        """How an operation would be answered if this caller sent it. Raises its refusal."""
+        ...
+
+
 Attempts = Callable[[str], Awaitable[bool]]
 """Whether another sign-in may be tried under this name; False when there were too many."""
 
@@ -58,6 +65,7 @@ class Services:
     forget_standing: Callable[[], None]
     forget_documents: Callable[[], None]
     measure: Measure
+    explain: Explain
     events: EventSource
     tenant_concurrency: int
     starting_credit_micros: int

@@ -68,6 +68,11 @@ SCALARS: dict[object, Any] = {
         serialize=_token_count,
         parse_value=_token_count,
     ),
+    strawberry.scalars.JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value.",
+        specified_by_url="https://datatracker.ietf.org/doc/html/rfc8259",
+    ),
 }
 CONFIG = StrawberryConfig(scalar_map=SCALARS)
 

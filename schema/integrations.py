@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from domain import integrations as domain
-from domain.integrations import SHA256, DocumentMode
+from domain.integrations import SHA256, DocumentMode, OperationEngine
 from persistence.integrations import reads
 from schema.base import Connection, Node, Payload, described_enum, mapped
 from schema.batched import Call, needs, paged
@@ -20,6 +20,14 @@ described_enum(
     LOG="Anything may be sent as text, and is counted.",
     PREFER="Anything may be sent as text, and is marked in the log and in the usage report.",
     REQUIRE="Only registered documents may be sent.",
+)
+
+described_enum(
+    OperationEngine,
+    SQL_PLAN="One SQL statement, whose text is the answer. A text that is no trusted document is so answered from its "
+    "third time on. Should the statement meet null where none may be, the executor answers after all.",
+    COMPILED="The compiled executor.",
+    STOCK="graphql-core's own executor.",
 )
 
 
@@ -126,6 +134,35 @@ class SchemaUsage:
     fields: list[FieldUsage] = strawberry.field(description="Fields that operations named.")
     documents: list[DocumentUsage] = strawberry.field(description="Trusted documents that were used.")
     free_text: list[FreeTextUsage] = strawberry.field(description="Operations that were sent as text.")
+
+
+@strawberry.input(description="A query to explain, as a request would send it: either `documentId` or `text`.")
+class OperationExplainInput:
+    document_id: str | None = strawberry.field(
+        default=None, description="A trusted document of the product's own clients, or of the tenant's applications."
+    )
+    text: str | None = strawberry.field(default=None, description="The document itself.")
+    operation_name: str | None = strawberry.field(
+        default=None, description="Which of its operations, where it has several."
+    )
+    variables: strawberry.scalars.JSON | None = strawberry.field(
+        default=None, description="The operation's variables, as an object."
+    )
+    analyze: bool = strawberry.field(
+        default=False, description="Run the statement as well, and say what it took. It then costs what it may cost."
+    )
+
+
+@strawberry.type(description="How an operation is answered.")
+class OperationExplanation:
+    engine: OperationEngine = strawberry.field(description="What answers it.")
+    reason: str | None = strawberry.field(description="Why it is not answered by SQL_PLAN; null where it is.")
+    cost: int = strawberry.field(description="The most that it can cost.")
+    sql: str | None = strawberry.field(description="The statement that PostgreSQL is sent; null without one.")
+    plan: str | None = strawberry.field(
+        description="PostgreSQL's plan for the statement, as EXPLAIN (FORMAT JSON) writes it; null without one. Its "
+        "estimates are drawn from all tenants' rows, what `analyze` adds from the tenant's own."
+    )
 
 
 @strawberry.input(description="A new client application.")

@@ -41,7 +41,7 @@ class DocumentRefused(Exception):
     """A document that is not executed, for all that is wrong with it."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
-        super().__init__(errors[0].message)
+        super().__init__(" ".join(error.message for error in errors))
         self.errors = errors
 
     def body(self, request_id: str) -> dict[str, Any]:
@@ -73,6 +73,9 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
         case Unauthenticated() as refusal:
             code = "TOKEN_EXPIRED" if refusal.expired else "UNAUTHENTICATED"
             return formatted(refusal.message, code, request_id, **place)
+        case RequestRefused() | DocumentRefused() as refusal:  # of another operation, which this field is about
+            first = refusal.body(request_id)["errors"][0]
+            return {**first, "message": str(refusal), **place}
         case None:
             return formatted(error.message, "BAD_USER_INPUT", request_id, **place)
         case unforeseen:

@@ -65,7 +65,7 @@ class Gate:
 
     async def run(self, prepared: Prepared, context: Context) -> Answer:
         """The answer of a query or mutation. Raises DocumentRefused and RequestRefused."""
-        taken = await self.admit(prepared, context, _own_bucket(context))
+        taken = await self.admit(prepared, context, own_bucket(context))
         answer = await self._engine.run(prepared, context)
         if isinstance(answer, TextAnswer):
             context.cost.actual = answer.cost
@@ -78,7 +78,7 @@ class Gate:
         Raises DocumentRefused, RequestRefused and StreamRefused.
         """
         with self._watching(context):
-            taken = await self.admit(prepared, context, _own_bucket(context))
+            taken = await self.admit(prepared, context, own_bucket(context))
             async with contextlib.aclosing(self._engine.stream(prepared, context)) as batches:  # type: ignore[type-var]
                 try:
                     first = await anext(batches, None)
@@ -143,6 +143,13 @@ class Gate:
             body["errors"] = _without_suggestions(body["errors"])
         return body
 
+    def shown(self, refusal: DocumentRefused, actor: Actor) -> DocumentRefused:
+        """The same with no more of the schema in its words than this client may see."""
+        if self.shows_schema(actor):
+            return refusal
+        errors = [(error.message.partition(SUGGESTION)[0], error.extensions) for error in refusal.errors]
+        return DocumentRefused([GraphQLError(message, extensions=extensions) for message, extensions in errors])
+
     def shows_schema(self, actor: Actor | None) -> bool:
         if self._introspection == "developers":
             return actor is not None and Permission.DEVELOPER in actor.permissions
@@ -163,7 +170,7 @@ class Gate:
             self._streams.leave(user_id)
 
 
-def _own_bucket(context: Context) -> int | None:
+def own_bucket(context: Context) -> int | None:
     """The cost budget of the caller's client application."""
     client = context.caller.client if context.caller is not None else None
     return client.cost_budget if client is not None else None

@@ -14,6 +14,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from graphql import GraphQLError
@@ -84,6 +85,19 @@ class Registry:
             self._uses.note(actor.tenant_id, terms.app_id if terms else FIRST_PARTY, prepared)
         return prepared
 
+    async def examine(self, request: GraphQLRequest, actor: Actor) -> Prepared:
+        """The operation for somebody who looks at it and does not send it: no use of it is counted.
+
+        Documents of the tenant's applications are found as well as the product's own. Raises DocumentRefused.
+        """
+        hash_ = request.document_hash
+        if hash_:
+            tenant_id = actor.tenant_id
+            rows = await self._database.rows(tenant_id, reads.registered_anywhere(tenant_id, hash_))
+            if rows:
+                return self._documents.prepare_trusted(request, hash_, rows[0].text, valid=self._fits(rows[0]))
+        return await self._find(request, actor, self._first_party_terms)
+
     async def _find(self, request: GraphQLRequest, actor: Actor | None, terms: ClientTerms) -> Prepared:
         hash_ = request.document_hash
         if hash_ is None and terms.mode is DocumentMode.REQUIRE:
@@ -128,7 +142,10 @@ class Registry:
             rows = await self._database.rows(tenant_id, reads.registered(tenant_id, terms.app_id, hash_))
         if not rows:
             return None
-        return Registered(rows[0].text, valid=rows[0].fingerprint == self._measures.fingerprint)
+        return Registered(rows[0].text, valid=self._fits(rows[0]))
+
+    def _fits(self, row: Any) -> bool:
+        return bool(row.fingerprint == self._measures.fingerprint)
 
 
 def _not_found(request: GraphQLRequest) -> DocumentRefused:

@@ -2,6 +2,8 @@
 
 Starts what it compares, one server process each, side by side, and lets them take turns; merges medians into
 `.fabula/bench.json` and prints them as a table. Answers are checked to be equal before anything is measured.
+Python targets stand behind the product's walls; those on Node have a table of tokens instead, and are left out where
+Node or its packages cannot be had.
 
     rps                   answered requests a second
     p50_ms, p99_ms        from a request's sending to its answer's last byte
@@ -16,7 +18,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,14 +25,18 @@ from statistics import median
 from typing import Any
 
 from bench.http import load
+from bench.http.answers import checked
 from bench.http.queries import QUERIES, document_id
 from bench.http.stage import Stage, furnished
-from bench.http.targets import TARGETS, answers, running
+from bench.http.table import table
+from bench.http.targets import NODE, NODE_PEERS, TARGETS, answers, node_packages, nodes, running
+from bench.node import available
 from bench.streams.__main__ import merge
 from bench.streams.stage import servers
 from bench.streams.targets import TREE, Server
 
 WARM_S = 1.5
+"""A target is asked for so long about each tenant before it is measured."""
 FIGURES = ("rps", "p50_ms", "p99_ms", "cpu_ms_per_request")
 
 
@@ -39,7 +44,8 @@ def plan(target: str, query: str, server: Server, stage: Stage, connections: int
     """The two tenants in rotation."""
     text = QUERIES[query]
     asked: dict[str, Any] = {"documentId": document_id(text)} if target == "fabula" else {"query": text}
-    bodies = [json.dumps({**asked, "variables": {"id": node}} if query == "node" else asked) for node in stage.nodes]
+    ids = nodes(target, stage)
+    bodies = [json.dumps({**asked, "variables": {"id": node}} if query == "node" else asked) for node in ids]
     return load.Plan(server.port, "/graphql", [one.token for one in stage.authors], bodies, connections, seconds)
 
 
@@ -71,15 +77,6 @@ def measured(asked: load.Plan, server: Server) -> dict[str, float]:
     }
 
 
-def checked(told: dict[str, dict[str, Any]]) -> None:
-    """Every target says the same. Raises RuntimeError with the first that does not."""
-    said = {target: json.loads(answer["last"])["data"] for target, answer in told.items()}
-    first = next(iter(said))
-    for target, data in said.items():
-        if data != said[first]:
-            raise RuntimeError(f"{target} answers otherwise than {first}: {json.dumps(data)[:500]}")
-
-
 def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Medians over rounds, in each of which the targets take turns."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
@@ -87,8 +84,10 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
         running_servers = {target: started.enter_context(running(target, stage, cache)) for target in args.targets}
         for query in args.queries:
             asking = {target: server for target, server in running_servers.items() if answers(target, query)}
+            if not asking:
+                continue
             for author in range(len(stage.authors)):
-                checked({target: run(single(plan(target, query, server, stage, 1, WARM_S), author))
+                checked({target: run(single(plan(target, query, server, stage, args.connections, WARM_S), author))["last"]
                          for target, server in asking.items()})  # fmt: skip
             runs: dict[str, list[dict[str, float]]] = {target: [] for target in asking}
             for _ in range(args.rounds):
@@ -101,20 +100,6 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
                 for target, some in runs.items()
             }
     return figures
-
-
-def table(figures: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
-    yield f"{'query':<9} {'target':<22} {'rps':>8} {'p50 ms':>8} {'p99 ms':>8} {'CPU ms':>8}   rps and CPU to strawberry_stock"
-    for query, targets in figures.items():
-        stock = targets.get("strawberry_stock") or targets.get("fabula_stock_executor")
-        for target, row in targets.items():
-            ratio = ""
-            if stock:
-                ratio = f"{row['rps'] / stock['rps']:.1f} x, {stock['cpu_ms_per_request'] / row['cpu_ms_per_request']:.1f} x"
-            yield (
-                f"{query:<9} {target:<22} {row['rps']:>8.1f} {row['p50_ms']:>8.2f} {row['p99_ms']:>8.2f} "
-                f"{row['cpu_ms_per_request']:>8.3f}   {ratio}"
-            )
 
 
 def arguments() -> argparse.Namespace:
@@ -132,6 +117,7 @@ def main() -> None:
     args = arguments()
     cache = args.out.parent / "bench"
     cache.mkdir(parents=True, exist_ok=True)
+    args.targets = available(args.targets, NODE_PEERS, NODE, node_packages(cache))
     with servers(cache / "servers") as settings:
         stage = asyncio.run(furnished(settings))
         figures = compared(stage, args, cache)

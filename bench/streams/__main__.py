@@ -24,9 +24,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.node import available
 from bench.streams import client, producer
 from bench.streams.stage import SUBSCRIPTIONS_PER_CONNECTION, Stage, furnished, servers
-from bench.streams.targets import PATHS, QUERY, TARGETS, TREE, Server, running
+from bench.streams.targets import NODE, NODE_PEERS, PATHS, QUERY, TARGETS, TREE, Server, running
 
 RATE = 50
 LEAD_S = 0.5
@@ -159,6 +160,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     cache = args.out.parent / "bench"
+    args.targets = available(args.targets, NODE_PEERS, NODE, cache / "node")
     most = max([*args.subscriptions, args.idle, SUBSCRIPTIONS_PER_CONNECTION])
     with servers(cache / "servers") as settings:
         stage = asyncio.run(furnished(settings, -(-most // SUBSCRIPTIONS_PER_CONNECTION)))

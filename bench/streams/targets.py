@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,12 +15,14 @@ from pathlib import Path
 
 from app.embedded.process import end, open_log, pick_port, spawn, tail
 from app.settings import environment_with
+from bench.node import node
 from bench.streams.stage import Stage
 
 TREE = Path(__file__).resolve().parents[2]
 NODE = Path(__file__).parent / "node"
 START_S = 60.0
-TARGETS = ("fabula", "strawberry_stock", "raw_websocket", "graphql_ws_node")
+NODE_PEERS = ("graphql_ws_node",)
+TARGETS = ("fabula", "strawberry_stock", "raw_websocket", *NODE_PEERS)
 QUERY = """subscription ($id: ID!) {
   generationEvents(id: $id) { __typename seq cursor at ... on TextDelta { text } }
 }"""
@@ -70,24 +71,10 @@ def _program(target: str, port: int, redis_url: str, cache: Path) -> list[str | 
         case "fabula":
             return [sys.executable, "-m", "app", "serve"]
         case "graphql_ws_node":
-            return [shutil.which("node") or "node", _installed(cache) / "server.mjs", str(port), redis_url]
+            place = cache / "node"
+            return [node(place), place / "server.mjs", str(port), redis_url]
         case _:
             return [sys.executable, "-m", "bench.streams.peers", str(port), redis_url]
-
-
-def _installed(cache: Path) -> Path:
-    """The Node peer with its packages, which stay out of the tree."""
-    place = cache / "node"
-    place.mkdir(parents=True, exist_ok=True)
-    wanted = (NODE / "package.json").read_text(encoding="utf-8")
-    shutil.copy(NODE / "server.mjs", place)
-    ready = place / ".installed"
-    if not ready.exists() or ready.read_text(encoding="utf-8") != wanted:
-        shutil.copy(NODE / "package.json", place)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-        subprocess.run(command, cwd=place, check=True, stdout=subprocess.DEVNULL)
-        ready.write_text(wanted, encoding="utf-8")
-    return place
 
 
 def wait_for(process: subprocess.Popen[bytes], port: int, said: object) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     String,
@@ -24,8 +24,9 @@ from sqlalchemy.sql.selectable import Subquery
 
 from domain.integrations import FIRST_PARTY, UseKind
 from persistence.integrations.tables import client_apps, platform_documents, schema_uses, trusted_documents
-from persistence.listing import Listing, Lookup
+from persistence.listing import Listing, Lookup, by_ids
 from persistence.paging import Keyset, SortColumn
+from persistence.shapes import TENANT
 
 USAGE_ROWS_MAX = 1_000
 """As many fields, documents and operations as a report names, the most used first."""
@@ -45,14 +46,13 @@ DOCUMENTS_BY_ID = Lookup("TrustedDocument", trusted_documents, hidden=_HIDDEN)
 KNOWN_ORIGINS = text("select origin from app.known_origins() as origin")
 
 
-def client_app_rows(tenant_id: UUID) -> Select[Any]:
+def client_app_rows(tenant_id: UUID | BindParameter[UUID]) -> Select[Any]:
     return select(*(one for one in client_apps.columns if one.name not in {"tenant_id", "deleted_at"})).where(
         _app.tenant_id == tenant_id, _app.deleted_at.is_(None)
     )
 
 
-def client_apps_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return client_app_rows(tenant_id).where(_app.id.in_(ids))
+CLIENT_APPS_BY_ID = by_ids("ClientApp", client_app_rows(TENANT), _app.id)
 
 
 # -- the registry as the process asks it -----------------------------------------------------------------------------
@@ -64,6 +64,15 @@ def registered(tenant_id: UUID, app_id: UUID, hash_: str) -> Select[Any]:
         _document.tenant_id == tenant_id, _document.client_app_id == app_id, _document.hash == hash_,
         _document.retired_at.is_(None),
     )  # fmt: skip
+
+
+def registered_anywhere(tenant_id: UUID, hash_: str) -> Select[Any]:
+    """A live document of any of a tenant's applications: whoever registered it, the text is the same."""
+    return (
+        select(_document.text, _document.fingerprint)
+        .where(_document.tenant_id == tenant_id, _document.hash == hash_, _document.retired_at.is_(None))
+        .limit(1)
+    )
 
 
 def registered_first_party(hash_: str) -> Select[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from app import documents, migrate
 from app.cli import parser
 from app.embedded import PostgresServer
 from app.manifest import ManifestError, first_party_documents, manifest_of
-from app.settings import Settings
+from app.settings import Limits, Settings
 from domain.accounts import GRANTS, Actor, Role, Tenant
 from domain.ids import TenantId, UserId, new_id
 from domain.integrations import ClientApp, ClientAppDraft, create_client_app, document_hash
@@ -239,3 +240,136 @@ async def test_without_a_url_the_server_of_the_data_directory_is_taken(
     assert PostgresServer(tmp_path / "postgres").last_url() == PORT_OF_NOBODY
     assert await desk.run("check") == 1
     assert capsys.readouterr().err.startswith("fabula: ")
+
+
+# -- explain ---------------------------------------------------------------------------------------------------------
+
+
+async def explained(desk: Desk, document: str, *words: str) -> int:
+    return await desk.run("explain", document, "--tenant", str(desk.app.tenant_id), *words)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> str:
+    path = tmp_path / "shelf.graphql"
+    path.write_text("query Shelf($first: Int!) { projects(first: $first) { edges { node { title } } } }")
+    return str(path)
+
+
+async def test_a_query_in_a_file_is_explained_with_its_statement_and_plan(
+    desk: Desk, shelf: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await explained(desk, shelf, "--variables", '{"first": 4}') == 0
+    head, statement, plan = capsys.readouterr().out.split("\n\n")
+    assert head == "SQL_PLAN, cost at most 5"
+    assert statement.startswith("with scope_ as materialized (select set_config('app.tenant_id', $")
+    assert plan.startswith("Nested Loop  (cost=")
+    assert "actual time" not in plan
+    assert "InitPlan" in plan, "row security asks for the tenant"
+
+
+async def test_it_is_analyzed_within_the_tenant_alone(
+    desk: Desk, shelf: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with desk.admin.engine.begin() as connection:
+        for tenant_id, count in ((desk.app.tenant_id, 2), (await another_tenant(desk), 3)):
+            await connection.execute(
+                sql(
+                    "insert into app.projects (tenant_id, id, title) "
+                    "select :t, gen_random_uuid(), 'P' from generate_series(1, :n)"
+                ),
+                {"t": tenant_id, "n": count},
+            )
+    assert await explained(desk, shelf, "--variables", '{"first": 9}', "--analyze") == 0
+    plan = capsys.readouterr().out
+    [scan] = re.findall(r"Scan .*on projects .*\(actual time=\S+ rows=(\d+)(?:\.\d+)? loops=1\)", plan)
+    assert scan == "2"
+    assert "Execution Time: " in plan and "Buffers: " in plan
+
+
+async def another_tenant(desk: Desk) -> TenantId:
+    tenant_id = TenantId(new_id())
+    async with desk.admin.engine.begin() as connection:
+        await connection.execute(
+            sql("insert into app.tenants (tenant_id, slug, name) values (:t, :s, 'Other')"),
+            {"t": tenant_id, "s": str(tenant_id)},
+        )
+    return tenant_id
+
+
+async def test_without_a_plan_the_reason_is_told(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "two.graphql"
+    path.write_text("query A { me { role } } query B { projects { edges { node { id } } } }")
+    assert await explained(desk, str(path), "--operation", "A") == 0
+    assert capsys.readouterr().out == "COMPILED, cost at most 1: Query.me is worked out by the server.\n"
+    desk.settings = desk.settings.model_copy(update={"sql_plans": False})
+    assert await explained(desk, str(path), "--operation", "B") == 0
+    assert capsys.readouterr().out == "COMPILED, cost at most 21: SQL plans are turned off.\n"
+
+
+async def test_a_document_is_explained_by_its_hash(
+    desk: Desk, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for text, app in ((SHELF, "first-party"), (SHELF + " ", str(desk.app.id))):
+        assert await explained(desk, sha(text)) == 1
+        assert capsys.readouterr().err == f"fabula: There is no trusted document {sha(text)}.\n"
+        assert await desk.run("push", manifest(tmp_path / "m.json", text), "--app", app) == 0
+        capsys.readouterr()
+        assert await explained(desk, sha(text)) == 0
+        assert capsys.readouterr().out.startswith("SQL_PLAN, cost at most 21\n")
+    [bundled] = [one for one in manifest_of(desk.settings) if "query Queues " in one.text]
+    assert await explained(desk, bundled.hash) == 0
+    assert capsys.readouterr().out.endswith("Query.queues is worked out by the server.\n")
+
+
+async def test_what_cannot_be_explained_is_named(
+    desk: Desk, shelf: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "change.graphql").write_text('mutation { projectDelete(input: {id: "x"}) { project { id } } }')
+    (tmp_path / "wrong.graphql").write_text("{ nothing me { nowhere } }")
+    for words, said in (
+        ((str(tmp_path / "none.graphql"),), f"{tmp_path / 'none.graphql'}: No such file or directory"),
+        ((str(tmp_path / "change.graphql"),), "Only queries can be explained, and this is a mutation."),
+        (
+            (str(tmp_path / "wrong.graphql"),),
+            "Cannot query field 'nothing' on type 'Query'. Cannot query field 'nowhere' on type 'Viewer'.",
+        ),
+        ((shelf,), "Variable '$first' has invalid value: Expected a value of non-null type 'Int!' to be provided."),
+    ):
+        assert await explained(desk, *words) == 1
+        assert capsys.readouterr().err == f"fabula: {said}\n"
+    stranger = new_id()
+    assert await desk.run("explain", shelf, "--tenant", str(stranger)) == 1
+    assert capsys.readouterr().err == f"fabula: There is no tenant {stranger}.\n"
+    assert await desk.run("explain", shelf, "--tenant", "nonsense") == 1
+    for wrong in ("[]", "nonsense"):
+        with pytest.raises(SystemExit, match="2"):
+            await explained(desk, shelf, "--variables", wrong)
+
+
+async def test_a_statement_that_takes_too_long_is_ended(
+    desk: Desk, shelf: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"limits": Limits(query_timeout_s=0.5)})
+    async with desk.admin.engine.begin() as connection:
+        await connection.execute(sql("lock table app.projects in access exclusive mode"))
+        async with asyncio.timeout(10):
+            assert await explained(desk, shelf, "--variables", '{"first": 4}', "--analyze") == 1
+    assert capsys.readouterr().err == "fabula: The query took longer than 0.5 s.\n"
+
+
+async def test_the_applications_role_is_found_in_the_data_directory(
+    desk: Desk, shelf: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = desk.settings
+    nothing = {"database_url": SecretStr(""), "database_app_url": SecretStr(""), "data_dir": tmp_path}
+    desk.settings = known.model_copy(update=nothing)
+    assert await explained(desk, shelf) == 2
+    assert capsys.readouterr().err == f"fabula: documents needs DATABASE_APP_URL, or a running `up` in {tmp_path}\n"
+    kept = {"secret": "x", "app_password": known.app_password.get_secret_value(), "relay_password": "x"}
+    (tmp_path / "secrets.json").write_text(json.dumps(kept))
+    desk.settings = known.model_copy(update={**nothing, "database_url": known.database_url})
+    assert await explained(desk, shelf, "--variables", '{"first": 4}') == 0
+    assert "InitPlan" in capsys.readouterr().out

@@ -204,6 +204,7 @@ def pool_of(studio: Studio, stranger: Studio, said: Any) -> Pool:
         "Int": (*(1, 2, 3, 4, 1, 2, 3, 20) * 4, 0, -1, 101),
         "Boolean": (True, False, False),
         "DateTime": ("2026-01-31T12:00:00Z", "2030-12-31T23:59:59.999+14:00", "2026-01-31T12:00:00", "yesterday"),
+        "JSON": (5, [1, "text"], {}),
         "after": (*every_cursor, *refused),
     }
     for name, some in cursors.items():

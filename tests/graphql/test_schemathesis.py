@@ -61,6 +61,7 @@ schemathesis.graphql.scalar("ID", st.one_of(_ids, _ids, st.text(max_size=30)).ma
 schemathesis.graphql.scalar("DateTime", st.datetimes().map(lambda at: nodes.String(at.isoformat() + "Z")))
 schemathesis.graphql.scalar("Decimal", st.decimals(allow_nan=False, allow_infinity=False).map(str).map(nodes.String))
 schemathesis.graphql.scalar("TokenCount", st.integers(0, 2**53 - 1).map(nodes.Int))
+schemathesis.graphql.scalar("JSON", st.integers(-5, 5).map(nodes.Int))
 
 
 @pytest.fixture(scope="module")

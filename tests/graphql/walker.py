@@ -85,6 +85,7 @@ SCALARS: dict[str, Any] = {
     "Boolean": False,
     "DateTime": "2999-01-01T00:00:00Z",
     "TokenCount": 5,
+    "JSON": {},
 }
 TEXTS = {
     "query": MARKER,

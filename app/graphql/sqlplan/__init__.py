@@ -126,25 +126,40 @@ class SqlPlans:
         plan = self._plan(prepared, request)
         if plan is None:
             return None
-        values: dict[str, Any] = {}
         try:
-            calls: Calls = {slot.suffix: _call(slot, request, values) for slot in plan.planner.slots}
-            key = tuple(calls.values())
-            shape = plan.shapes.get(key)
-            if shape is None:
-                members = plan.planner.template(calls)
-                costs = self._costs.plan(prepared.document, prepared.operation)
-                shape = Body(members, costs.fixed).shape
-                if len(plan.shapes) < BODIES_MAX:
-                    plan.shapes[key] = shape
+            statement = self._filled(prepared, request, plan)
         except (Declined, Rejected, GraphQLError):
             return None
-        statement = shape, values, plan.planner.exact_cost
         if not prepared.operation.variable_definitions:
             if len(self._constant) >= CONSTANT_MAX:
                 self._constant.clear()
             self._constant[id(prepared.operation)] = prepared.operation, statement
         return statement
+
+    def explained(self, prepared: Prepared) -> Statement:
+        """What PostgreSQL is asked once the operation is planned; nothing of it is kept.
+
+        Raises Declined with the reason why there is no plan, and Rejected or GraphQLError for a refused argument.
+        """
+        request = self._request(prepared)
+        if request is None:
+            raise Declined("Its variables are refused.")
+        planner = Planner(request, self._costs.plan(prepared.document, prepared.operation))
+        return self._filled(prepared, request, _Plan(planner))
+
+    def _filled(self, prepared: Prepared, request: _Request, plan: _Plan) -> Statement:
+        """A plan with a request's values. Raises Declined, Rejected and GraphQLError."""
+        values: dict[str, Any] = {}
+        calls: Calls = {slot.suffix: _call(slot, request, values) for slot in plan.planner.slots}
+        key = tuple(calls.values())
+        shape = plan.shapes.get(key)
+        if shape is None:
+            members = plan.planner.template(calls)
+            costs = self._costs.plan(prepared.document, prepared.operation)
+            shape = Body(members, costs.fixed).shape
+            if len(plan.shapes) < BODIES_MAX:
+                plan.shapes[key] = shape
+        return shape, values, plan.planner.exact_cost
 
     def _request(self, prepared: Prepared) -> _Request | None:
         operation = prepared.operation
@@ -193,7 +208,7 @@ def _call(slot: Slot, request: _Request, values: dict[str, Any]) -> PageCall | s
     values.update({f"{name}{slot.suffix}": value for name, value in filters.items()})
     if after is not None:
         if slot.paged.parent is not None:
-            raise Declined("a cursor belongs to one parent")
+            raise Declined("A cursor is given for a list under a parent.")
         for n, part in enumerate(call.listing.keyset.read(after, "") or ()):
             values[f"after_{n}{slot.suffix}"] = part
     return PageCall(call.listing, frozenset(filters), after is not None)

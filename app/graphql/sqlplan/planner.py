@@ -5,7 +5,6 @@ Anything else declines, and the executor answers the operation.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ NODE = "node"
 
 
 class Declined(Exception):
-    """This operation is not for PostgreSQL to write."""
+    """This operation is not for PostgreSQL to write; the text is a sentence that says what of it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Planner:
         ).grouped_field_set
         self._members = [self._root(root, key, details, costs) for key, details in grouped.items()]
         if not self.slots:
-            raise Declined("nothing of it is in the database")
+            raise Declined("Nothing of it is in the database.")
 
     def template(self, calls: Calls) -> list[tuple[str, Any]]:
         return [(key, member(calls) if callable(member) else member) for key, member in self._members]
@@ -101,14 +100,14 @@ class Planner:
             return key, self._node(field)
         paged = definition.extensions[DEFINITION].metadata.get(PAGED)
         if paged is None:
-            raise Declined(name)
+            raise _worked_out(root, name)
         return key, self._page(field, paged, costs, (key,))
 
     def _definition(self, type_: GraphQLObjectType, name: str) -> GraphQLField:
         definition = self._executor.schema.get_field(type_, name)
         made = (definition.extensions or {}).get(DEFINITION) if definition is not None else None
         if made is None or made.extensions:
-            raise Declined(f"{type_.name}.{name}")
+            raise _worked_out(type_, name)
         return definition  # type: ignore[no-any-return]
 
     def _below(self, type_: Any, details: Any) -> dict[str, Any]:
@@ -130,15 +129,18 @@ class Planner:
         suffix = self._slot(field, None)
         self.exact_cost = False
         made: dict[str, Template] = {}
+        reasons: dict[str, str] = {}
         for type_name in self._executor.lookups.keys() & TABLES.keys():
             type_ = self._executor.schema.get_type(type_name)
-            with contextlib.suppress(Declined):
+            try:
                 made[type_name] = self._object(type_, self._below(type_, field.details), cost.Plan(0), ())
+            except Declined as declined:
+                reasons[type_name] = str(declined)
 
         def make(calls: Calls) -> ReferenceBody:
             type_name = str(calls[suffix])
             if type_name not in made:
-                raise Declined(type_name)
+                raise Declined(reasons.get(type_name, f"{type_name} is not kept in one table."))
             body = made[type_name](calls)
             return ReferenceBody(self._executor.lookups[type_name], f"node{suffix}", body, nullable=True)
 
@@ -161,7 +163,7 @@ class Planner:
             elif name == "__typename":
                 members.append((key, json.dumps(connection.name)))
             else:
-                raise Declined(f"{connection.name}.{name}")
+                raise _worked_out(connection, name)
 
         def make(calls: Calls) -> PageBody:
             call = calls[suffix]
@@ -185,7 +187,7 @@ class Planner:
             elif name == "__typename":
                 members.append((key, json.dumps(edge.name)))
             else:
-                raise Declined(f"{edge.name}.{name}")
+                raise _worked_out(edge, name)
         return lambda calls: EdgesBody([(key, one(calls) if callable(one) else one) for key, one in members])
 
     def _page_info(self, details: Any, connection: Any) -> PageInfoBody:
@@ -197,7 +199,7 @@ class Planner:
 
     def _object(self, type_: Any, grouped: dict[str, Any], costs: cost.Plan, path: tuple[str, ...]) -> Template:
         if not is_object_type(type_) or type_.name not in TABLES:
-            raise Declined(str(type_))
+            raise Declined(f"{type_} is not kept in one table.")
         members: list[tuple[str, Any]] = []
         needs: set[str] = set()
         for key, details in grouped.items():
@@ -233,7 +235,7 @@ class Planner:
             needs.add(name)
             return _global_id(field, table.c[name], type_name or field.parent_type.name)
         if not made.is_basic_field or field.definition.args or made.python_name not in table.c:
-            raise Declined(f"{field.parent_type.name}.{field.key}")
+            raise _worked_out(field.parent_type, _name(field))
         needs.add(made.python_name)
         return _column(field, table.c[made.python_name])
 
@@ -243,6 +245,15 @@ class _Late:
     """A member that is made once the calls are known, told from a `Value`, which is called with a row."""
 
     make: Template
+
+
+def _worked_out(type_: Any, name: str) -> Declined:
+    return Declined(f"{type_.name}.{name} is worked out by the server.")
+
+
+def _name(field: Field) -> str:
+    """Its name in the schema, whatever the operation calls it."""
+    return str(field.details[0].node.name.value)
 
 
 def _entry(costs: cost.Plan, path: tuple[str, ...]) -> cost.Plan:
@@ -283,7 +294,7 @@ def _writer(field: Field, column: Column) -> json_text.Writer:
         kind = "moment"
     write = json_text.writer(column, kind) if kind is not None else None
     if write is None:
-        raise Declined(f"{field.parent_type.name}.{field.key}")
+        raise Declined(f"{field.parent_type.name}.{_name(field)} is shown otherwise than it is stored.")
     return write
 
 
