@@ -81,8 +81,19 @@ class TenantReads:
     # -- single things --------------------------------------------------------------------------------------------
 
     async def one(self, type_name: str, value: UUID) -> Any:
+        loader = self._finder(type_name)
+        return await loader.load(value) if loader is not None else None
+
+    async def many(self, type_name: str, values: Sequence[UUID | None]) -> list[Any]:
+        loader = self._finder(type_name)
+        if loader is None:
+            return [None] * len(values)
+        found = iter(await loader.load_many(value for value in values if value is not None))
+        return [None if value is None else next(found) for value in values]
+
+    def _finder(self, type_name: str) -> DataLoader[UUID, Any] | None:
         if type_name == "GenerationOfJob":
-            return await self._load(type_name, value, self._generations_of_jobs)
+            return self._loader(type_name, self._generations_of_jobs)
         statement = NODES.get(type_name)
         if statement is None:
             return None
@@ -91,7 +102,7 @@ class TenantReads:
             found = {row.id: row for row in await self._by_ids(type_name, statement, ids)}
             return [found.get(one) for one in ids]
 
-        return await self._load(("node", type_name), value, load)
+        return self._loader(("node", type_name), load)
 
     async def _by_ids(self, type_name: str, statement: Lookup | _ByIds, ids: list[UUID]) -> Sequence[Any]:
         if isinstance(statement, Lookup):
@@ -150,7 +161,7 @@ class TenantReads:
             return cast("list[Any]", await function(parents, info, **given))
 
         name = (function.__qualname__, repr(given), *(id(node) for node in info._raw_info.field_nodes))
-        return await self._load(name, parent, load, cache=False)
+        return await self._loader(name, load, cache=False).load(parent)
 
     # -- root lists and streams -----------------------------------------------------------------------------------
 
@@ -183,14 +194,14 @@ class TenantReads:
         position = decode_cursor(after, JobId(job_id))
         return await self._events.page(self._tenant, JobId(job_id), position, first)
 
-    async def _load(
-        self, name: Hashable, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]], *, cache: bool = True
-    ) -> Any:
+    def _loader(
+        self, name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]], *, cache: bool = True
+    ) -> DataLoader[Any, Any]:
         loader = self._loaders.get(name)
         if loader is None:
             counted = _counted(name, load)
             loader = self._loaders[name] = DataLoader(load_fn=counted, max_batch_size=BATCH_MAX, cache=cache)
-        return await loader.load(key)
+        return loader
 
 
 def _counted(name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Callable[[list[Any]], Any]:

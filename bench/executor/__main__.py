@@ -104,17 +104,26 @@ async def compared(api: Api, stage: Stage, args: argparse.Namespace) -> dict[str
                     runs.setdefault((name, figure), []).append(await cpu_ms(ways[name], args.operations))
         print(f"{query}: {args.rounds} rounds of {args.operations}  load {os.getloadavg()[0]:.2f}", flush=True)
         figures[query] = {
-            name: {figure: round(median(runs[name, figure]), 3) for figure in operations} for name in EXECUTORS
+            name: {figure: round(median(runs[name, figure]), 3) for figure in operations}
+            | {f"{figure}_to_stock": round(to_stock(runs, name, figure), 2) for figure in operations}
+            for name in EXECUTORS
         }
     return figures
+
+
+def to_stock(runs: dict[tuple[str, str], list[float]], name: str, figure: str) -> float:
+    """How many times less than stock; the median over rounds, whose runs had the same machine."""
+    return median(stock / own for own, stock in zip(runs[name, figure], runs["stock", figure], strict=True))
 
 
 def table(figures: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
     yield f"{'query':<12} {'executor':<9} {'executor ms':>12} {'operation ms':>13}   CPU to stock"
     for query, ways in figures.items():
         for name, row in ways.items():
-            ratios = ", ".join(f"{ways['stock'][figure] / value:.1f} x" for figure, value in row.items())
-            yield f"{query:<12} {name:<9} {row['executor_ms']:>12.3f} {row['operation_ms']:>13.3f}   {ratios}"
+            yield (
+                f"{query:<12} {name:<9} {row['executor_ms']:>12.3f} {row['operation_ms']:>13.3f}   "
+                f"{row['executor_ms_to_stock']:.1f} x, {row['operation_ms_to_stock']:.1f} x"
+            )
 
 
 async def measured(settings: Settings, args: argparse.Namespace) -> dict[str, dict[str, dict[str, float]]]:
@@ -130,8 +139,8 @@ async def measured(settings: Settings, args: argparse.Namespace) -> dict[str, di
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.executor", description=(__doc__ or "").partition("\n\n")[2])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--operations", type=int, default=20, help="operations a round")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--operations", type=int, default=5, help="operations a round")
     parser.add_argument("--queries", type=lambda text: text.split(","), default=list(QUERIES))
     parser.add_argument("--out", type=Path, default=TREE / ".fabula" / "bench.json")
     return parser.parse_args()

@@ -17,6 +17,7 @@ from strawberry.types.field import StrawberryField
 from app.graphql.compiled.field import Field
 from app.graphql.compiled.path import Place, as_path
 from app.graphql.compiled.resolution import strawberry_arguments, strawberry_info
+from app.graphql.compiled.values import DATA
 
 
 class Ticket(NamedTuple):
@@ -116,7 +117,7 @@ class Batches:
             except Exception as error:  # noqa: BLE001 - located and kept
                 self._fail(slot, error, ticket)
                 continue
-            if self._executor.is_awaitable(done):
+            if done.__class__ not in DATA and self._executor.is_awaitable(done):
                 later.append(self._settle(slot, ticket, done))
             else:
                 ticket.result[slot.field.key] = done

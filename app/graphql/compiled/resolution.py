@@ -15,6 +15,7 @@ from graphql import (
     GraphQLString,
     ListValueNode,
     ObjectValueNode,
+    Undefined,
     ValueNode,
     VariableNode,
     get_named_type,
@@ -187,9 +188,14 @@ def strawberry_arguments(field: Field, made: StrawberryField) -> Callable[[Any, 
 
 
 def _is_constant(field: Field) -> bool:
-    types = [get_named_type(argument.type) for argument in field.definition.args.values()]
+    given = {argument.name.value: argument.value for argument in field.details[0].node.arguments or ()}
+    types = [
+        get_named_type(argument.type)
+        for name, argument in field.definition.args.items()
+        if name in given or argument.default is not None or argument.default_value is not Undefined
+    ]
     steady = all(type_ in _STEADY or isinstance(type_, GraphQLEnumType) for type_ in types)
-    return steady and not any(_has_variables(argument.value) for argument in field.details[0].node.arguments or ())
+    return steady and not any(map(_has_variables, given.values()))
 
 
 def _has_variables(value: ValueNode) -> bool:

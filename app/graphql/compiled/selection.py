@@ -15,8 +15,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     TypeNameMetaFieldDef,
-    is_leaf_type,
     is_non_null_type,
+    specified_scalar_types,
 )
 from graphql.type import GraphQLNonNull
 
@@ -132,7 +132,7 @@ def _block(field: Field, n: int, names: dict[str, Any]) -> tuple[str, str]:
         template, inner = _OBJECT, _nullable(field.type)
         if isinstance(inner, GraphQLEnumType):
             template, names[f"names_{n}"] = _ENUM, EnumNames(inner)
-        elif is_leaf_type(inner):
+        elif inner in BUILT_IN:
             template = _ATTRIBUTE
         return template.format(read=reads[0], **parts), template.format(read=reads[1], **parts)
     batch = batch_function(field)
@@ -171,6 +171,7 @@ def _unexpected(field: Field) -> str:
     return test if is_non_null_type(field.type) else f"value is not None and ({test})"
 
 
+BUILT_IN = frozenset(specified_scalar_types.values())
 Finish = Callable[[Any, Any, Place], Any]
 
 
