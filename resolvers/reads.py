@@ -5,6 +5,7 @@ A loader's key is the parent's id and the page's arguments; calls with equal arg
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, cast
 from uuid import UUID
@@ -88,8 +89,15 @@ class TenantReads:
         loader = self._finder(type_name)
         if loader is None:
             return [None] * len(values)
-        found = iter(await loader.load_many(value for value in values if value is not None))
-        return [None if value is None else next(found) for value in values]
+        waiting = {value: loader.load(value) for value in values if value is not None}
+        try:
+            found: dict[UUID | None, Any] = {
+                value: await one for value, one in waiting.items()
+            }  # they come together, with one statement
+        except Exception:
+            await asyncio.gather(*waiting.values(), return_exceptions=True)  # nobody else looks at these
+            raise
+        return [found.get(value) for value in values]
 
     def _finder(self, type_name: str) -> DataLoader[UUID, Any] | None:
         if type_name == "GenerationOfJob":

@@ -59,7 +59,12 @@ def _rows(tenant_id: TenantId, chapters: Sequence[Any]) -> list[tuple[Any, list[
     """For each chapter a job that succeeded at its second attempt; in the order of their references."""
     done, tenant = datetime.now(UTC), {"tenant_id": tenant_id}
     times = {"started_at": done - timedelta(seconds=30), "finished_at": done}
-    tables: list[tuple[Any, list[dict[str, Any]]]] = [(jobs, []), (generations, []), (attempts, []), (usage_records, [])]
+    tables: list[tuple[Any, list[dict[str, Any]]]] = [
+        (jobs, []),
+        (generations, []),
+        (attempts, []),
+        (usage_records, []),
+    ]
     for one in chapters:
         job, generation = new_id(), new_id()
         rows: list[list[dict[str, Any]]] = [
