@@ -134,9 +134,14 @@ def paged(
 
 
 def found(
-    kind: str, key: Callable[[Any], UUID | None], *, description: str, metadata: dict[str, Any], name: str | None = None
+    kind: str,
+    key: Callable[[Any], UUID | None],
+    *,
+    description: str,
+    metadata: Mapping[str, Any] | None = None,
+    name: str | None = None,
 ) -> Any:
-    """A field that shows the one thing of a kind that its row leads to; null where the key is."""
+    """A field that shows the one thing of a kind that its source leads to; null where the key is."""
 
     async def resolver(self: Any, info: Info) -> Any:
         value = key(self)

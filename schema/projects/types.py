@@ -206,10 +206,8 @@ class SearchHit:
     project_id: strawberry.Private[Any]
     node_id: strawberry.Private[Any]
 
-    project: Project = found(
-        "Project", attrgetter("project_id"), description="The project it lies in.", metadata=needs("project_id")
-    )
+    project: Project = found("Project", attrgetter("project_id"), description="The project it lies in.")
     chapter: Chapter | None = found(
-        "Chapter", attrgetter("node_id"), metadata=needs("node_id"),
+        "Chapter", attrgetter("node_id"),
         description="The chapter it lies in; null for a project's title and other outline nodes.",
     )  # fmt: skip
