@@ -79,7 +79,8 @@ def _leaf(type_: Any) -> Complete:
         )
     if isinstance(type_, GraphQLEnumType):
         return _enum(type_)
-    return lambda executor, value, _: executor.complete_leaf_value(type_, value)
+    complete_leaf_value = Executor.complete_leaf_value
+    return lambda _executor, value, _place: complete_leaf_value(type_, value)
 
 
 class EnumNames(dict[str, Any]):
