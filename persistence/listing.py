@@ -107,9 +107,15 @@ class Lookup:
         self.table = table
         self.where = where
         shown = [column for column in table.columns if column.name not in hidden]
-        marked: ColumnElement[Any] = literal_column(f"'{type_name}'").label(TYPENAME)
-        self.shape = Shape(select(*shown, marked).where(table.c.tenant_id == TENANT, table.c.id == any_(IDS), *where))
+        mine = select(*shown).where(table.c.tenant_id == TENANT, *where)
+        self.shape = by_ids(type_name, mine, table.c.id)
         """The rows with one of the `ids`."""
+
+
+def by_ids(type_name: str, statement: Select[Any], id_: ColumnElement[Any]) -> Shape:
+    """The rows of a statement with one of the `ids`, marked with their type."""
+    marked: ColumnElement[Any] = literal_column(f"'{type_name}'").label(TYPENAME)
+    return Shape(statement.add_columns(marked).where(id_ == any_(IDS)))
 
 
 def page_values(first: int, after: tuple[Any, ...] | None) -> dict[str, Any]:

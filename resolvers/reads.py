@@ -11,7 +11,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from opentelemetry import metrics
-from sqlalchemy import Select, literal
+from sqlalchemy import Select
 from strawberry.dataloader import DataLoader
 
 from domain.accounts import Actor
@@ -23,7 +23,7 @@ from persistence.database import Database
 from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
 from persistence.jobs import reads as jobs
-from persistence.listing import PARENT, TYPENAME, Listing, Lookup, page_values
+from persistence.listing import PARENT, Listing, Lookup, page_values
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.projects import reads as projects
 from persistence.shapes import Shape
@@ -40,28 +40,23 @@ _batches = metrics.get_meter("fabula.resolvers").create_histogram(
     "fabula.resolver.batch", unit="{keys}", description="Keys that one statement answered, by what was loaded."
 )
 
-_ByIds = Callable[[UUID, Sequence[UUID]], Select[Any]]
-
-NODES: dict[str, Lookup | _ByIds] = {
-    "ApiToken": accounts.api_tokens_by_id,
-    "Channel": lambda _tenant, ids: generation.channels_by_id(ids),
-    "Chapter": projects.CHAPTERS_BY_ID,
-    "ClientApp": integrations.client_apps_by_id,
-    "CodexEntry": story.ENTRIES_BY_ID,
-    "CodexRelation": story.RELATIONS_BY_ID,
-    "Generation": generation.GENERATIONS_BY_ID,
-    "Job": jobs.JOBS_BY_ID,
-    "OutlineNode": projects.NODES_BY_ID,
-    "Project": projects.PROJECTS_BY_ID,
-    "Tenant": lambda _tenant, ids: accounts.tenants_by_id(ids),
-    "TextVersion": projects.VERSIONS_BY_ID,
-    "TrustedDocument": integrations.DOCUMENTS_BY_ID,
-    "User": accounts.members_by_id,
+LOOKUPS: dict[str, Lookup] = {
+    one.type_name: one
+    for one in (
+        projects.CHAPTERS_BY_ID, story.ENTRIES_BY_ID, story.RELATIONS_BY_ID, generation.GENERATIONS_BY_ID,
+        jobs.JOBS_BY_ID, projects.NODES_BY_ID, projects.PROJECTS_BY_ID, projects.VERSIONS_BY_ID,
+        integrations.DOCUMENTS_BY_ID,
+    )
+}  # fmt: skip
+"""Types whose every node is a row of one table."""
+NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOKUPS.items()} | {
+    "ApiToken": accounts.API_TOKENS_BY_ID,
+    "Channel": generation.CHANNELS_BY_ID,
+    "ClientApp": integrations.CLIENT_APPS_BY_ID,
+    "Tenant": accounts.TENANTS_BY_ID,
+    "User": accounts.MEMBERS_BY_ID,
 }
-"""How each kind of node is found by its ids."""
-
-
-LOOKUPS = {type_name: found for type_name, found in NODES.items() if isinstance(found, Lookup)}
+"""How each kind of node is found by its `ids`."""
 
 
 class TenantReads:
@@ -90,10 +85,10 @@ class TenantReads:
         if loader is None:
             return [None] * len(values)
         waiting = {value: loader.load(value) for value in values if value is not None}
+        found: dict[UUID | None, Any] = {}
         try:
-            found: dict[UUID | None, Any] = {
-                value: await one for value, one in waiting.items()
-            }  # they come together, with one statement
+            for value, one in waiting.items():
+                found[value] = await one  # they come together, with one statement
         except Exception:
             await asyncio.gather(*waiting.values(), return_exceptions=True)  # nobody else looks at these
             raise
@@ -102,20 +97,15 @@ class TenantReads:
     def _finder(self, type_name: str) -> DataLoader[UUID, Any] | None:
         if type_name == "GenerationOfJob":
             return self._loader(type_name, self._generations_of_jobs)
-        statement = NODES.get(type_name)
-        if statement is None:
+        found_by = NODES.get(type_name)
+        if found_by is None:
             return None
 
         async def load(ids: list[UUID]) -> list[Any | None]:
-            found = {row.id: row for row in await self._by_ids(type_name, statement, ids)}
+            found = {row["id"]: row for row in await self.shaped(found_by, ids=ids)}
             return [found.get(one) for one in ids]
 
         return self._loader(("node", type_name), load)
-
-    async def _by_ids(self, type_name: str, statement: Lookup | _ByIds, ids: list[UUID]) -> Sequence[Any]:
-        if isinstance(statement, Lookup):
-            return await self.shaped(statement.shape, ids=ids)
-        return await self.rows(statement(self._tenant, ids).add_columns(literal(type_name).label(TYPENAME)))
 
     def forget(self) -> None:
         """After a mutation: read everything afresh."""

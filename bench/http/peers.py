@@ -54,7 +54,7 @@ async def walls(api: Api, request: Request) -> AsyncIterator[tuple[Actor, dict[s
 
 # -- one statement -----------------------------------------------------------------------------------------------------
 
-_ID = "translate(encode('\\x{code}'::bytea || uuid_send({column}), 'base64'), '+/', '-_')"
+_ID = "replace(replace(encode('\\x{code}'::bytea || uuid_send({column}), 'base64'), '+', '-'), '/', '_')"
 _CURSOR = """
 translate(encode(convert_to('["projects:UPDATED_AT:desc","","' || to_char(p.updated_at at time zone 'UTC',
   'YYYY-MM-DD HH24:MI:SS.US') || '+00:00","' || p.id || '"]', 'UTF8'), 'base64'), E'+/=\\n', '-_')"""

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Update, func, select, update
+from sqlalchemy import BindParameter, Select, Update, func, select, update
 
 from persistence.accounts.tables import api_tokens, memberships, sessions, tenants, users
 from persistence.billing.tables import ledger_accounts
 from persistence.integrations.tables import client_apps
+from persistence.listing import by_ids
 from persistence.paging import Keyset, SortColumn
 from persistence.shapes import TENANT, Shape
 
 API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
 
 
-def members_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    """Users, as far as they belong to the tenant."""
-    shown = (users.c.id, users.c.email, users.c.display_name, users.c.locale)
-    member = (memberships.c.user_id == users.c.id) & (memberships.c.tenant_id == tenant_id)
-    return select(*shown).join(memberships, member).where(users.c.id.in_(ids))
+MEMBERS_BY_ID = by_ids(
+    "User",
+    select(users.c.id, users.c.email, users.c.display_name, users.c.locale)
+    .join(memberships, memberships.c.user_id == users.c.id)
+    .where(memberships.c.tenant_id == TENANT),
+    users.c.id,
+)
+"""Users, as far as they belong to the tenant."""
+TENANTS_BY_ID = by_ids(
+    "Tenant",
+    select(tenants.c.tenant_id.label("id"), tenants.c.slug, tenants.c.name).where(tenants.c.tenant_id == TENANT),
+    tenants.c.tenant_id,
+)
 
 
-def tenants_by_id(ids: Sequence[UUID]) -> Select[Any]:
-    return select(tenants.c.tenant_id.label("id"), tenants.c.slug, tenants.c.name).where(tenants.c.tenant_id.in_(ids))
-
-
-def api_token_rows(tenant_id: UUID) -> Select[Any]:
+def api_token_rows(tenant_id: UUID | BindParameter[UUID]) -> Select[Any]:
     shown = [column for column in api_tokens.columns if column.name not in {"tenant_id", "secret_hash"}]
     return select(*shown).where(api_tokens.c.tenant_id == tenant_id)
 
 
-def api_tokens_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return api_token_rows(tenant_id).where(api_tokens.c.id.in_(ids))
+API_TOKENS_BY_ID = by_ids("ApiToken", api_token_rows(TENANT), api_tokens.c.id)
 
 
 def standing(tenant_id: UUID, user_id: UUID, *, session_id: UUID | None, token_id: UUID | None) -> Select[Any]:

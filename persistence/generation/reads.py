@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from sqlalchemy import Select, any_, func, literal_column, select
 
 from persistence.billing.tables import usage_records
 from persistence.generation.tables import attempts, channels, generations
-from persistence.listing import Listing, Lookup
+from persistence.listing import Listing, Lookup, by_ids
 from persistence.paging import Keyset, SortColumn
 from persistence.shapes import IDS, TENANT, Shape
 
@@ -74,5 +73,9 @@ _CHANNEL = (channels.c.id, channels.c.name, channels.c.provider, channels.c.mode
 ENABLED_CHANNELS = select(*_CHANNEL).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)
 
 
-def channels_by_id(ids: Sequence[UUID]) -> Select[Any]:
-    return select(*_CHANNEL).where(channels.c.id.in_(ids), channels.c.enabled)
+CHANNELS_BY_ID = by_ids(
+    # Channels belong to no tenant; naming one is what a shape asks for.
+    "Channel",
+    select(*_CHANNEL).where(channels.c.enabled, TENANT.is_not(None)),
+    channels.c.id,
+)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     String,
@@ -24,8 +24,9 @@ from sqlalchemy.sql.selectable import Subquery
 
 from domain.integrations import FIRST_PARTY, UseKind
 from persistence.integrations.tables import client_apps, platform_documents, schema_uses, trusted_documents
-from persistence.listing import Listing, Lookup
+from persistence.listing import Listing, Lookup, by_ids
 from persistence.paging import Keyset, SortColumn
+from persistence.shapes import TENANT
 
 USAGE_ROWS_MAX = 1_000
 """As many fields, documents and operations as a report names, the most used first."""
@@ -45,14 +46,13 @@ DOCUMENTS_BY_ID = Lookup("TrustedDocument", trusted_documents, hidden=_HIDDEN)
 KNOWN_ORIGINS = text("select origin from app.known_origins() as origin")
 
 
-def client_app_rows(tenant_id: UUID) -> Select[Any]:
+def client_app_rows(tenant_id: UUID | BindParameter[UUID]) -> Select[Any]:
     return select(*(one for one in client_apps.columns if one.name not in {"tenant_id", "deleted_at"})).where(
         _app.tenant_id == tenant_id, _app.deleted_at.is_(None)
     )
 
 
-def client_apps_by_id(tenant_id: UUID, ids: Sequence[UUID]) -> Select[Any]:
-    return client_app_rows(tenant_id).where(_app.id.in_(ids))
+CLIENT_APPS_BY_ID = by_ids("ClientApp", client_app_rows(TENANT), _app.id)
 
 
 # -- the registry as the process asks it -----------------------------------------------------------------------------

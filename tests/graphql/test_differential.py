@@ -25,7 +25,7 @@ from app.graphql.compiled.path import as_path
 from app.graphql.compiled.resolution import DEFINITION
 from domain.accounts import Actor
 from domain.ids import new_id
-from persistence import bodies
+from persistence import bodies, json_text
 from persistence.database import Database
 from resolvers.root import build_schema
 from schema.base import TABLES
@@ -299,7 +299,7 @@ def take_one_too_many(patch: pytest.MonkeyPatch) -> None:
 
 
 def cut_no_moment(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(bodies, "json_moment", bodies.json_string)
+    patch.setattr(json_text, "json_moment", json_text.json_string)
 
 
 @pytest.mark.parametrize("plant", [take_one_too_many, cut_no_moment])

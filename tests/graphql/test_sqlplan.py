@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.graphql.sqlplan import SqlPlans
 from persistence.database import Database
@@ -130,3 +131,28 @@ async def test_who_may_not_read_is_not_answered(site: Site, alice: Person, studi
     for actor in (None, await site.api.authenticator.authenticate(writer.authorization)):
         assert await Planned(site.api.schema, site.api.services)(PAGED, {}, actor) is None
     assert [await writer.code(PAGED) for _ in range(5)] == ["FORBIDDEN"] * 5
+
+
+MISSING = """query ($id: ID!) {
+  node(id: $id) { ... on CodexEntry { name relations(first: 5) { edges { node { kind to { name } } } } } }
+}"""
+
+
+async def test_where_null_may_not_be_the_executor_says_what_is_missing(
+    site: Site, alice: Person, studio: Studio, admin: Database
+) -> None:
+    actor = await site.api.authenticator.authenticate(alice.authorization)
+    planned = Planned(site.api.schema, site.api.services)
+    reference = "query ($id: ID!) { node(id: $id) { ... on CodexRelation { kind to { name } } } }"
+    asked = [(MISSING, {"id": studio.ids["CodexEntry"]}), (reference, {"id": studio.ids["CodexRelation"]})]
+    assert [await planned(query, given, actor) is None for query, given in asked] == [False, False]
+    deleted = "update app.codex_entries set deleted_at = {} where tenant_id = :tenant and name like 'Lan%'"
+    values = {"tenant": studio.person.tenant_id}
+    await admin.change(studio.person.tenant_id, text(deleted.format("now()")).bindparams(**values))
+    try:
+        for query, given in asked:
+            assert await planned(query, given, actor) is None
+            answer = await alice.ask(query, **given)
+            assert [error["path"][-1] for error in answer["errors"]] == ["to"]
+    finally:
+        await admin.change(studio.person.tenant_id, text(deleted.format("null")).bindparams(**values))

@@ -29,7 +29,7 @@ from graphql.execution.collect_fields import collect_fields, collect_subfields
 from app.graphql import cost
 from app.graphql.compiled.field import Field
 from app.graphql.compiled.resolution import DEFINITION, strawberry_arguments
-from persistence import bodies
+from persistence import bodies, json_text
 from persistence.bodies import EdgesBody, ObjectBody, PageBody, PageInfoBody, ReferenceBody
 from persistence.listing import Listing
 from schema.base import TABLES
@@ -38,7 +38,7 @@ from schema.ids import code_of
 
 Column: TypeAlias = Any
 """A column of a table."""
-KINDS: dict[Any, bodies.Kind] = {
+KINDS: dict[Any, json_text.Kind] = {
     GraphQLString: "string", GraphQLInt: "integer", GraphQLBoolean: "boolean", GraphQLID: "id",
 }  # fmt: skip
 NODE = "node"
@@ -253,27 +253,25 @@ def _entry(costs: cost.Plan, path: tuple[str, ...]) -> cost.Plan:
     return cost.Plan(0)
 
 
-def _global_id(field: Field, column: Column, type_name: str) -> bodies.Value:
-    code, name, nullable = code_of(type_name), column.name, _may_be_null(field, column)
-
-    def value(row: Any) -> Any:
-        said = bodies.global_id(code, row[name])
-        return bodies.or_null(row[name], said) if nullable else said
-
-    return value
+def _global_id(field: Field, column: Column, type_name: str) -> json_text.Value:
+    code = code_of(type_name)
+    return _value(field, column, lambda value: json_text.global_id(code, value))
 
 
-def _column(field: Field, column: Column) -> bodies.Value:
-    write, name, nullable = _writer(field, column), column.name, _may_be_null(field, column)
-    return lambda row: bodies.or_null(row[name], write(row[name])) if nullable else write(row[name])
+def _column(field: Field, column: Column) -> json_text.Value:
+    return _value(field, column, _writer(field, column))
 
 
-def _may_be_null(field: Field, column: Column) -> bool:
-    """Null in the database where none may be in the answer is left to fail."""
-    return bool(column.nullable) and not is_non_null_type(field.type)
+def _value(field: Field, column: Column, write: json_text.Writer) -> json_text.Value:
+    name = column.name
+    if not column.nullable:
+        return lambda row: write(row[name])
+    if is_non_null_type(field.type):
+        return lambda row: json_text.never_null(row[name], write(row[name]))
+    return lambda row: json_text.or_null(row[name], write(row[name]))
 
 
-def _writer(field: Field, column: Column) -> Callable[[Any], Any]:
+def _writer(field: Field, column: Column) -> json_text.Writer:
     """How a column's value is written as its GraphQL type writes it."""
     type_: Any = field.type.of_type if is_non_null_type(field.type) else field.type
     kind = KINDS.get(type_)
@@ -283,7 +281,7 @@ def _writer(field: Field, column: Column) -> Callable[[Any], Any]:
         kind = "string"
     elif getattr(type_, "name", "") == "DateTime":
         kind = "moment"
-    write = bodies.writer(column, kind) if kind is not None else None
+    write = json_text.writer(column, kind) if kind is not None else None
     if write is None:
         raise Declined(f"{field.parent_type.name}.{field.key}")
     return write
