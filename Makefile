@@ -25,7 +25,7 @@ help:
 	@echo "make run        start everything on this machine and print where it is"
 	@echo "make test       every test; protocol suites and browser tests too where Node is"
 	@echo "make check      format, lint, types, imports, schema, domain tests: under ten seconds"
-	@echo "make bench      measure against peers: BENCH=http|streams|all SECONDS=n, into .fabula/bench.json"
+	@echo "make bench      measure against peers: BENCH=http|streams|executor|tracing|all SECONDS=n, into .fabula/bench.json"
 	@echo "make format     put the code in its format"
 	@echo "make schema     print graphql_schema.graphql anew"
 	@echo "make ui         build the Studio, GraphiQL and the typed client"
@@ -86,6 +86,12 @@ ifneq ($(filter $(BENCH),http all),)
 endif
 ifneq ($(filter $(BENCH),streams all),)
 	$(PY) -m bench.streams --seconds $(SECONDS) $(ARGS)
+endif
+ifneq ($(filter $(BENCH),executor all),)
+	$(PY) -m bench.executor $(ARGS)
+endif
+ifneq ($(filter $(BENCH),tracing all),)
+	$(PY) -m bench.tracing $(ARGS)
 endif
 
 format: .venv/ready-dev

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.orm import configure_mappers
 
 from persistence.accounts import tables as accounts
@@ -11,6 +13,7 @@ from persistence.integrations import tables as integrations
 from persistence.jobs import tables as jobs
 from persistence.metadata import mapper_registry, metadata
 from persistence.projects import tables as projects
+from persistence.shapes import Row
 from persistence.story import tables as story
 
 __all__ = [
@@ -26,3 +29,18 @@ __all__ = [
 ]
 
 configure_mappers()
+
+
+def _attribute(column: str) -> property:
+    def read(row: Row) -> Any:
+        try:
+            return row[column]
+        except KeyError:
+            raise AttributeError(column) from None
+
+    return property(read)
+
+
+# Python asks `__getattr__` after it has made an exception, which costs four times what this does.
+for _column in {column.name for table in metadata.tables.values() for column in table.columns} - set(dir(Row)):
+    setattr(Row, _column, _attribute(_column))

@@ -15,8 +15,8 @@ from domain.generation.context import ContextTooSmall
 from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
-from persistence.accounts.reads import wallet
-from persistence.generation.reads import enabled_channels
+from persistence.accounts.reads import WALLET
+from persistence.generation.reads import ENABLED_CHANNELS
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -39,12 +39,12 @@ class GenerationQueries:
     @strawberry.field(description="The model channels that can be used, the default first.")
     async def channels(self, info: Info) -> list[types.Channel]:
         info.context.reader()
-        return await info.context.services.database.platform_rows(enabled_channels())  # type: ignore[no-any-return]
+        return await info.context.services.database.platform_rows(ENABLED_CHANNELS)  # type: ignore[no-any-return]
 
     @strawberry.field(description="The tenant's credit.")
     async def wallet(self, info: Info) -> Wallet:
         reads: Any = info.context.reader()
-        balance = {row.kind: row.balance for row in await reads.rows(wallet(info.context.actor.tenant_id))}
+        balance = {row.kind: row.balance for row in await reads.shaped(WALLET)}
         return Wallet(
             available=money(balance.get("AVAILABLE", 0)),
             held=money(balance.get("HELD", 0)),

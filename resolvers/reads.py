@@ -5,6 +5,7 @@ A loader's key is the parent's id and the page's arguments; calls with equal arg
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, cast
 from uuid import UUID
@@ -76,8 +77,26 @@ class TenantReads:
     # -- single things --------------------------------------------------------------------------------------------
 
     async def one(self, type_name: str, value: UUID) -> Any:
+        loader = self._finder(type_name)
+        return await loader.load(value) if loader is not None else None
+
+    async def many(self, type_name: str, values: Sequence[UUID | None]) -> list[Any]:
+        loader = self._finder(type_name)
+        if loader is None:
+            return [None] * len(values)
+        waiting = {value: loader.load(value) for value in values if value is not None}
+        found: dict[UUID | None, Any] = {}
+        try:
+            for value, one in waiting.items():
+                found[value] = await one  # they come together, with one statement
+        except Exception:
+            await asyncio.gather(*waiting.values(), return_exceptions=True)  # nobody else looks at these
+            raise
+        return [found.get(value) for value in values]
+
+    def _finder(self, type_name: str) -> DataLoader[UUID, Any] | None:
         if type_name == "GenerationOfJob":
-            return await self._load(type_name, value, self._generations_of_jobs)
+            return self._loader(type_name, self._generations_of_jobs)
         found_by = NODES.get(type_name)
         if found_by is None:
             return None
@@ -86,7 +105,7 @@ class TenantReads:
             found = {row["id"]: row for row in await self.shaped(found_by, ids=ids)}
             return [found.get(one) for one in ids]
 
-        return await self._load(("node", type_name), value, load)
+        return self._loader(("node", type_name), load)
 
     def forget(self) -> None:
         """After a mutation: read everything afresh."""
@@ -140,7 +159,7 @@ class TenantReads:
             return cast("list[Any]", await function(parents, info, **given))
 
         name = (function.__qualname__, repr(given), *(id(node) for node in info._raw_info.field_nodes))
-        return await self._load(name, parent, load, cache=False)
+        return await self._loader(name, load, cache=False).load(parent)
 
     # -- root lists and streams -----------------------------------------------------------------------------------
 
@@ -173,14 +192,14 @@ class TenantReads:
         position = decode_cursor(after, JobId(job_id))
         return await self._events.page(self._tenant, JobId(job_id), position, first)
 
-    async def _load(
-        self, name: Hashable, key: Any, load: Callable[[list[Any]], Awaitable[list[Any]]], *, cache: bool = True
-    ) -> Any:
+    def _loader(
+        self, name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]], *, cache: bool = True
+    ) -> DataLoader[Any, Any]:
         loader = self._loaders.get(name)
         if loader is None:
             counted = _counted(name, load)
             loader = self._loaders[name] = DataLoader(load_fn=counted, max_batch_size=BATCH_MAX, cache=cache)
-        return await loader.load(key)
+        return loader
 
 
 def _counted(name: Hashable, load: Callable[[list[Any]], Awaitable[list[Any]]]) -> Callable[[list[Any]], Any]:

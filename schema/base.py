@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 
 def _to_rfc3339(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat("T", "milliseconds")[: -len("+00:00")] + "Z"
 
 
 def _from_rfc3339(value: str) -> datetime:

@@ -10,6 +10,7 @@ that knows nothing of batches calls the field for each parent, and the calls of 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Annotated, Any, TypeVar, cast, get_args
 from uuid import UUID
 
@@ -132,17 +133,32 @@ def paged(
     return decorate
 
 
-def reference(type_name: str, column: str, *, description: str, name: str | None = None) -> Any:
-    """A field that shows the thing whose id is in a column of its row; null where the column is."""
+def found(
+    kind: str,
+    key: Callable[[Any], UUID | None],
+    *,
+    description: str,
+    metadata: Mapping[str, Any] | None = None,
+    name: str | None = None,
+) -> Any:
+    """A field that shows the one thing of a kind that its source leads to; null where the key is."""
 
     async def resolver(self: Any, info: Info) -> Any:
-        value = getattr(self, column)
-        return await info.context.reads.one(type_name, value) if value is not None else None
+        value = key(self)
+        return await info.context.reads.one(kind, value) if value is not None else None
 
-    return strawberry.field(
-        resolver=resolver, name=name, description=description,
-        metadata={**needs(column), REFERENCE: (type_name, column)},
-    )  # fmt: skip
+    async def batch(parents: list[Any], info: Info) -> list[Any]:
+        keys = [key(parent) for parent in parents]
+        return await info.context.reads.many(kind, keys)
+
+    resolver.batch = batch  # type: ignore[attr-defined]
+    return strawberry.field(resolver=resolver, name=name, description=description, metadata=metadata)
+
+
+def reference(type_name: str, column: str, *, description: str, name: str | None = None) -> Any:
+    """A field that shows the thing whose id is in a column of its row; null where the column is."""
+    metadata = {**needs(column), REFERENCE: (type_name, column)}
+    return found(type_name, attrgetter(column), description=description, metadata=metadata, name=name)
 
 
 # -- look-ahead ------------------------------------------------------------------------------------------------------

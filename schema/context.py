@@ -18,6 +18,10 @@ class Reads(Protocol):
         """The row of a node, or None when it is missing or not for this actor."""
         ...
 
+    async def many(self, type_name: str, values: Sequence[UUID | None]) -> list[Any]:
+        """The same for each; None for None."""
+        ...
+
     def forget(self) -> None:
         """After a mutation: read everything afresh."""
         ...

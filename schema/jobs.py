@@ -1,6 +1,7 @@
 """Types of the jobs room: jobs, queues, workers."""
 
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -8,7 +9,7 @@ import strawberry
 from domain import jobs
 from domain.jobs import JobState
 from schema.base import Node, Payload, described_enum, mapped
-from schema.batched import After, id_of, needs
+from schema.batched import After, found, id_of, needs
 from schema.context import Info
 from schema.cost import ListSize
 from schema.events import EventPage, First, JobEvent, event_page
@@ -55,9 +56,10 @@ class Job(Node):
     def retry_of(self) -> strawberry.ID | None:
         return strawberry.ID(encode_id("Job", self.retry_of)) if self.retry_of else None
 
-    @strawberry.field(description="The generation it does; null for other kinds of work.", metadata=needs("id"))
-    async def generation(self, info: Info) -> Annotated["Generation", strawberry.lazy("schema.generation")] | None:
-        return await info.context.reads.one("GenerationOfJob", self.id)
+    generation: Annotated["Generation", strawberry.lazy("schema.generation")] | None = found(
+        "GenerationOfJob", attrgetter("id"), description="The generation it does; null for other kinds of work.",
+        metadata=needs("id"),
+    )  # fmt: skip
 
     @strawberry.field(
         description="The stream's events, for clients that poll.", metadata=needs("id"),

@@ -12,7 +12,7 @@ from persistence.billing.tables import ledger_accounts
 from persistence.integrations.tables import client_apps
 from persistence.listing import by_ids
 from persistence.paging import Keyset, SortColumn
-from persistence.shapes import TENANT
+from persistence.shapes import TENANT, Shape
 
 API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
 
@@ -85,5 +85,5 @@ def touch_api_token(tenant_id: UUID, token_id: UUID) -> Update:
     )
 
 
-def wallet(tenant_id: UUID) -> Select[Any]:
-    return select(ledger_accounts.c.kind, ledger_accounts.c.balance).where(ledger_accounts.c.tenant_id == tenant_id)
+WALLET = Shape(select(ledger_accounts.c.kind, ledger_accounts.c.balance).where(ledger_accounts.c.tenant_id == TENANT))
+"""Rows (kind, balance)."""

@@ -70,8 +70,7 @@ USAGE = Shape(
 _CHANNEL = (channels.c.id, channels.c.name, channels.c.provider, channels.c.model, channels.c.is_default)
 
 
-def enabled_channels() -> Select[Any]:
-    return select(*_CHANNEL).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)
+ENABLED_CHANNELS = select(*_CHANNEL).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)
 
 
 CHANNELS_BY_ID = by_ids(

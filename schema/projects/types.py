@@ -1,5 +1,6 @@
 """Types of the projects room: projects, outline, chapters, versions."""
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -13,7 +14,7 @@ from persistence.listing import contains
 from persistence.projects import reads
 from persistence.story import reads as story_reads
 from schema.base import Connection, Node, described_enum, mapped
-from schema.batched import Call, batched, id_of, ids_of, needs, paged, reference
+from schema.batched import Call, batched, found, id_of, ids_of, needs, paged, reference
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.ids import encode_id
@@ -110,11 +111,12 @@ class OutlineNode(Node):
     def parent_id(self) -> strawberry.ID | None:
         return _global("OutlineNode", self.parent_id)
 
-    @strawberry.field(description="The same node as a chapter; null for the other kinds.")
-    async def chapter(self, info: Info) -> Annotated["Chapter", strawberry.lazy("schema.projects.types")] | None:
-        if self.kind != OutlineKind.CHAPTER:
-            return None
-        return await info.context.reads.one("Chapter", self.id)
+    chapter: Annotated["Chapter", strawberry.lazy("schema.projects.types")] | None = found(
+        "Chapter",
+        lambda node: node.id if node.kind == OutlineKind.CHAPTER else None,
+        description="The same node as a chapter; null for the other kinds.",
+        metadata=needs("id", "kind"),
+    )
 
 
 @mapped(
@@ -204,10 +206,8 @@ class SearchHit:
     project_id: strawberry.Private[Any]
     node_id: strawberry.Private[Any]
 
-    @strawberry.field(description="The project it lies in.")
-    async def project(self, info: Info) -> Project:
-        return await info.context.reads.one("Project", self.project_id)
-
-    @strawberry.field(description="The chapter it lies in; null for a project's title and other outline nodes.")
-    async def chapter(self, info: Info) -> Chapter | None:
-        return await info.context.reads.one("Chapter", self.node_id) if self.node_id else None
+    project: Project = found("Project", attrgetter("project_id"), description="The project it lies in.")
+    chapter: Chapter | None = found(
+        "Chapter", attrgetter("node_id"),
+        description="The chapter it lies in; null for a project's title and other outline nodes.",
+    )  # fmt: skip

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, is_list_type, is_non_null_type
 from strawberry.types.field import StrawberryField
@@ -17,12 +17,10 @@ from strawberry.types.field import StrawberryField
 from app.graphql.compiled.field import Field
 from app.graphql.compiled.path import Place, as_path
 from app.graphql.compiled.resolution import strawberry_arguments, strawberry_info
+from app.graphql.compiled.values import DATA
 
-
-class Ticket(NamedTuple):
-    source: Any
-    result: dict[str, Any]
-    above: Place
+Ticket: TypeAlias = tuple[Any, dict[str, Any], Place]
+"""A parent, the object in which its field is a gap, and the place of that object."""
 
 
 class Slot:
@@ -37,10 +35,10 @@ class Slot:
 
     async def values(self, executor: Any, tickets: list[Ticket]) -> list[Any]:
         """One value or exception for each ticket."""
-        place = self.field.place(tickets[0].above)
+        place = self.field.place(tickets[0][2])
         try:
             info = strawberry_info(self.field, self._made, executor, place)
-            sources = [ticket.source for ticket in tickets]
+            sources = [source for source, _, _ in tickets]
             values = await self._function(sources, info, **self._arguments(executor, place))
             if len(values) != len(tickets):
                 raise RuntimeError(f"{self.field.key}: {len(values)} values for {len(tickets)} parents")
@@ -66,7 +64,7 @@ class Batches:
         if tickets is None:
             tickets = self._waiting[slot] = []
             asyncio.get_running_loop().call_soon(self._begin, slot)
-        tickets.append(Ticket(source, result, above))
+        tickets.append((source, result, above))
 
     @property
     def pending(self) -> bool:
@@ -109,28 +107,28 @@ class Batches:
             self._running.add(asyncio.ensure_future(self._run(slot, tickets)))
 
     async def _run(self, slot: Slot, tickets: list[Ticket]) -> None:
-        later = []
-        for ticket, value in zip(tickets, await slot.values(self._executor, tickets), strict=True):
+        later, executor, key = [], self._executor, slot.field.key
+        for (_, result, above), value in zip(tickets, await slot.values(executor, tickets), strict=True):
             try:
-                done = slot.finish(self._executor, value, ticket.above)
+                done = slot.finish(executor, value, above)
             except Exception as error:  # noqa: BLE001 - located and kept
-                self._fail(slot, error, ticket)
+                self._fail(slot, error, above)
                 continue
-            if self._executor.is_awaitable(done):
-                later.append(self._settle(slot, ticket, done))
+            if done.__class__ not in DATA and executor.is_awaitable(done):
+                later.append(self._settle(slot, result, above, done))
             else:
-                ticket.result[slot.field.key] = done
+                result[key] = done
         if later:
             await asyncio.gather(*later)
 
-    async def _settle(self, slot: Slot, ticket: Ticket, done: Any) -> None:
+    async def _settle(self, slot: Slot, result: dict[str, Any], above: Place, done: Any) -> None:
         try:
-            ticket.result[slot.field.key] = await done
+            result[slot.field.key] = await done
         except Exception as error:  # noqa: BLE001 - located and kept
-            self._fail(slot, error, ticket)
+            self._fail(slot, error, above)
 
-    def _fail(self, slot: Slot, error: Exception, ticket: Ticket) -> None:
-        place = slot.field.place(ticket.above)
+    def _fail(self, slot: Slot, error: Exception, above: Place) -> None:
+        place = slot.field.place(above)
         try:
             slot.field.fail(self._executor, error, place)
         except GraphQLError as located:

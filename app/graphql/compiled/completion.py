@@ -24,7 +24,7 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
-from graphql.execution.executor import collect_iterator_awaitables, invalid_return_type_error
+from graphql.execution.executor import Executor, collect_iterator_awaitables, invalid_return_type_error
 from graphql.pyutils import gather_with_cancel
 
 from app.graphql.compiled.field import Field
@@ -79,22 +79,27 @@ def _leaf(type_: Any) -> Complete:
         )
     if isinstance(type_, GraphQLEnumType):
         return _enum(type_)
-    return lambda executor, value, _: executor.complete_leaf_value(type_, value)
+    complete_leaf_value = Executor.complete_leaf_value
+    return lambda _executor, value, _place: complete_leaf_value(type_, value)
+
+
+class EnumNames(dict[str, Any]):
+    """Names by value, each looked up once: an enum's values are fixed. Only of strings, whose equality is no surprise."""
+
+    def __init__(self, type_: GraphQLEnumType) -> None:
+        super().__init__()
+        self._type = type_
+
+    def __missing__(self, value: str) -> Any:
+        name = self[value] = Executor.complete_leaf_value(self._type, value)
+        return name
 
 
 def _enum(type_: GraphQLEnumType) -> Complete:
-    """Names of values are looked up once: an enum's values are fixed. Only strings, whose equality is no surprise."""
-    names: dict[str, Any] = {}
-
-    def complete(executor: Any, value: Any, _: Place) -> Any:
-        if value.__class__ is not str:
-            return executor.complete_leaf_value(type_, value)
-        name = names.get(value)
-        if name is None:
-            name = names[value] = executor.complete_leaf_value(type_, value)
-        return name
-
-    return complete
+    names = EnumNames(type_)
+    return lambda executor, value, _: (
+        names[value] if value.__class__ is str else executor.complete_leaf_value(type_, value)
+    )
 
 
 def _object(field: Field, type_: GraphQLObjectType) -> Complete:

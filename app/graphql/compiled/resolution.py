@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from graphql import (
     GraphQLBoolean,
@@ -15,6 +15,7 @@ from graphql import (
     GraphQLString,
     ListValueNode,
     ObjectValueNode,
+    Undefined,
     ValueNode,
     VariableNode,
     get_named_type,
@@ -23,6 +24,7 @@ from graphql.execution.values import get_argument_values
 from strawberry.schema import schema_converter
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 from app.graphql.compiled.field import Field
 from app.graphql.compiled.path import Place
@@ -47,9 +49,6 @@ def attribute_of(field: Field) -> str | None:
 
 
 def resolver(field: Field) -> Resolve:
-    name = attribute_of(field)
-    if name is not None:
-        return lambda _executor, source, _place: getattr(source, name)
     return _direct(field) or _any(field)
 
 
@@ -71,17 +70,35 @@ def _strawberry_field(field: Field) -> StrawberryField | None:
     return made if ours else None
 
 
-def _direct(field: Field) -> Resolve | None:
-    """Call the function that a Strawberry field wraps, with what it asks for: source, info, arguments."""
+def _wrapped(field: Field) -> tuple[StrawberryField, StrawberryResolver[Any]] | None:
+    """The Strawberry field and its resolver, where Strawberry does no more than call that."""
     made = _strawberry_field(field)
     if made is None or made.base_resolver is None or made.extensions or made.is_subscription:
         return None
-    base = made.base_resolver
     if type(made).get_result is not StrawberryField.get_result or _handles_exceptions(field.definition.resolve):
         return None
-    if specialise := getattr(base.wrapped_func, "for_type", None):
-        pure = specialise(field.parent_type.name)
-        return lambda _executor, source, _place: pure(source)
+    return made, made.base_resolver
+
+
+def function_of_source(field: Field) -> Callable[[Any], Any] | None:
+    """The function that a Strawberry field wraps, where it asks for its source and for nothing else."""
+    wrapped = _wrapped(field)
+    if wrapped is None:
+        return None
+    made, base = wrapped
+    function: Any = base.wrapped_func
+    if specialise := getattr(function, "for_type", None):
+        return cast("Callable[[Any], Any]", specialise(field.parent_type.name))
+    others = made.arguments or base.info_parameter or base.parent_parameter or base.root_parameter
+    return function if base.self_parameter is not None and not others else None
+
+
+def _direct(field: Field) -> Resolve | None:
+    """Call the function that a Strawberry field wraps, with what it asks for: source, info, arguments."""
+    wrapped = _wrapped(field)
+    if wrapped is None:
+        return None
+    made, base = wrapped
     arguments = strawberry_arguments(field, made)
     function: Any = base.wrapped_func
     sources = [one.name for one in (base.parent_parameter, base.root_parameter) if one is not None]
@@ -171,9 +188,14 @@ def strawberry_arguments(field: Field, made: StrawberryField) -> Callable[[Any, 
 
 
 def _is_constant(field: Field) -> bool:
-    types = [get_named_type(argument.type) for argument in field.definition.args.values()]
+    given = {argument.name.value: argument.value for argument in field.details[0].node.arguments or ()}
+    types = [
+        get_named_type(argument.type)
+        for name, argument in field.definition.args.items()
+        if name in given or argument.default is not None or argument.default_value is not Undefined
+    ]
     steady = all(type_ in _STEADY or isinstance(type_, GraphQLEnumType) for type_ in types)
-    return steady and not any(_has_variables(argument.value) for argument in field.details[0].node.arguments or ())
+    return steady and not any(map(_has_variables, given.values()))
 
 
 def _has_variables(value: ValueNode) -> bool:

@@ -1,6 +1,7 @@
 """The function for a selection set: source text with one block a field, compiled once.
 
-A leaf that is an attribute of its source is read where it stands. Anything else calls a function made for its field.
+A leaf that is an attribute of its source, or a function of its source alone, is read where it stands. Anything else
+calls a function made for its field.
 """
 
 from __future__ import annotations
@@ -8,15 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from graphql import GraphQLInt, GraphQLObjectType, GraphQLSchema, TypeNameMetaFieldDef, is_leaf_type, is_non_null_type
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInt,
+    GraphQLObjectType,
+    GraphQLSchema,
+    TypeNameMetaFieldDef,
+    is_non_null_type,
+    specified_scalar_types,
+)
 from graphql.type import GraphQLNonNull
 
 from app.graphql.compiled.batches import Slot
-from app.graphql.compiled.completion import INT_MAX, INT_MIN, completer, expected_class, gathered, settle
+from app.graphql.compiled.completion import INT_MAX, INT_MIN, EnumNames, completer, expected_class, gathered, settle
 from app.graphql.compiled.field import Field
 from app.graphql.compiled.path import Place
 from app.graphql.compiled.plan import GroupedFieldSet, Selection
-from app.graphql.compiled.resolution import attribute_of, batch_function, resolver
+from app.graphql.compiled.resolution import attribute_of, batch_function, function_of_source, resolver
 from app.graphql.compiled.values import DATA, PLAIN
 from persistence.shapes import Row
 
@@ -36,6 +45,19 @@ _ATTRIBUTE = """\
         try:
             value = {read}
             if {unexpected}:
+                value = finish_{n}(executor, value, place)
+                if value.__class__ not in DATA and executor.is_awaitable(value):
+                    waiting.append({key!r})
+        except Exception as error:
+            value = fail_{n}(executor, error, place)
+        result[{key!r}] = value
+"""
+_ENUM = """\
+        try:
+            value = {read}
+            if value.__class__ is str:
+                value = names_{n}[value]
+            elif {expected}:
                 value = finish_{n}(executor, value, place)
                 if value.__class__ not in DATA and executor.is_awaitable(value):
                     waiting.append({key!r})
@@ -98,8 +120,8 @@ def compile_selection(schema: GraphQLSchema, type_: GraphQLObjectType, grouped_f
 
 def _block(field: Field, n: int, names: dict[str, Any]) -> tuple[str, str]:
     """A field's part of the function, for a source of any class and for a row."""
-    name = attribute_of(field)
-    if name is not None:
+    reads = _reads(field, n, names)
+    if reads is not None:
         names[f"finish_{n}"], names[f"complete_{n}"] = _finisher(field), completer(field, field.type)
         names[f"fail_{n}"] = lambda executor, error, place: field.fail(executor, error, field.place(place))
         names[f"guarded_{n}"] = field.guarded
@@ -107,14 +129,30 @@ def _block(field: Field, n: int, names: dict[str, Any]) -> tuple[str, str]:
             "n": n, "key": field.key, "type_name": field.parent_type.name, "unexpected": _unexpected(field),
             "expected": "True" if is_non_null_type(field.type) else "value is not None",
         }  # fmt: skip
-        template = _ATTRIBUTE if is_leaf_type(_nullable(field.type)) else _OBJECT
-        return template.format(read=f"source.{name}", **parts), template.format(read=f"source[{name!r}]", **parts)
+        template, inner = _OBJECT, _nullable(field.type)
+        if isinstance(inner, GraphQLEnumType):
+            template, names[f"names_{n}"] = _ENUM, EnumNames(inner)
+        elif inner in BUILT_IN:
+            template = _ATTRIBUTE
+        return template.format(read=reads[0], **parts), template.format(read=reads[1], **parts)
     batch = batch_function(field)
     if batch is not None:
         names[f"slot_{n}"] = Slot(field, *batch, _finisher(field))
         return (_BATCHED.format(n=n, key=field.key),) * 2
     names[f"run_{n}"] = _runner(field)
     return (_FIELD.format(n=n, key=field.key),) * 2
+
+
+def _reads(field: Field, n: int, names: dict[str, Any]) -> tuple[str, str] | None:
+    """The expression for the value of a field that needs nothing but its source: of any class, and of a row."""
+    name = attribute_of(field)
+    if name is not None:
+        return f"source.{name}", f"source[{name!r}]"
+    function = function_of_source(field)
+    if function is None:
+        return None
+    names[f"read_{n}"] = function
+    return (f"read_{n}(source)",) * 2
 
 
 def _nullable(type_: Any) -> Any:
@@ -133,14 +171,17 @@ def _unexpected(field: Field) -> str:
     return test if is_non_null_type(field.type) else f"value is not None and ({test})"
 
 
+BUILT_IN = frozenset(specified_scalar_types.values())
 Finish = Callable[[Any, Any, Place], Any]
 
 
 def _finisher(field: Field) -> Finish:
     """Completes a resolved value of any class, below the place of its parent. Raises what is wrong with it."""
-    complete = completer(field, field.type)
+    complete, nullable = completer(field, field.type), not is_non_null_type(field.type)
 
     def finish(executor: Any, value: Any, above: Place) -> Any:
+        if value is None and nullable:
+            return None
         place = field.place(above)
         if not PLAIN[value.__class__]:
             return field.complete(executor, value, place)

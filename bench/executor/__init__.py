@@ -1,0 +1,1 @@
+"""Execution alone: the compiled executor and graphql-core's over the same schema, resolvers and rows."""
