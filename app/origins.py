@@ -55,9 +55,11 @@ class AppOrigins:
 
 def may_call(scope: Scope, actor: Actor | None) -> bool:
     """Whether credentials may be used by the page that calls: those of an application only by its own pages."""
-    origin = Headers(scope=scope).get("origin")
     own = actor.client.origins if actor is not None and actor.client is not None else ()
-    return origin is None or origin in own or not (own or FOREIGN in scope)
+    if not own and FOREIGN not in scope:
+        return True
+    origin = Headers(scope=scope).get("origin")
+    return origin is None or origin in own
 
 
 class OriginGuard:

@@ -126,7 +126,7 @@ class _Writing:
 
 
 class Body:
-    """One statement for a whole answer: one row (body, cost), whose body may be null."""
+    """One statement for a whole answer: one row (body, cost), whose body is UTF-8, or null."""
 
     def __init__(self, members: list[tuple[str, str | PageBody | ReferenceBody]], fixed_cost: int) -> None:
         self._count = 0
@@ -137,7 +137,8 @@ class Body:
         whole: Any = answer.said.sql
         if answer.said.lacking:
             whole = case((or_(*answer.said.lacking), literal_column("null")), else_=whole)
-        selected = select(whole.label(BODY), _sum(number(fixed_cost), *answer.costs).label(COST))
+        encoded = func.convert_to(whole, text("UTF8"))  # bytes: nobody has to decode and encode them again
+        selected = select(encoded.label(BODY), _sum(number(fixed_cost), *answer.costs).label(COST))
         self.shape = Shape(selected.select_from(answer.source) if answer.source is not None else selected)
 
     def _name(self, kind: str) -> str:

@@ -15,6 +15,7 @@ from app.graphql.documents import Prepared
 from app.graphql.errors import answer, formatted
 from app.graphql.sqlplan import SqlPlans, TextAnswer
 from app.graphql.subscriptions import Subscriptions
+from app.graphql.timers import CoarseTimers
 from app.graphql.tracing import operation_span
 from app.settings import Limits
 from schema.context import Context
@@ -32,6 +33,7 @@ class Engine:
         self._plans = plans
         self._executor_class = CompiledExecutor if compiled else None
         self._limits = limits
+        self._timers = CoarseTimers()
         self._subscriptions = Subscriptions(schema, self._executor_class or ExecutorThrowingOnIncremental)
 
     async def run(self, prepared: Prepared, context: Context) -> Answer:
@@ -39,26 +41,34 @@ class Engine:
         mutation = prepared.kind is OperationType.MUTATION
         timeout_s = self._limits.mutation_timeout_s if mutation else self._limits.query_timeout_s
         with operation_span(prepared.operation, context):
+            limit = asyncio.timeout(None)
             try:
-                async with asyncio.timeout(timeout_s):
-                    if self._plans is not None:
-                        text = await self._plans.answer(prepared, context)
-                        if text is not None:
-                            return text
-                    result = execute(
-                        self.schema,
-                        prepared.document,
-                        context_value=context,
-                        variable_values=prepared.request.variables,
-                        operation_name=prepared.request.operation_name,
-                        executor_class=self._executor_class,
-                    )
-                    if inspect.isawaitable(result):
-                        result = await result
+                async with limit:
+                    timer = self._timers.call_later(timeout_s, lambda: limit.reschedule(0))
+                    try:
+                        return await self._answer(prepared, context)
+                    finally:
+                        self._timers.cancel(timer)
             except TimeoutError:
                 message = f"The {prepared.kind.value} took longer than {timeout_s:g} s."
                 return {"errors": [formatted(message, "TIMEOUT", context.request_id)], "data": None}
-            return answer(result, context.request_id)
+
+    async def _answer(self, prepared: Prepared, context: Context) -> Answer:
+        if self._plans is not None:
+            text = await self._plans.answer(prepared, context)
+            if text is not None:
+                return text
+        result = execute(
+            self.schema,
+            prepared.document,
+            context_value=context,
+            variable_values=prepared.request.variables,
+            operation_name=prepared.request.operation_name,
+            executor_class=self._executor_class,
+        )
+        if inspect.isawaitable(result):
+            result = await result
+        return answer(result, context.request_id)
 
     def stream(self, prepared: Prepared, context: Context) -> AsyncIterator[list[bytes]]:
         """The encoded answers of a subscription, all of one wake-up together. Raises StreamRefused."""

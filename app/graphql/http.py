@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 from graphql import GraphQLError, OperationType
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from app.graphql.documents import Prepared
 from app.graphql.engine import Answer
 from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, StreamRefused, present
 from app.graphql.gate import Gate
-from app.graphql.request import read_request
+from app.graphql.request import GraphQLRequest, read_request
 from app.graphql.sqlplan import TextAnswer
+from app.graphql.timers import CoarseTimers
 from app.graphql.trusted import Registry
 from app.graphql.ws import Authenticate, NewContext
 from app.origins import may_call
@@ -36,6 +38,9 @@ WATCHED_AFTER_S = 0.1
 """A query that takes longer is ended when its client goes away."""
 DRAINED_BYTES_MAX = 64 * 1024 * 1024
 """A body over the limit is read to its end and thrown away: a client that still sends does not hear the refusal."""
+REMEMBERED_BYTES_MAX = 1_000
+REMEMBERED_MAX = 1_000
+"""So many bodies of at most so many bytes are read once: clients that send hashes send the same ones again and again."""
 
 
 class HttpEndpoint:
@@ -48,6 +53,7 @@ class HttpEndpoint:
         self._new_context = new_context
         self._limits = limits
         self._streams: set[asyncio.Future[None]] = set()
+        self._timers = CoarseTimers()
 
     def restart(self) -> None:
         """The server goes away: streams end without having completed, so that their clients connect again."""
@@ -70,7 +76,7 @@ class HttpEndpoint:
             return reply(masked, 500, JSON, request_id)
 
     async def _answer(self, request: Request, request_id: str, media_type: str) -> Response:
-        asked = read_request(by_url(request) if request.method == "GET" else await self._body(request))
+        asked = read_request(by_url(request)) if request.method == "GET" else as_asked(await self._body(request))
         context = await self._context(request, request_id)
         try:
             prepared = await self._documents.prepare(asked, context.caller)
@@ -81,7 +87,7 @@ class HttpEndpoint:
             if prepared.kind is OperationType.SUBSCRIPTION:
                 message = f"Subscribe over WebSocket, or with `Accept: {EVENT_STREAM}`."
                 raise RequestRefused("NOT_ACCEPTABLE", message, 406)
-            with while_connected(request, prepared.kind):
+            with WhileConnected(request, prepared.kind, self._timers):
                 result = await self._gate.run(prepared, context)
         except DocumentRefused as refusal:
             body = self._gate.body(refusal, context.caller, request_id)
@@ -127,28 +133,39 @@ class HttpEndpoint:
             raise RequestRefused("FORBIDDEN", "This token may not be used by this page.", 403)
         return self._new_context(actor, request_id, request.client.host if request.client else "")
 
-    async def _body(self, request: Request) -> Any:
+    async def _body(self, request: Request) -> bytes:
         if request.method != "POST":
             raise _only_post("Send operations with POST.")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             raise RequestRefused("UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}.", 415)
         limit = self._limits.body_bytes_max
-        raw, size = bytearray(), 0
-        try:
-            async for part in request.stream():
-                size += len(part)
-                if size <= limit:
-                    raw += part
-                elif size > limit + DRAINED_BYTES_MAX:
-                    break
-        except ClientDisconnect:
-            raise RequestRefused("BAD_REQUEST", "The request was not sent to its end.") from None
+        raw, size, more = b"", 0, True
+        while more and size <= limit + DRAINED_BYTES_MAX:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise RequestRefused("BAD_REQUEST", "The request was not sent to its end.")
+            part, more = message.get("body", b""), message.get("more_body", False)
+            size += len(part)
+            if size <= limit:
+                raw += part
         if size > limit:
             raise RequestRefused("PAYLOAD_TOO_LARGE", f"At most {limit:,} bytes.", 413, {"connection": "close"})
-        try:
-            return orjson.loads(bytes(raw))
-        except orjson.JSONDecodeError:
-            raise RequestRefused("BAD_REQUEST", "The body is not JSON.") from None
+        return raw
+
+
+def as_asked(body: bytes) -> GraphQLRequest:
+    """Raises RequestRefused."""
+    return _remembered(body) if len(body) <= REMEMBERED_BYTES_MAX else _read(body)
+
+
+def _read(body: bytes) -> GraphQLRequest:
+    try:
+        return read_request(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        raise RequestRefused("BAD_REQUEST", "The body is not JSON.") from None
+
+
+_remembered = functools.lru_cache(REMEMBERED_MAX)(_read)
 
 
 def _only_post(message: str) -> RequestRefused:
@@ -278,35 +295,39 @@ async def sse(results: AsyncIterator[list[bytes]], leaving: asyncio.Future[None]
             await results.aclose()  # type: ignore[attr-defined]
 
 
-@contextlib.contextmanager
-def while_connected(request: Request, kind: OperationType) -> Iterator[None]:
-    """End a query whose client has gone. A mutation goes on: its client cannot know how far it was.
+class WhileConnected:
+    """Ends a query whose client has gone. A mutation goes on: its client cannot know how far it was.
 
     Raises RequestRefused, which nobody reads. Short queries are not watched.
     """
-    task, loop, gone, watcher = asyncio.current_task(), asyncio.get_running_loop(), False, None
-    assert task is not None, "a request is answered by a task"
 
-    async def watch() -> None:
-        nonlocal gone
-        while (await request.receive())["type"] != "http.disconnect":
+    __slots__ = ("_gone", "_request", "_task", "_timer", "_timers", "_watcher")
+
+    def __init__(self, request: Request, kind: OperationType, timers: CoarseTimers) -> None:
+        self._request = request
+        self._timers = timers
+        self._task = asyncio.current_task()
+        self._gone = False
+        self._watcher: asyncio.Task[None] | None = None
+        self._timer = timers.call_later(WATCHED_AFTER_S, self._begin) if kind is OperationType.QUERY else None
+
+    def _begin(self) -> None:
+        self._watcher = asyncio.create_task(self._watch())
+
+    async def _watch(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
+        self._gone = True
+        assert self._task is not None, "a request is answered by a task"
+        self._task.cancel()
 
-    def begin() -> None:
-        nonlocal watcher
-        watcher = asyncio.create_task(watch())
+    def __enter__(self) -> None:
+        pass
 
-    timer = loop.call_later(WATCHED_AFTER_S, begin) if kind is OperationType.QUERY else None
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone or task.uncancel():
-            raise
-        raise RequestRefused("CLIENT_CLOSED_REQUEST", "The client has gone.", 499) from None
-    finally:
-        if timer is not None:
-            timer.cancel()
-        if watcher is not None:
-            watcher.cancel()
+    def __exit__(self, _class: object, error: BaseException | None, _traceback: object) -> None:
+        if self._timer is not None:
+            self._timers.cancel(self._timer)
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if isinstance(error, asyncio.CancelledError) and self._gone and self._task and not self._task.uncancel():
+            raise RequestRefused("CLIENT_CLOSED_REQUEST", "The client has gone.", 499) from None

@@ -8,7 +8,7 @@ included, it declines, and the executor answers as if there were no plans.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -40,7 +40,7 @@ FREE_TEXT_AFTER = 2
 NO_VARIABLES = VariableValues({}, {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextAnswer:
     """An answer without errors, as JSON; what it cost; and `{"data": ...}` of it alone."""
 
@@ -49,7 +49,8 @@ class TextAnswer:
     data: bytes
 
     def extended(self, extensions: dict[str, Any]) -> TextAnswer:
-        return replace(self, body=self.body[:-1] + b',"extensions":' + orjson.dumps(extensions) + b"}")
+        body = b'%b,"extensions":%b}' % (self.data[:-1], orjson.dumps(extensions))
+        return TextAnswer(body, self.cost, self.data)
 
 
 @dataclass
@@ -107,9 +108,9 @@ class SqlPlans:
     ) -> TextAnswer | None:
         database: Database = context.services.database
         [row] = await database.shaped(context.actor.tenant_id, shape, **values)
-        if row["body"] is None:
+        data = row["body"]
+        if data is None:
             return None
-        data = row["body"].encode()
         if exact_cost:
             return TextAnswer(data, int(row["cost"]), data)
         costs = self._costs.plan(prepared.document, prepared.operation)
