@@ -24,7 +24,7 @@ endif
 help:
 	@echo "make run        start everything on this machine and print where it is"
 	@echo "make test       every test; protocol suites and browser tests too where Node is"
-	@echo "make check      format, lint, types, imports, schema, domain tests: under ten seconds"
+	@echo "make check      format, lint, types, imports, schema, layout, domain tests: under twenty seconds"
 	@echo "make bench      measure against peers: BENCH=http|streams|executor|tracing|all SECONDS=n, into .fabula/bench.json"
 	@echo "make format     put the code in its format"
 	@echo "make schema     print graphql_schema.graphql anew"
