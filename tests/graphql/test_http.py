@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
+from app.graphql import http
 from app.settings import Limits, Settings
 from resolvers.reads import TenantReads
 from tests.conftest import opened_site
@@ -291,3 +293,30 @@ async def test_a_process_without_its_stores_is_alive_and_not_ready(settings: Set
         ready = await site.http.get("/readyz")
         assert (ready.status_code, ready.json()["checks"]["redis"]["ok"]) == (503, False)
         assert ready.json()["checks"]["postgres"] == {"ok": True}
+
+
+HASHED = orjson.dumps({"documentId": "sha256:" + "0" * 64})
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (HASHED, True),
+        (orjson.dumps({"documentId": "sha256:" + "0" * 64, "variables": {"password": "a secret"}}), False),
+        (orjson.dumps({"query": 'mutation { login(input: {email: "a", password: "a secret"}) { tokens { x } } }'}), False),
+        (HASHED.ljust(http.REMEMBERED_BYTES_MAX), True),
+        (HASHED.ljust(http.REMEMBERED_BYTES_MAX + 1), False),
+    ],
+)  # fmt: skip
+def test_only_small_bodies_that_hold_no_secret_are_remembered(body: bytes, kept: bool) -> None:
+    http._remembered.clear()
+    assert http.as_asked(body) == http.as_asked(body)
+    assert (body in http._remembered) is kept
+
+
+def test_as_many_bodies_are_remembered_as_may_be() -> None:
+    http._remembered.clear()
+    for number in range(http.REMEMBERED_MAX + 1):
+        http.as_asked(orjson.dumps({"documentId": f"sha256:{number:064}"}))
+        assert len(http._remembered) <= http.REMEMBERED_MAX
+    assert len(http._remembered) == 1
