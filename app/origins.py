@@ -75,11 +75,15 @@ class OriginGuard:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        if origin is None:
+        for name, _ in scope["headers"]:
+            if name == b"origin":
+                break
+        else:
             await self._app(scope, receive, send)
-        elif not self._may(origin, headers.get("host", "")) and not await self._may_as_an_apps(origin, scope):
+            return
+        headers = Headers(scope=scope)
+        origin = headers["origin"]
+        if not self._may(origin, headers.get("host", "")) and not await self._may_as_an_apps(origin, scope):
             await self._refuse(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "OPTIONS":
             answer = PlainTextResponse("", 204, {**_ALLOW, **_echo(origin)})

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from typing import cast
 
@@ -87,8 +87,8 @@ class Entrance:
         self._graphql = graphql
         self._others = others
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self._graphql if scope.get("path") == ENDPOINT else self._others)(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return (self._graphql if scope.get("path") == ENDPOINT else self._others)(scope, receive, send)
 
 
 @dataclass

@@ -49,6 +49,7 @@ class Documents:
         self._limits = limits
         self._cache: OrderedDict[str, DocumentNode | list[GraphQLError]] = OrderedDict()
         self._trusted: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._ready: OrderedDict[str, Prepared] = OrderedDict()
 
     def prepare(self, request: GraphQLRequest) -> Prepared:
         """The operation to run. Raises DocumentRefused with what is wrong with it."""
@@ -63,6 +64,9 @@ class Documents:
 
     def prepare_trusted(self, request: GraphQLRequest, hash_: str, text: str, *, valid: bool) -> Prepared:
         """The same for a registered document. `valid`: this schema has accepted it before. Raises DocumentRefused."""
+        bare = request.bare
+        if bare and (ready := self._ready.get(hash_)) is not None:
+            return ready
         document = self._trusted.get(hash_)
         if document is None:
             checked = parse(text) if valid else self.check(text)
@@ -70,7 +74,10 @@ class Documents:
                 raise DocumentRefused(checked)
             document = checked
             _keep(self._trusted, hash_, document, TRUSTED_MAX)
-        return _chosen(document, request, hash_)
+        prepared = _chosen(document, request, hash_)
+        if bare:
+            _keep(self._ready, hash_, prepared, TRUSTED_MAX)
+        return prepared
 
     def check(self, query: str) -> DocumentNode | list[GraphQLError]:
         """The document when it may be executed, or what is wrong with it."""

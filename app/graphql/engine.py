@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
@@ -15,7 +14,7 @@ from app.graphql.documents import Prepared
 from app.graphql.errors import answer, formatted
 from app.graphql.sqlplan import SqlPlans, TextAnswer
 from app.graphql.subscriptions import Subscriptions
-from app.graphql.timers import CoarseTimers
+from app.graphql.timers import CoarseTimers, TimeLimit
 from app.graphql.tracing import operation_span
 from app.settings import Limits
 from schema.context import Context
@@ -41,14 +40,9 @@ class Engine:
         mutation = prepared.kind is OperationType.MUTATION
         timeout_s = self._limits.mutation_timeout_s if mutation else self._limits.query_timeout_s
         with operation_span(prepared.operation, context):
-            limit = asyncio.timeout(None)
             try:
-                async with limit:
-                    timer = self._timers.call_later(timeout_s, lambda: limit.reschedule(0))
-                    try:
-                        return await self._answer(prepared, context)
-                    finally:
-                        self._timers.cancel(timer)
+                with TimeLimit(self._timers, timeout_s):
+                    return await self._answer(prepared, context)
             except TimeoutError:
                 message = f"The {prepared.kind.value} took longer than {timeout_s:g} s."
                 return {"errors": [formatted(message, "TIMEOUT", context.request_id)], "data": None}

@@ -19,7 +19,7 @@ from app.graphql.errors import MASKED, DocumentRefused, RequestRefused, StreamRe
 from app.graphql.gate import Gate
 from app.graphql.request import GraphQLRequest, read_request
 from app.graphql.sqlplan import TextAnswer
-from app.graphql.timers import CoarseTimers
+from app.graphql.timers import CoarseTimers, Interruption
 from app.graphql.trusted import Registry
 from app.graphql.ws import Authenticate, NewContext
 from app.origins import may_call
@@ -65,7 +65,7 @@ class HttpEndpoint:
         request_id = new_id().hex
         media_type = JSON
         try:
-            media_type = accepted(request.headers.get("accept"))
+            media_type = accepted(header(request, b"accept"))
             return await self._answer(request, request_id, media_type)
         except RequestRefused as refusal:
             if media_type == EVENT_STREAM:
@@ -121,9 +121,8 @@ class HttpEndpoint:
             yield [as_json(self._gate.body(refusal, context.caller, context.request_id))]
 
     async def _context(self, request: Request, request_id: str) -> Context:
-        headers = request.headers
         try:
-            actor = await self._authenticate(headers.get("authorization"), headers.get("x-tenant"))
+            actor = await self._authenticate(header(request, b"authorization"), header(request, b"x-tenant"))
         except Unauthenticated as error:
             code = "TOKEN_EXPIRED" if error.expired else "UNAUTHENTICATED"
             raise RequestRefused(code, error.message, 401, {"www-authenticate": "Bearer"}) from None
@@ -136,7 +135,7 @@ class HttpEndpoint:
     async def _body(self, request: Request) -> bytes:
         if request.method != "POST":
             raise _only_post("Send operations with POST.")
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+        if (header(request, b"content-type") or "").partition(";")[0].strip().lower() != JSON:
             raise RequestRefused("UNSUPPORTED_MEDIA_TYPE", f"Send the request as {JSON}.", 415)
         limit = self._limits.body_bytes_max
         raw, size, more = b"", 0, True
@@ -151,6 +150,14 @@ class HttpEndpoint:
         if size > limit:
             raise RequestRefused("PAYLOAD_TOO_LARGE", f"At most {limit:,} bytes.", 413, {"connection": "close"})
         return raw
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """The first of its name, which is in lower case: the framework's own look-up compares texts that it decodes."""
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")  # type: ignore[no-any-return]
+    return None
 
 
 def as_asked(body: bytes) -> GraphQLRequest:
@@ -303,13 +310,12 @@ class WhileConnected:
     Raises RequestRefused, which nobody reads. Short queries are not watched.
     """
 
-    __slots__ = ("_gone", "_request", "_task", "_timer", "_timers", "_watcher")
+    __slots__ = ("_interruption", "_request", "_timer", "_timers", "_watcher")
 
     def __init__(self, request: Request, kind: OperationType, timers: CoarseTimers) -> None:
         self._request = request
         self._timers = timers
-        self._task = asyncio.current_task()
-        self._gone = False
+        self._interruption = Interruption()
         self._watcher: asyncio.Task[None] | None = None
         self._timer = timers.call_later(WATCHED_AFTER_S, self._begin) if kind is OperationType.QUERY else None
 
@@ -319,9 +325,7 @@ class WhileConnected:
     async def _watch(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
             pass
-        self._gone = True
-        assert self._task is not None, "a request is answered by a task"
-        self._task.cancel()
+        self._interruption.fire()
 
     def __enter__(self) -> None:
         pass
@@ -331,5 +335,5 @@ class WhileConnected:
             self._timers.cancel(self._timer)
         if self._watcher is not None:
             self._watcher.cancel()
-        if isinstance(error, asyncio.CancelledError) and self._gone and self._task and not self._task.uncancel():
+        if self._interruption.explains(error):
             raise RequestRefused("CLIENT_CLOSED_REQUEST", "The client has gone.", 499) from None

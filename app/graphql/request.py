@@ -25,6 +25,11 @@ class GraphQLRequest:
     document_hash: str | None = None
     persisted_query: bool = False
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is a hash and nothing else, so that it is the same as any other with that hash."""
+        return not self.variables and self.operation_name is None and not self.query
+
 
 def read_request(body: Any) -> GraphQLRequest:
     """The parameters of a request, checked for their types. Raises RequestRefused."""

@@ -1,8 +1,8 @@
 """python -m bench.http [--seconds N] [--queries projects,...] [--targets ...] [--rounds N] [--connections N]
 
-Starts what it compares, one server process each, side by side, and lets them take turns; merges medians into
-`.fabula/bench.json` and prints them as a table. Answers are checked to be equal before anything is measured.
-Python targets stand behind the product's walls; those on Node have a table of tokens instead, and are left out where
+Starts what it compares, one server process each, side by side, and lets them take turns; merges every round into
+`.fabula/bench.json` and prints medians, of figures and of the rounds' ratios, as a table. Answers are checked to be
+equal before anything is measured. Python targets stand behind the product's walls; those on Node have a table of tokens instead, and are left out where
 Node or its packages cannot be had.
 
     rps                   answered requests a second
@@ -21,14 +21,13 @@ import sys
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from bench.http import load
 from bench.http.answers import checked
 from bench.http.queries import QUERIES, document_id
 from bench.http.stage import Stage, furnished
-from bench.http.table import table
+from bench.http.table import Rounds, table
 from bench.http.targets import NODE, NODE_PEERS, TARGETS, answers, node_packages, nodes, running
 from bench.node import available
 from bench.streams.__main__ import merge
@@ -37,7 +36,6 @@ from bench.streams.targets import TREE, Server
 
 WARM_S = 1.5
 """A target is asked for so long about each tenant before it is measured."""
-FIGURES = ("rps", "p50_ms", "p99_ms", "cpu_ms_per_request")
 
 
 def plan(target: str, query: str, server: Server, stage: Stage, connections: int, seconds: float) -> load.Plan:
@@ -77,9 +75,9 @@ def measured(asked: load.Plan, server: Server) -> dict[str, float]:
     }
 
 
-def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Medians over rounds, in each of which the targets take turns."""
-    figures: dict[str, dict[str, dict[str, float]]] = {}
+def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, dict[str, Rounds]]:
+    """The rounds, in each of which the targets take turns."""
+    figures: dict[str, dict[str, Rounds]] = {}
     with ExitStack() as started:
         running_servers = {target: started.enter_context(running(target, stage, cache)) for target in args.targets}
         for query in args.queries:
@@ -89,16 +87,13 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
             for author in range(len(stage.authors)):
                 checked({target: run(single(plan(target, query, server, stage, args.connections, WARM_S), author))["last"]
                          for target, server in asking.items()})  # fmt: skip
-            runs: dict[str, list[dict[str, float]]] = {target: [] for target in asking}
+            runs: dict[str, Rounds] = {target: [] for target in asking}
             for _ in range(args.rounds):
                 for target, server in asking.items():
                     asked = plan(target, query, server, stage, args.connections, args.seconds)
                     runs[target].append(measured(asked, server))
                     print(f"{query} {target}: {runs[target][-1]}  load {os.getloadavg()[0]:.2f}", flush=True)
-            figures[query] = {
-                target: {figure: median(one[figure] for one in some) for figure in FIGURES}
-                for target, some in runs.items()
-            }
+            figures[query] = runs
     return figures
 
 

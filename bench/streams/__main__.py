@@ -1,4 +1,5 @@
-"""python -m bench.streams [--seconds N] [--subscriptions 1,100,500,1000] [--targets ...] [--rounds N] [--idle N]
+"""python -m bench.streams [--seconds N] [--subscriptions 1,100,500,1000] [--targets ...] [--rate N] [--rounds N]
+    [--idle N]
 
 Starts what it compares, one server at a time, with a producer and a client beside it; merges the figures into
 `.fabula/bench.json` and prints them as a table.
@@ -29,7 +30,6 @@ from bench.streams import client, producer
 from bench.streams.stage import SUBSCRIPTIONS_PER_CONNECTION, Stage, furnished, servers
 from bench.streams.targets import NODE, NODE_PEERS, PATHS, QUERY, TARGETS, TREE, Server, running
 
-RATE = 50
 LEAD_S = 0.5
 SETTLE_S = 4.0
 FIGURES = ("delivered_ratio", "p50_ms", "p99_ms", "cpu_us_per_token")
@@ -55,7 +55,7 @@ def watching(target: str, server: Server, stage: Stage, subscriptions: int, cach
             process.kill()
 
 
-def measured(target: str, stage: Stage, subscriptions: int, seconds: float, cache: Path) -> dict[str, float]:
+def measured(target: str, stage: Stage, subscriptions: int, rate: int, seconds: float, cache: Path) -> dict[str, float]:
     """One run of one target."""
     with (
         running(target, stage, cache) as server,
@@ -63,7 +63,7 @@ def measured(target: str, stage: Stage, subscriptions: int, seconds: float, cach
     ):
         since = time.time() + LEAD_S
         until = since + seconds
-        plan = producer.Plan(stage.redis_url, keys, RATE, since, seconds)
+        plan = producer.Plan(stage.redis_url, keys, rate, since, seconds)
         with subprocess.Popen(
             [sys.executable, "-m", "bench.streams.producer"], cwd=TREE, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True,
@@ -135,7 +135,7 @@ def compared(stage: Stage, args: argparse.Namespace, cache: Path) -> dict[str, d
         runs: dict[str, list[dict[str, float]]] = {target: [] for target in args.targets}
         for _ in range(args.rounds):
             for target in args.targets:
-                runs[target].append(measured(target, stage, subscriptions, args.seconds, cache))
+                runs[target].append(measured(target, stage, subscriptions, args.rate, args.seconds, cache))
                 print(f"{subscriptions} {target}: {runs[target][-1]}  load {os.getloadavg()[0]:.2f}", flush=True)
         streams[str(subscriptions)] = {
             target: {figure: median(run[figure] for run in some) for figure in FIGURES}
@@ -151,6 +151,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--subscriptions", type=lambda text: [int(one) for one in text.split(",")],
                         default=[1, 100, 500, 1000])  # fmt: skip
     parser.add_argument("--targets", type=lambda text: text.split(","), default=list(TARGETS))
+    parser.add_argument("--rate", type=int, default=50, help="tokens a second of each subscription")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--idle", type=int, default=10_000, help="idle subscriptions to weigh; 0 for none")
     parser.add_argument("--out", type=Path, default=TREE / ".fabula" / "bench.json")

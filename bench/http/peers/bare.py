@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.wiring import Api
-from bench.http.peers.walls import walls
+from bench.http.peers.walls import body_of, walls
 
 _ID = "replace(replace(encode('\\x{code}'::bytea || uuid_send({column}), 'base64'), '+', '-'), '/', '_')"
 _CURSOR = """
@@ -53,7 +53,7 @@ def application(api: Api) -> ASGIApp:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        orjson.loads(await request.body())
+        orjson.loads(await body_of(request))
         async with walls(api, request) as (actor, cost):
             rows = await api.database.shaped(actor.tenant_id, statement)  # type: ignore[arg-type]
         whole = rows[0]["body"].encode()[:-1] + b',"extensions":' + orjson.dumps({"cost": cost}) + b"}"
