@@ -17,9 +17,8 @@ HealthKey = tuple[ChannelId, str]
 class Candidate:
     """A channel that serves a model. Limits and prices may be unknown (None); a weight of 0 comes last.
 
-    `requests` and `tokens` are those of the last minute. Without groups a channel is there for everybody, with groups for
-    requests of one of them. Prices are
-    micros for a million tokens; `cost_micros` is the estimate for this very request.
+    Without groups a channel is there for everybody, with groups for requests of one of them. `requests` and `tokens`
+    are those of the last minute. Prices are micros for a million tokens; `cost_micros` is the estimate for this request.
     """
 
     channel_id: ChannelId
