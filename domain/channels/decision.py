@@ -76,8 +76,8 @@ class RejectionReason(IntEnum):
     """In the order in which they are looked for: a higher one came closer to being chosen."""
 
     MODEL = 1
-    PINNED_ELSEWHERE = 2
-    EXCLUDED = 3
+    EXCLUDED = 2
+    PINNED_ELSEWHERE = 3
     GROUP = 4
     REGION = 5
     CONTEXT_WINDOW = 6

@@ -79,8 +79,8 @@ DEFAULT_RULES = BreakerRules()
 class Outcome:
     """How one call ended, or that its first token came. Without an error it is a success.
 
-    `stopped` says that we ended the call ourselves: it speaks for nothing but its time to first token. `probe` is the
-    number of the claim under which the call was made, 0 for an ordinary one.
+    `stopped`, without an error, says that we ended the call ourselves: it speaks for nothing but its time to first
+    token. `probe` is the number of the claim under which the call was made, 0 for an ordinary one.
     """
 
     error: ProviderErrorCode | None = None
@@ -142,7 +142,7 @@ class Health:
 
     def failure_rate(self, now: float, rules: BreakerRules = DEFAULT_RULES) -> float:
         calls = self.calls(now, rules)
-        return [ok for _, ok in calls].count(False) / len(calls) if calls else 0.0
+        return [call[1] for call in calls].count(False) / len(calls) if calls else 0.0
 
     def consecutive_failures(self, now: float, rules: BreakerRules = DEFAULT_RULES) -> int:
         count = 0

@@ -29,6 +29,7 @@ from domain.channels.decision import (
 )
 from domain.channels.health import DEFAULT_RULES, UNKNOWN, BreakerRules, BreakerState, Health
 from domain.channels.policy import Policy, Strategy
+from domain.ids import ChannelId
 
 
 class _Option(NamedTuple):
@@ -60,14 +61,15 @@ def route(
 ) -> Decision:
     """Put the candidates in order. `chance` in [0, 1) is the dice, `turn` counts requests for ROUND_ROBIN."""
     at = _Situation(request, now, chance, turn, rules)
-    left = [_Option(one, health.get(one.key, UNKNOWN)) for one in candidates]
+    left = [_Option(one, health.get((one.channel_id, one.upstream_model), UNKNOWN)) for one in candidates]
     left.sort(key=lambda one: (-one.candidate.priority, one.candidate.channel_id.int, one.candidate.upstream_model))
     choices: list[Choice] = []
     rejections: dict[int, Rejection] = {}
     for level, part in enumerate(policy.chain()):
         eligible, remaining = [], []
+        models, excluded = part.models or frozenset({request.model}), part.excluded | request.excluded
         for option in left:
-            rejection = _rejection(part, option, at)
+            rejection = _rejection(option, part, models, excluded, at)
             if rejection is None:
                 eligible.append(option)
                 continue
@@ -81,8 +83,15 @@ def route(
     return Decision(policy.strategy, tuple(choices), tuple(rejections[id(one)] for one in left))
 
 
-def _rejection(policy: Policy, option: _Option, at: _Situation) -> Rejection | None:
+def _rejection(
+    option: _Option, policy: Policy, models: frozenset[str], excluded: frozenset[ChannelId], at: _Situation
+) -> Rejection | None:
+    """None for who may be chosen. `models` and `excluded` are those of the policy and the request together."""
     candidate, health = option
+    if candidate.model not in models:
+        return Rejection(candidate, RejectionReason.MODEL)
+    if excluded and candidate.channel_id in excluded:
+        return Rejection(candidate, RejectionReason.EXCLUDED)
     reason = _unfit(policy, candidate, at.request) or _full(candidate, at.request)
     if reason is not None:
         return Rejection(candidate, reason)
@@ -97,12 +106,8 @@ def _rejection(policy: Policy, option: _Option, at: _Situation) -> Rejection | N
 
 def _unfit(policy: Policy, candidate: Candidate, request: RouteRequest) -> RejectionReason | None:
     """Why a candidate will not do for this request, whatever its load."""
-    if candidate.model not in (policy.models or (request.model,)):
-        return RejectionReason.MODEL
     if request.pinned is not None and candidate.channel_id != request.pinned:
         return RejectionReason.PINNED_ELSEWHERE
-    if candidate.channel_id in request.excluded or candidate.channel_id in policy.excluded:
-        return RejectionReason.EXCLUDED
     if candidate.groups and request.group not in candidate.groups:
         return RejectionReason.GROUP
     if policy.groups and not policy.groups & candidate.groups:
@@ -133,7 +138,7 @@ def _ordered(policy: Policy, level: int, tier: list[_Option], at: _Situation) ->
     for score, (candidate, health) in _by_strategy(policy.strategy, tier, at):
         if health.openings:
             probes.append(Choice(candidate, score, ChoiceReason.PROBE, policy.strategy, level))
-        elif candidate.channel_id == affine and candidate.cache_pays:
+        elif affine is not None and candidate.channel_id == affine and candidate.cache_pays:
             first.append(Choice(candidate, score, ChoiceReason.STICKY, policy.strategy, level))
         else:
             rest.append(Choice(candidate, score, ChoiceReason.STRATEGY, policy.strategy, level))
