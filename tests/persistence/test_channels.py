@@ -207,7 +207,7 @@ async def test_a_process_whose_clock_is_wrong_goes_by_that_of_redis(
     health = ChannelHealth(one)
     await health.record(channel_id, MODEL, CUT)
     known = (await health.read([(channel_id, MODEL)]))[channel_id, MODEL]
-    assert (known.changed_at, one.now()) == (pytest.approx(right(), abs=1), pytest.approx(right(), abs=1))
+    assert [known.changed_at, one.now()] == pytest.approx([right()] * 2, abs=1)
 
 
 # Load.
@@ -297,7 +297,8 @@ async def test_the_channel_that_served_a_prefix_last_is_known_until_its_cache_en
     await here.served(key, channel_id)
     found = await there.read(key)
     assert found is not None
-    assert (found.channel_id, found.until) == (channel_id, pytest.approx(other.now() + 60, abs=1))
+    assert found.channel_id == channel_id
+    assert found.until == pytest.approx(other.now() + 60, abs=1)
 
 
 async def test_an_affinity_lives_from_its_last_use(one: Shared, channel_id: ChannelId) -> None:
@@ -338,6 +339,7 @@ async def test_redis_is_asked_again_a_second_after_an_outage(
     one: Shared, channel_id: ChannelId, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def away() -> bool:
+        await asyncio.sleep(0)  # so that all of them have asked before the first is answered
         raise ConnectionResetError("gone")
 
     health = ChannelHealth(one)

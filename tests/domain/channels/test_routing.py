@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.channels.decision import (
@@ -327,6 +327,7 @@ REQUESTS = st.builds(
 )
 
 
+@settings(max_examples=150)
 @given(st.data(), CANDIDATES, REQUESTS, st.sampled_from(STRATEGIES), st.sampled_from(STRATEGIES), st.floats(0, 0.999))
 def test_every_candidate_is_chosen_or_rejected_exactly_once_and_limits_are_respected(
     data: st.DataObject,
