@@ -1,1 +1,1 @@
-"""Channels: ways to models, how healthy each is, and which of them a request takes."""
+"""Channels: the ways to models, their keys, their health, and which of them is taken."""

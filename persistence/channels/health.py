@@ -86,6 +86,10 @@ class ChannelHealth:
         self._one_writer = asyncio.Lock()
         self.rules = rules
 
+    def now(self) -> float:
+        """The time of Redis as it was last heard, in seconds since 1970."""
+        return self._shared.now()
+
     async def read(self, keys: Iterable[HealthKey]) -> dict[HealthKey, Health]:
         """What is known of these, in one round trip. A key of which nothing is known is not in it."""
         wanted = [*dict.fromkeys(keys)]

@@ -15,9 +15,10 @@ from app.embedded.process import pick_port
 from domain.channels.health import BreakerRules, BreakerState, HealthState, Outcome
 from domain.generation.provider import ProviderErrorCode
 from domain.ids import ChannelId, new_id
-from persistence.channels import Affinities, ChannelHealth, ChannelLoad, Lease, Limits, Load, Shared, Transition
-from persistence.channels.health import TRANSITIONS
-from persistence.channels.shared import AWAY_S, TAG
+from persistence.channels.affinity import Affinities
+from persistence.channels.health import TRANSITIONS, ChannelHealth, Transition
+from persistence.channels.load import ChannelLoad, Lease, Limits, Load
+from persistence.channels.shared import AWAY_S, TAG, Shared
 from persistence.streams import connect
 from tests.conftest import Servers
 

@@ -218,6 +218,12 @@ def test_a_channel_that_goes_takes_only_its_own_share_along(gone: int) -> None:
         assert hashed(left, f"k{i}") == hashed(tier, f"k{i}", {tier[gone]: OPEN}) == expected
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_names_all_of_a_large_tier_once(strategy: Strategy) -> None:
+    tier = [channel(i, weight=float(i % 3)) for i in range(30)]
+    assert sorted(order(routed(*tier, policy=strategy))) == sorted(one.channel for one in tier)
+
+
 # Sticky routing and probes.
 
 STICKY = replace(REQUEST, affine_channel=C.channel_id, affine_until=NOW + 1)
