@@ -40,7 +40,12 @@ described_enum(
 described_enum(
     ProviderKind,
     OPENAI_COMPATIBLE="Any server that speaks OpenAI's protocol.",
+    OPENAI="OpenAI itself.",
+    AZURE_OPENAI="OpenAI's models as deployments of an Azure resource.",
+    ANTHROPIC="Anthropic in its own protocol.",
+    GEMINI="Google Gemini in its own protocol.",
     DASHSCOPE="Alibaba Bailian in its own protocol.",
+    LOCAL="A model file on the worker's own machine.",
     DEMO="The built-in offline engine: deterministic, and no language model.",
 )
 

@@ -46,7 +46,22 @@ MODES: Mapping[str, str] = {
     "reasoning": "three reasoning pieces before the text",
     "empty": "a finish reason and no text",
     "surrogates": "a character split into surrogate halves over two events, and a NUL",
+    "tool_calls": "the text, then `TOOL_CALLS`",
+    "broken_tool_call": "the text, then a tool call whose arguments end in the middle",
+    "few_vectors": "one vector too few",
+    "many_vectors": "one vector too many",
+    "swapped_vectors": "the vectors in another order than the texts",
+    "nan_vector": "a vector with a number that is none",
+    "text_vector": "a vector with text in it",
+    "uneven_vectors": "one vector shorter than the others",
+    "empty_vectors": "vectors without numbers",
 }
+
+TOOL_CALLS: tuple[tuple[str, str, str], ...] = (
+    ("call_a", "look_up", '{"name": "米拉", "chapters": [1, 2]}'),
+    ("call_b", "roll", "{}"),
+)
+"""(id, name, arguments)"""
 
 BROKEN_MODES = frozenset(
     {
@@ -70,6 +85,10 @@ def token(number: int, script: str = "en") -> str:
 
 def expected_text(tokens: int, script: str = "en") -> str:
     return "".join(token(number, script) for number in range(1, tokens + 1))
+
+
+def vector(text: str, dimensions: int) -> list[float]:
+    return [len(text) + place / 8 for place in range(dimensions)]
 
 
 @dataclass(frozen=True, slots=True)

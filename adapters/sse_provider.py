@@ -1,0 +1,54 @@
+"""A firm's own protocol, spoken without its SDK: JSON out, server-sent events in.
+
+What an SDK adds to that is a second way to send calls again, to read the environment and to find an account's key; and
+importing Anthropic's takes 2 s of CPU and 57 MB in every worker, Google's 1 s and 39 MB, these two libraries 0.1 s.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, ClassVar
+
+from adapters.frames import Frame
+from adapters.http_errors import request_id
+from adapters.wire_provider import WireProvider
+from domain.generation.provider import CompletionRequest
+
+Reader = Callable[[Any], Frame]
+"""One call's: turns each event's JSON into a frame."""
+
+
+class SseProvider(WireProvider):
+    """`base_url` may end in the protocol's `version`, which the firms' own documents put at different places."""
+
+    version: ClassVar[str]
+    headers: ClassVar[Mapping[str, str]] = {}
+
+    def _connect(self, api_key: str | None) -> tuple[Any, Any]:
+        import httpx2
+        import httpx_sse  # noqa: F401 - here, where an import may take its time
+
+        base_url = f"{self._base_url.rstrip('/').removesuffix(f'/{self.version}')}/{self.version}"
+        http = httpx2.AsyncClient(base_url=base_url, headers=self.headers, **self._http_options(httpx2, api_key))
+        return http, http
+
+    async def _frames(self, sdk: Any, request: CompletionRequest) -> AsyncGenerator[Frame, None]:
+        from httpx_sse import EventSource
+
+        path, body = self._question(request)
+        read = self._reader()
+        async with sdk.stream("POST", path, json=body, headers={"accept": "text/event-stream"}) as response:
+            yield Frame(request_id=request_id(response.headers))
+            async with aclosing(EventSource(response).aiter_sse()) as events:
+                async for event in events:
+                    yield read(json.loads(event.data))
+
+    @abstractmethod
+    def _question(self, request: CompletionRequest) -> tuple[str, dict[str, Any]]:
+        """(path below the version, body)."""
+
+    @abstractmethod
+    def _reader(self) -> Reader: ...
