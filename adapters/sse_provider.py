@@ -7,6 +7,7 @@ importing Anthropic's takes 2 s of CPU and 57 MB in every worker, Google's 1 s a
 from __future__ import annotations
 
 import json
+import re
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
@@ -22,7 +23,7 @@ Reader = Callable[[Any], Frame]
 
 
 class SseProvider(WireProvider):
-    """`base_url` may end in the protocol's `version`, which the firms' own documents put at different places."""
+    """`base_url` may name a version of the protocol; `version` is taken when it does not."""
 
     version: ClassVar[str]
     headers: ClassVar[Mapping[str, str]] = {}
@@ -31,9 +32,13 @@ class SseProvider(WireProvider):
         import httpx2
         import httpx_sse  # noqa: F401 - here, where an import may take its time
 
-        base_url = f"{self._base_url.rstrip('/').removesuffix(f'/{self.version}')}/{self.version}"
-        http = httpx2.AsyncClient(base_url=base_url, headers=self.headers, **self._http_options(httpx2, api_key))
+        options = self._http_options(httpx2, api_key)
+        http = httpx2.AsyncClient(base_url=self._address(), headers=self.headers, **options)
         return http, http
+
+    def _address(self) -> str:
+        base_url = self._base_url.rstrip("/")
+        return base_url if re.search(r"/v\d\w*$", base_url) else f"{base_url}/{self.version}"
 
     async def _frames(self, sdk: Any, request: CompletionRequest) -> AsyncGenerator[Frame, None]:
         from httpx_sse import EventSource

@@ -34,6 +34,12 @@ async def test_an_address_may_name_the_version_and_need_not(ending: str) -> None
         assert fake.exchanges[0].path == "/v1beta/models/fake-writer:streamGenerateContent"
 
 
+def test_another_version_is_kept() -> None:
+    assert _provider("https://generativelanguage.googleapis.com/v1/")._address() == (
+        "https://generativelanguage.googleapis.com/v1"
+    )
+
+
 async def test_the_system_message_stands_apart_and_the_assistant_is_the_model() -> None:
     talk = (ChatMessage("system", SYSTEM), ChatMessage("user", USER), ChatMessage("assistant", "Fog."))
     async with FakeGemini() as fake:

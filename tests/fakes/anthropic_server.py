@@ -45,7 +45,10 @@ class FakeAnthropic(FakeProvider):
         return piece + (_end(finish, {"output_tokens": number}) if finish else b"")
 
     def reasoning(self, text: str) -> bytes:
-        return _delta(0, {"type": "thinking_delta", "thinking": text})
+        block = {"type": "thinking", "thinking": "", "signature": ""}
+        piece = _delta(9, {"type": "thinking_delta", "thinking": text})
+        begun = _event("content_block_start", index=9, content_block=block)
+        return begun + piece + _event("content_block_stop", index=9)
 
     def finish(self, reason: str, tokens: int, *, usage: str = "full") -> list[bytes]:
         full: dict[str, Any] = {"output_tokens": tokens, "output_tokens_details": {"thinking_tokens": 3}}
