@@ -9,6 +9,7 @@
     factory         the ports for a channel's kind
     local_servers   OpenAI-compatible servers on this machine's loopback ports
 
+    sse_provider    protocols that are spoken without an SDK
     wire_provider   what adapters to a server share: opening, closing, text and embeddings
     frames          the rules of every stream: time limits, bounds, finish reason, tool calls, usage
     http_guard      the rules of every HTTP exchange: headers out, status, type and size in

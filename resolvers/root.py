@@ -10,6 +10,7 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
@@ -46,7 +47,8 @@ async def _node(info: Info, id: strawberry.ID) -> Any:
 
 
 Query = merge_types(
-    "Query", (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries, IntegrationQueries)
+    "Query",
+    (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, ChannelQueries, JobQueries, IntegrationQueries),
 )
 Mutation = merge_types(
     "Mutation",
@@ -57,11 +59,12 @@ Mutation = merge_types(
         TextMutations,
         StoryMutations,
         GenerationMutations,
+        ChannelMutations,
         JobMutations,
         IntegrationMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions,))
+Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions))
 
 
 def _describe(root: Any, description: str) -> None:
@@ -95,6 +98,10 @@ UNUSUAL: dict[str, Permission | None] = {
     "trustedDocumentsRegister": Permission.ADMIN,
     "trustedDocumentRetire": Permission.ADMIN,
     "schemaUsage": Permission.ADMIN,
+    "channelCreate": Permission.ADMIN,
+    "channelUpdate": Permission.ADMIN,
+    "channelDelete": Permission.ADMIN,
+    "channelTest": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,

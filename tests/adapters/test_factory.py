@@ -15,7 +15,7 @@ from adapters.factory import ChannelKind, embedder_for, preload, provider_for
 from adapters.gemini import GeminiProvider
 from adapters.local import LocalProvider
 from adapters.openai import AzureOpenAIProvider, OpenAIProvider
-from domain.generation.entities import ProviderKind
+from domain.channels.entities import ProviderKind
 from domain.generation.provider import ProviderError, ProviderLimits
 
 ADAPTERS: dict[ChannelKind, type] = {

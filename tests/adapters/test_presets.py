@@ -6,7 +6,7 @@ import pytest
 
 from adapters.openai import AzureOpenAIProvider, OpenAIProvider
 from adapters.presets import BY_NAME, OTHER, PRESETS, cancel_policy, preset_for
-from domain.generation.entities import ProviderKind
+from domain.channels.entities import ProviderKind
 from domain.generation.provider import ProviderLimits
 from tests.adapters.calls import completion
 
