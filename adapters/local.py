@@ -58,7 +58,7 @@ def _file(path: str) -> Path:
     if not Path(path).is_file():
         raise failure(ProviderErrorCode.MODEL_NOT_FOUND, detail="the model file is not there")
     if find_spec("xllamacpp") is None:
-        detail = "models on this machine need the extra `local`: pip install 'fabula[local]'"
+        detail = "models on this machine need the package xllamacpp (the extra `local`)"
         raise failure(ProviderErrorCode.BAD_REQUEST, detail=detail)
     return Path(path).resolve()
 

@@ -49,7 +49,7 @@ async def test_without_the_extra_it_says_what_is_missing(tmp_path: Path, monkeyp
     error = (await ask(_provider(str(model)), completion())).failure
     assert (error.code, error.detail) == (
         ProviderErrorCode.BAD_REQUEST,
-        "models on this machine need the extra `local`: pip install 'fabula[local]'",
+        "models on this machine need the package xllamacpp (the extra `local`)",
     )
 
 
