@@ -9,7 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.wire import FakeProvider, main, sse
+from tests.fakes.program import main
+from tests.fakes.wire import FakeProvider, sse
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fakes.wire import FakeProvider, main, sse
+from tests.fakes.program import main
+from tests.fakes.wire import FakeProvider, sse
 
 
 class FakeDashScope(FakeProvider):

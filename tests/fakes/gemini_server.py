@@ -10,7 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.wire import FakeProvider, main, sse
+from tests.fakes.program import main
+from tests.fakes.wire import FakeProvider, sse
 
 _REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY", "tool_calls": "STOP"}
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.fakes.wire import FakeProvider, main, sse
+from tests.fakes.program import main
+from tests.fakes.wire import FakeProvider, sse
 
 
 class FakeOpenAI(FakeProvider):

@@ -11,18 +11,16 @@ machine share.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import math
-import signal
 import socket
 import struct
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from email.utils import formatdate
 from typing import Any, ClassVar, Self
 
@@ -402,24 +400,3 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def main(kind: type[FakeProvider], name: str) -> None:
-    """Serves until SIGINT or SIGTERM. The first line of the output is the base URL."""
-    parser = argparse.ArgumentParser(prog=f"python -m tests.fakes.{name}", description=kind.__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    for item in fields(Behaviour):
-        default = 200 if item.name == "tokens" else item.default
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(item.default), default=default)
-    options = vars(parser.parse_args())
-    port = options.pop("port")
-    asyncio.run(_serve(kind(Behaviour().overridden(options), port=port)))
-
-
-async def _serve(fake: FakeProvider) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with fake:
-        print(fake.base_url, flush=True)
-        await stop.wait()
