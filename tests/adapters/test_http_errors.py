@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from httpx_sse import SSEError
 
 from adapters.http_errors import SENTENCES, Failures, HttpFailure, LimitReached, retry_after_s
 from domain.generation.provider import ProviderError, ProviderErrorCode
@@ -114,3 +115,7 @@ def test_our_own_clock_is_a_timeout() -> None:
 def test_a_group_of_failed_addresses_is_one_failure() -> None:
     group = ExceptionGroup("all failed", [ConnectionRefusedError("a"), ConnectionRefusedError("b")])
     assert _explained(group, opened=False).code is ProviderErrorCode.UNREACHABLE
+
+
+def test_a_stream_of_another_type_is_an_invalid_response() -> None:
+    assert _explained(SSEError("Expected text/event-stream")).code is ProviderErrorCode.INVALID_RESPONSE

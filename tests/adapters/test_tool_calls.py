@@ -51,6 +51,12 @@ async def test_a_call_with_half_its_arguments_is_no_call(wire: Wire) -> None:
     assert reading.text == expected_text(20)
 
 
+async def test_calls_of_an_answer_that_grew_too_long_are_left_out(wire: Wire) -> None:
+    reading = await wire.read("tool_calls", characters_max=len(expected_text(20)) + 5)
+    assert reading.finished is not None
+    assert (reading.finished.reason, reading.tool_calls) == (FinishReason.LENGTH, [])
+
+
 async def test_the_counts_of_a_call_that_cannot_be_read_are_told_all_the_same(wire: Wire) -> None:
     if wire.firm == "gemini":
         pytest.skip("the frame itself has the wrong shape, and nothing after it is read")

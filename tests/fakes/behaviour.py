@@ -6,6 +6,7 @@ The text is `w0001 w0002 ...` (or Chinese), so that any gap, repetition or loss 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -89,6 +90,27 @@ def expected_text(tokens: int, script: str = "en") -> str:
 
 def vector(text: str, dimensions: int) -> list[float]:
     return [len(text) + place / 8 for place in range(dimensions)]
+
+
+def spoilt(mode: str, vectors: list[tuple[int, list[Any]]]) -> list[tuple[int, list[Any]]]:
+    """(place of the text, vector), as the modes about vectors want them."""
+    (place, last), head = vectors[-1], vectors[:-1]
+    match mode:
+        case "few_vectors":
+            return head
+        case "many_vectors":
+            return [*vectors, (place + 1, last)]
+        case "swapped_vectors":
+            return vectors[::-1]
+        case "nan_vector":
+            return [*head, (place, [*last[:-1], math.nan])]
+        case "text_vector":
+            return [*head, (place, [*last[:-1], "1,5"])]
+        case "uneven_vectors":
+            return [*head, (place, last[:-1])]
+        case "empty_vectors":
+            return [(place, []) for place, _ in vectors]
+    return vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import socket
 import struct
 import time
@@ -26,7 +25,7 @@ from typing import Any, ClassVar, Self
 
 from aiohttp import web
 
-from tests.fakes.behaviour import BROKEN_MODES, TOOL_CALLS, Behaviour, Exchange, Piece, token, vector
+from tests.fakes.behaviour import BROKEN_MODES, TOOL_CALLS, Behaviour, Exchange, Piece, spoilt, token, vector
 
 
 class FakeProvider(ABC):
@@ -316,7 +315,7 @@ class FakeProvider(ABC):
         if mode == "endless":
             return web.Response(body=b" " * (65 << 20), content_type="application/json")
         texts, dimensions = self.embedded(exchange.body)
-        vectors = _spoilt(mode, [(place, vector(text, dimensions or 8)) for place, text in enumerate(texts)])
+        vectors = spoilt(mode, [(place, vector(text, dimensions or 8)) for place, text in enumerate(texts)])
         return web.json_response(self.embeddings(vectors, sum(map(len, texts))))
 
     # The control page.
@@ -346,26 +345,6 @@ def sse(document: object, **lines: str) -> bytes:
 Answer = Callable[[web.Request, Exchange], Awaitable[web.StreamResponse]]
 _USAGE = {"no_usage": "none", "zero_usage": "zero"}
 _REASONS = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_calls"}
-
-
-def _spoilt(mode: str, vectors: list[tuple[int, list[Any]]]) -> list[tuple[int, list[Any]]]:
-    (place, last), head = vectors[-1], vectors[:-1]
-    match mode:
-        case "few_vectors":
-            return head
-        case "many_vectors":
-            return [*vectors, (place + 1, last)]
-        case "swapped_vectors":
-            return vectors[::-1]
-        case "nan_vector":
-            return [*head, (place, [*last[:-1], math.nan])]
-        case "text_vector":
-            return [*head, (place, [*last[:-1], "1,5"])]
-        case "uneven_vectors":
-            return [*head, (place, last[:-1])]
-        case "empty_vectors":
-            return [(place, []) for place, _ in vectors]
-    return vectors
 
 
 def _parts(data: bytes, behaviour: Behaviour) -> Iterator[bytes]:
