@@ -72,6 +72,10 @@ KINDS = {
     "trustedDocumentsRegister.input.clientAppId": "ClientApp",
     "trustedDocumentRetire.input.id": "TrustedDocument",
     "schemaUsage.clientAppId": None,
+    "channelUpdate.input.id": "Channel",
+    "channelDelete.input.id": "Channel",
+    "channelTest.input.id": "Channel",
+    "channelHealth.channelIds": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
