@@ -6,7 +6,8 @@ with the first event, those of the answer with the last but one; the prompt's le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, ClassVar
 
 from adapters.frames import Frame
@@ -31,7 +32,7 @@ class AnthropicProvider(SseProvider):
         system = [{"type": "text", "text": message.content} for message in request.messages if message.role == "system"]
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [_message(message) for message in request.messages if message.role != "system"],
+            "messages": list(_messages(request.messages)),
             "max_tokens": request.max_output_tokens or MAX_TOKENS_DEFAULT,
             "stream": True,
         }
@@ -50,18 +51,28 @@ class AnthropicProvider(SseProvider):
         return _Message().read
 
 
-def _message(message: ChatMessage) -> dict[str, Any]:
-    if message.role == "tool":
-        answer = {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}
-        return {"role": "user", "content": [answer]}
+def _messages(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
+    """All answers to the calls of one message go back as one."""
+    for role, group in groupby(messages, key=lambda message: message.role):
+        if role == "tool":
+            yield {"role": "user", "content": [_answered(message) for message in group]}
+        elif role != "system":
+            yield from ({"role": role, "content": _said(message)} for message in group)
+
+
+def _answered(message: ChatMessage) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}
+
+
+def _said(message: ChatMessage) -> str | list[dict[str, Any]]:
     if not message.tool_calls:
-        return {"role": message.role, "content": message.content}
+        return message.content
     blocks: list[dict[str, Any]] = [{"type": "text", "text": message.content}] if message.content else []
     calls = [
         {"type": "tool_use", "id": call.id, "name": call.name, "input": dict(call.arguments)}
         for call in message.tool_calls
     ]
-    return {"role": message.role, "content": [*blocks, *calls]}
+    return [*blocks, *calls]
 
 
 class _Message:

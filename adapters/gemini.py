@@ -7,7 +7,8 @@ counted beside its answer, not within it. A prompt that was blocked has no candi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ from adapters.shapes import count_in, object_in, objects_in, text_in
 from adapters.sse_provider import Reader, SseProvider
 from adapters.wire_provider import Vectors, WireEmbedder
 from domain.generation.provider import ChatMessage, CompletionRequest, ToolCallChunk, UsageReport
+
+_ROLES = {"user": "user", "assistant": "model"}
 
 
 class GeminiProvider(SseProvider, WireEmbedder):
@@ -29,7 +32,7 @@ class GeminiProvider(SseProvider, WireEmbedder):
         return 100
 
     def _question(self, request: CompletionRequest) -> tuple[str, dict[str, Any]]:
-        body: dict[str, Any] = {"contents": list(_contents(request.messages))}
+        body: dict[str, Any] = {"contents": _contents(request.messages)}
         if system := [{"text": message.content} for message in request.messages if message.role == "system"]:
             body["systemInstruction"] = {"parts": system}
         if request.tools:
@@ -66,20 +69,25 @@ def _path(model: str) -> str:
     return quote(model if "/" in model else f"models/{model}", safe="/=,:")
 
 
-def _contents(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
-    """An answer to a call names the function, which only the call itself tells."""
+def _contents(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """All answers to the calls of one message go back as one, and name the functions, which only the calls tell."""
+    contents: list[dict[str, Any]] = []
     names: dict[str, str] = {}
-    for message in messages:
-        names |= {call.id: call.name for call in message.tool_calls}
-        match message.role:
-            case "user":
-                yield {"role": "user", "parts": [{"text": message.content}]}
-            case "assistant":
-                yield {"role": "model", "parts": list(_said(message))}
-            case "tool":
-                called = message.tool_call_id or ""
-                answer = {"id": called, "name": names.get(called, called), "response": {"result": message.content}}
-                yield {"role": "user", "parts": [{"functionResponse": answer}]}
+    for role, group in groupby(messages, key=lambda message: message.role):
+        if role == "tool":
+            contents.append({"role": "user", "parts": [_answered(message, names) for message in group]})
+            continue
+        for message in group:
+            names |= {call.id: call.name for call in message.tool_calls}
+            if role != "system":
+                contents.append({"role": _ROLES[role], "parts": list(_said(message))})
+    return contents
+
+
+def _answered(message: ChatMessage, names: Mapping[str, str]) -> dict[str, Any]:
+    called = message.tool_call_id or ""
+    answer = {"id": called, "name": names.get(called, called), "response": {"result": message.content}}
+    return {"functionResponse": answer}
 
 
 def _said(message: ChatMessage) -> Iterator[dict[str, Any]]:

@@ -97,11 +97,16 @@ async def test_a_tool_is_offered_in_the_firms_own_form(wire: Wire) -> None:
     assert offered[wire.firm]()
 
 
-CALL = ToolCall("call_a", "look_up", {"name": "米拉"}, "c2lnbmVk")
 TALK = (
     ChatMessage("user", "Who is she?"),
-    ChatMessage("assistant", "", tool_calls=(CALL,)),
+    ChatMessage(
+        "assistant",
+        "",
+        tool_calls=(ToolCall("call_a", "look_up", {"name": "米拉"}, "c2lnbmVk"), ToolCall("call_b", "roll", {})),
+    ),
     ChatMessage("tool", "A lamplighter.", tool_call_id="call_a"),
+    ChatMessage("tool", "Six.", tool_call_id="call_b"),
+    ChatMessage("assistant", "She lights lamps."),
 )
 OPENAI_TALK = [
     {"role": "user", "content": "Who is she?"},
@@ -109,21 +114,31 @@ OPENAI_TALK = [
         "role": "assistant",
         "content": "",
         "tool_calls": [
-            {"id": "call_a", "type": "function", "function": {"name": "look_up", "arguments": '{"name": "米拉"}'}}
+            {"id": "call_a", "type": "function", "function": {"name": "look_up", "arguments": '{"name": "米拉"}'}},
+            {"id": "call_b", "type": "function", "function": {"name": "roll", "arguments": "{}"}},
         ],
     },
     {"role": "tool", "content": "A lamplighter.", "tool_call_id": "call_a"},
+    {"role": "tool", "content": "Six.", "tool_call_id": "call_b"},
+    {"role": "assistant", "content": "She lights lamps."},
 ]
 ANTHROPIC_TALK = [
     {"role": "user", "content": "Who is she?"},
     {
         "role": "assistant",
-        "content": [{"type": "tool_use", "id": "call_a", "name": "look_up", "input": {"name": "米拉"}}],
+        "content": [
+            {"type": "tool_use", "id": "call_a", "name": "look_up", "input": {"name": "米拉"}},
+            {"type": "tool_use", "id": "call_b", "name": "roll", "input": {}},
+        ],
     },
     {
         "role": "user",
-        "content": [{"type": "tool_result", "tool_use_id": "call_a", "content": "A lamplighter."}],
+        "content": [
+            {"type": "tool_result", "tool_use_id": "call_a", "content": "A lamplighter."},
+            {"type": "tool_result", "tool_use_id": "call_b", "content": "Six."},
+        ],
     },
+    {"role": "assistant", "content": "She lights lamps."},
 ]
 GEMINI_TALK = [
     {"role": "user", "parts": [{"text": "Who is she?"}]},
@@ -133,17 +148,22 @@ GEMINI_TALK = [
             {
                 "functionCall": {"id": "call_a", "name": "look_up", "args": {"name": "米拉"}},
                 "thoughtSignature": "c2lnbmVk",
-            }
+            },
+            {"functionCall": {"id": "call_b", "name": "roll", "args": {}}},
         ],
     },
     {
         "role": "user",
-        "parts": [{"functionResponse": {"id": "call_a", "name": "look_up", "response": {"result": "A lamplighter."}}}],
+        "parts": [
+            {"functionResponse": {"id": "call_a", "name": "look_up", "response": {"result": "A lamplighter."}}},
+            {"functionResponse": {"id": "call_b", "name": "roll", "response": {"result": "Six."}}},
+        ],
     },
+    {"role": "model", "parts": [{"text": "She lights lamps."}]},
 ]
 
 
-async def test_a_call_and_its_answer_go_back_in_the_firms_own_form(wire: Wire) -> None:
+async def test_calls_and_their_answers_go_back_in_the_firms_own_form(wire: Wire) -> None:
     assert (await read(wire.provider().stream(CompletionRequest("fake-writer", TALK)))).error is None
     body = wire.fake.exchanges[0].body
     sent = {

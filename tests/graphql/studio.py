@@ -36,7 +36,9 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     studio = Studio(person)
     ids, words, mutate = studio.ids, studio.words, person.mutate
     ids["Tenant"], ids["User"] = person.tenant_gid, (await person("{ me { user { id } } }"))["user"]["id"]
-    made = await mutate("channelCreate", "channel { id }", name=words("Channel"), provider="DEMO", models=["own-writer"])
+    made = await mutate(
+        "channelCreate", "channel { id }", name=words("Channel"), provider="DEMO", models=["own-writer"]
+    )
     ids["Channel"] = made["channel"]["id"]
     made = await mutate("projectCreate", "project { id }", title=words("Novel"), premise=words("Premise"))
     ids["Project"] = project = made["project"]["id"]
