@@ -102,6 +102,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "channelUpdate": Permission.ADMIN,
     "channelDelete": Permission.ADMIN,
     "channelTest": Permission.ADMIN,
+    "routingPolicySet": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,

@@ -155,6 +155,7 @@ NEEDS = {
     "channelUpdate": "admin",
     "channelDelete": "admin",
     "channelTest": "admin",
+    "routingPolicySet": "admin",
     "chapterGenerate": "generate",
     "generationCancel": "generate",
     "jobRetry": "generate",

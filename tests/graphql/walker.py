@@ -76,6 +76,7 @@ KINDS = {
     "channelDelete.input.id": "Channel",
     "channelTest.input.id": "Channel",
     "channelHealth.channelIds": None,
+    "routingPolicySet.input.policy.excluded": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
