@@ -236,11 +236,11 @@ async def test_the_migrations_make_what_the_code_maps(admin: Database) -> None:
 async def test_a_column_of_choices_allows_the_same_words_in_the_code_and_in_the_database(admin: Database) -> None:
     found = await admin.platform_rows(
         text(
-            "select conname, pg_get_constraintdef(oid) from pg_constraint "
+            "select conname, pg_get_constraintdef(oid) as rule from pg_constraint "
             "where connamespace = 'app'::regnamespace and contype = 'c'"
         )
     )
-    in_database = {name: set(WORD.findall(rule)) for name, rule in found}
+    in_database = {one.conname: set(WORD.findall(one.rule)) for one in found}
     in_code = {
         str(rule.name): set(WORD.findall(str(rule.sqltext)))
         for table in metadata.tables.values()
