@@ -34,7 +34,7 @@ class SqlUnitOfWork:
         self.story = SqlStory(session, tenant_id)
         self.jobs = SqlJobs(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
-        self.billing = SqlBilling(session, tenant_id)
+        self.billing = SqlBilling(session, tenant_id, now)
         self.integrations = SqlIntegrations(session, tenant_id)
 
 

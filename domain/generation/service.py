@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from domain.accounts import Actor, Permission
-from domain.billing import Price, Usage, UsageRecord, close_hold, cost, take_hold
+from domain.billing import Price, Usage, UsageRecord, book_usage, close_hold, cost, take_hold
 from domain.errors import ErrorCode, LeaseLost, NotFound, Rejected
 from domain.generation.context import CodexCard, Compiled, ContextInput, compile_context
 from domain.generation.endings import Ending, after_crash, cancelled
@@ -157,7 +157,7 @@ def _new_job(uow: UnitOfWork, actor: Actor, trace_parent: str | None, retry_of: 
 
 
 async def _enqueue(uow: UnitOfWork, job: Job, generation: Generation, prompt_tokens: int, concurrency_max: int) -> bool:
-    price = await uow.billing.price_of(generation.model)
+    price = await uow.billing.price_of(generation.model, generation.channel)
     ring = await uow.jobs.enqueue(job, concurrency_max=concurrency_max)
     await uow.generation.add(generation)
     await take_hold(uow.billing, job.id, cost(price, Usage(prompt_tokens, generation.max_output_tokens)))
@@ -256,7 +256,7 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
         )
     generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
     await uow.generation.add(_new_attempt(uow, generation, lease.attempt))
-    price = await uow.billing.price_of(generation.model)
+    price = await uow.billing.price_of(generation.model, generation.channel)
     return Work(generation, channel, job.failures, price, job.trace_parent)
 
 
@@ -300,7 +300,8 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> VersionId | N
 async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, result: Result, *, billed: bool) -> int:
     """Write the attempt's end and its one usage record. Returns what the author owes for it."""
     usage = result.usage
-    charged = cost(await uow.billing.price_of(generation.model), usage)
+    price = await uow.billing.price_of(generation.model, generation.channel)
+    charged = cost(price, usage)
     attempt = await uow.generation.attempt(generation.id, number)
     if attempt is not None:
         attempt.outcome, attempt.text, attempt.ended_at = result.ending.outcome, result.text, uow.now
@@ -312,9 +313,10 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
         attempt.cached_input_tokens, attempt.usage_source = usage.cached_input_tokens, usage.source
         attempt.cost_micros = charged
     record = UsageRecord(
-        generation.job_id, number, "LLM", generation.model, generation.channel, usage, charged, billed, uow.now
-    )
-    await uow.billing.record_usage(record)
+        generation.job_id, number, "LLM", generation.model, generation.channel, usage, charged, billed, uow.now,
+        price.id, generation.project_id, generation.channel_id,
+    )  # fmt: skip
+    await book_usage(uow.billing, record)
     return charged if billed else 0
 
 
