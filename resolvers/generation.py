@@ -15,7 +15,6 @@ from domain.generation.context import ContextTooSmall
 from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
-from persistence.accounts.reads import WALLET
 from persistence.generation.reads import ENABLED_CHANNELS
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
@@ -24,7 +23,6 @@ from resolvers.services import Services
 from schema import generation as types
 from schema.base import money, mutation_error
 from schema.batched import After
-from schema.billing import Wallet
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.events import GenerationEvent, JobEvent
@@ -40,16 +38,6 @@ class GenerationQueries:
     async def channels(self, info: Info) -> list[types.Channel]:
         info.context.reader()
         return await info.context.services.database.platform_rows(ENABLED_CHANNELS)  # type: ignore[no-any-return]
-
-    @strawberry.field(description="The tenant's credit.")
-    async def wallet(self, info: Info) -> Wallet:
-        reads: Any = info.context.reader()
-        balance = {row.kind: row.balance for row in await reads.shaped(WALLET)}
-        return Wallet(
-            available=money(balance.get("AVAILABLE", 0)),
-            held=money(balance.get("HELD", 0)),
-            spent=money(balance.get("SPENT", 0)),
-        )
 
 
 @strawberry.type

@@ -10,6 +10,7 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
@@ -46,7 +47,8 @@ async def _node(info: Info, id: strawberry.ID) -> Any:
 
 
 Query = merge_types(
-    "Query", (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries, IntegrationQueries)
+    "Query",
+    (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries, IntegrationQueries, BillingQueries),
 )
 Mutation = merge_types(
     "Mutation",
@@ -59,6 +61,7 @@ Mutation = merge_types(
         GenerationMutations,
         JobMutations,
         IntegrationMutations,
+        BillingMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions,))
@@ -103,6 +106,15 @@ UNUSUAL: dict[str, Permission | None] = {
     "queuePause": Permission.PLATFORM,
     "queueResume": Permission.PLATFORM,
     "workers": Permission.PLATFORM,
+    "ledgerEntries": Permission.BILLING,
+    "usage": Permission.BILLING,
+    "usageRecords": Permission.BILLING,
+    "usageExport": Permission.BILLING,
+    "creditTopUp": Permission.BILLING,
+    "statementReconcile": Permission.BILLING,
+    "creditAdjust": Permission.PLATFORM,
+    "entryReverse": Permission.PLATFORM,
+    "priceImport": Permission.PLATFORM,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

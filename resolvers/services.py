@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.accounts import PasswordHasher, Session, User
+from domain.billing.payments import PaymentGateway
 from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
 from domain.jobs import Doorbell
@@ -67,5 +68,6 @@ class Services:
     measure: Measure
     explain: Explain
     events: EventSource
+    payments: PaymentGateway
     tenant_concurrency: int
     starting_credit_micros: int

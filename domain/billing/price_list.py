@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Any
 
 from domain.billing.money import MICRO
@@ -36,6 +37,13 @@ _AMOUNTS = {
     "percall": "per_call_micros",
 }
 _OTHERS = {"model", "channel", "group", "ratio", "priority", "validfrom", "validto"}
+
+
+class PriceFormat(StrEnum):
+    """How a price list is written."""
+
+    YAML = "YAML"
+    JSON = "JSON"
 
 
 class _Unfit(Exception):

@@ -34,7 +34,7 @@ class UsageGroup(StrEnum):
     TOKEN = "TOKEN"
 
 
-class Quantity(StrEnum):
+class StatementQuantity(StrEnum):
     """What a provider's statement counts."""
 
     INPUT_TOKENS = "INPUT_TOKENS"
@@ -98,13 +98,13 @@ def _cell(value: object) -> str:
 
 # -- a provider's statement ------------------------------------------------------------------------------------------
 
-Counted = dict[tuple[date, str, Quantity], Decimal]
+Counted = dict[tuple[date, str, StatementQuantity], Decimal]
 """Amounts by day in UTC, model and quantity."""
 _COLUMNS = {
-    "input_tokens": Quantity.INPUT_TOKENS,
-    "output_tokens": Quantity.OUTPUT_TOKENS,
-    "cost": Quantity.COST,
-    "amount": Quantity.COST,
+    "input_tokens": StatementQuantity.INPUT_TOKENS,
+    "output_tokens": StatementQuantity.OUTPUT_TOKENS,
+    "cost": StatementQuantity.COST,
+    "amount": StatementQuantity.COST,
 }
 
 
@@ -112,7 +112,7 @@ _COLUMNS = {
 class Difference:
     day: date
     model: str
-    quantity: Quantity
+    quantity: StatementQuantity
     ours: Decimal
     theirs: Decimal
 
@@ -156,7 +156,9 @@ def _unread(message: str) -> Rejected:
     return Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "csv")
 
 
-def compare(ours: Mapping[tuple[date, str, Quantity], Decimal], theirs: Counted) -> tuple[list[Difference], int]:
+def compare(
+    ours: Mapping[tuple[date, str, StatementQuantity], Decimal], theirs: Counted
+) -> tuple[list[Difference], int]:
     """Where the two differ, by day and model, in the quantities that the statement has; and how many agree."""
     told = {quantity for _, _, quantity in theirs}
     keys = theirs.keys() | {key for key, amount in ours.items() if key[2] in told and amount}

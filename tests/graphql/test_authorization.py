@@ -90,7 +90,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
-    "jobEvents",
+    "jobEvents", "usageRecords", "usageExport",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "operationExplain"}
 
@@ -125,11 +125,11 @@ async def test_nobody_without_credentials_gets_through(
 
 RIGHTS = {
     "VIEWER": set(),
-    "BILLING": set(),
+    "BILLING": {"billing"},
     "AUTHOR": {"write", "generate"},
     "EDITOR": {"write", "generate"},
     "ADMIN": {"write", "generate", "admin"},
-    "OWNER": {"write", "generate", "admin"},
+    "OWNER": {"write", "generate", "admin", "billing"},
 }
 NEEDS = {
     "apiTokenCreate": "admin",
@@ -145,6 +145,11 @@ NEEDS = {
     "jobCancel": "generate",
     "queuePause": "platform",
     "queueResume": "platform",
+    "creditTopUp": "billing",
+    "statementReconcile": "billing",
+    "creditAdjust": "platform",
+    "entryReverse": "platform",
+    "priceImport": "platform",
 }
 """What a mutation asks for; the others ask for the right to write."""
 

@@ -72,6 +72,9 @@ KINDS = {
     "trustedDocumentsRegister.input.clientAppId": "ClientApp",
     "trustedDocumentRetire.input.id": "TrustedDocument",
     "schemaUsage.clientAppId": None,
+    "creditAdjust.input.tenantId": "Tenant",
+    "entryReverse.input.tenantId": "Tenant",
+    "entryReverse.input.id": "LedgerEntry",
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
@@ -83,6 +86,7 @@ SCALARS: dict[str, Any] = {
     "Int": 5,
     "Float": 1.0,
     "Boolean": False,
+    "Decimal": "5.00",
     "DateTime": "2999-01-01T00:00:00Z",
     "TokenCount": 5,
     "JSON": {},
