@@ -72,7 +72,7 @@ async def trespasses(thief: Person, studio: Studio, admin: Database, kind: str, 
     before = await rows_of(admin, studio.person.tenant_id)
     for operation in with_strangers_ids(kind, name, studio.ids):
         answer = await answer_to(thief, operation)
-        shared = {studio.ids["Channel"], *([studio.ids["User"]] if name == "login" else [])}
+        shared = {studio.ids["Channel"], studio.ids["Price"], *([studio.ids["User"]] if name == "login" else [])}
         shown = [one for one in ({MARKER, *studio.ids.values()} - shared) if one in answer]
         if shown:
             found.append(f"{operation} shows {shown}: {answer[:500]}")
