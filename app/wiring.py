@@ -11,6 +11,7 @@ from graphql import GraphQLSchema
 
 from adapters.payments_simulated import SimulatedGateway
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
+from app.channel_services import channel_services
 from app.graphql.cost import Costs
 from app.graphql.documents import Documents
 from app.graphql.engine import Engine
@@ -126,6 +127,7 @@ def build_api(settings: Settings) -> Api:
         measure=measures,
         explain=Explainer(planning, registry, gate, database),
         payments=SimulatedGateway(),
+        channels=channel_services(settings, redis),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
     )

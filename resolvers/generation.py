@@ -15,7 +15,6 @@ from domain.generation.context import ContextTooSmall
 from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
-from persistence.generation.reads import ENABLED_CHANNELS
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -30,14 +29,6 @@ from schema.ids import decode_id, decode_optional
 from schema.tracing import trace_parent
 
 logger = logging.getLogger(__name__)
-
-
-@strawberry.type
-class GenerationQueries:
-    @strawberry.field(description="The model channels that can be used, the default first.")
-    async def channels(self, info: Info) -> list[types.Channel]:
-        info.context.reader()
-        return await info.context.services.database.platform_rows(ENABLED_CHANNELS)  # type: ignore[no-any-return]
 
 
 @strawberry.type

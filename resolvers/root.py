@@ -11,7 +11,8 @@ from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.billing import BillingMutations, BillingQueries
-from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
+from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
+from resolvers.generation import GenerationMutations, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
@@ -48,7 +49,15 @@ async def _node(info: Info, id: strawberry.ID) -> Any:
 
 Query = merge_types(
     "Query",
-    (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries, IntegrationQueries, BillingQueries),
+    (
+        NodeQueries,
+        AccountQueries,
+        ProjectQueries,
+        ChannelQueries,
+        JobQueries,
+        IntegrationQueries,
+        BillingQueries,
+    ),
 )
 Mutation = merge_types(
     "Mutation",
@@ -59,12 +68,13 @@ Mutation = merge_types(
         TextMutations,
         StoryMutations,
         GenerationMutations,
+        ChannelMutations,
         JobMutations,
         IntegrationMutations,
         BillingMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions,))
+Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions))
 
 
 def _describe(root: Any, description: str) -> None:
@@ -98,6 +108,11 @@ UNUSUAL: dict[str, Permission | None] = {
     "trustedDocumentsRegister": Permission.ADMIN,
     "trustedDocumentRetire": Permission.ADMIN,
     "schemaUsage": Permission.ADMIN,
+    "channelCreate": Permission.ADMIN,
+    "channelUpdate": Permission.ADMIN,
+    "channelDelete": Permission.ADMIN,
+    "channelTest": Permission.ADMIN,
+    "routingPolicySet": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.generation import entities
-from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
+from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from persistence.generation import reads
 from schema.base import Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
 from schema.batched import After, batched, ids_of, needs, reference
@@ -15,6 +15,7 @@ from schema.cost import Cost, ListSize
 from schema.events import EventPage, First, GenerationEvent, event_page
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
+from schema.routing import RoutingDecision, routing_decision
 
 described_enum(
     GenerationState,
@@ -37,20 +38,6 @@ described_enum(
     FAILED="Failed before the first token.",
     CRASHED="Its worker died or was restarted.",
 )
-described_enum(
-    ProviderKind,
-    OPENAI_COMPATIBLE="Any server that speaks OpenAI's protocol.",
-    DASHSCOPE="Alibaba Bailian in its own protocol.",
-    DEMO="The built-in offline engine: deterministic, and no language model.",
-)
-
-
-@mapped(entities.Channel, name="As the operator calls it.", model="Its model, unless another is asked for.")
-class Channel(Node):
-    """A way to a model."""
-
-    provider: ProviderKind = strawberry.field(description="The protocol it speaks.")
-    is_default: bool = strawberry.field(description="Whether it is used when none is chosen.")
 
 
 @strawberry.type(description="One try at a generation.")
@@ -65,6 +52,10 @@ class Attempt:
     error_code: str | None = strawberry.field(description="What went wrong, as a code.")
     error_message: str | None = strawberry.field(description="What went wrong, as a sentence.")
     trace: list[str] = strawberry.field(description="What happened, in order, with milliseconds from its start.")
+
+    @strawberry.field(description="How it came to its channel; null before it has one.")
+    def routing(self) -> RoutingDecision | None:
+        return routing_decision(self.decision)  # type: ignore[attr-defined]
 
     @strawberry.field(description="Milliseconds from its start to its first token.")
     def time_to_first_token_ms(self) -> int | None:

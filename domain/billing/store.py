@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -21,6 +21,10 @@ class BillingStore(Protocol):
 
     async def price_of(self, model: str, channel: str | None = None, group: str | None = None) -> Price:
         """The row in force that decides for such a call (see `prices.choose`)."""
+        ...
+
+    async def prices_of(self, calls: Collection[tuple[str, str]]) -> dict[tuple[str, str], Price]:
+        """The same for many calls, by model and channel."""
         ...
 
     async def lock_prices(self) -> Sequence[Price]:

@@ -177,6 +177,7 @@ CREATE TABLE app.usage_days (
     day DATE NOT NULL,
     model TEXT NOT NULL,
     channel TEXT NOT NULL,
+    channel_id UUID NOT NULL,
     kind TEXT NOT NULL,
     project_id UUID NOT NULL,
     user_id UUID NOT NULL,
@@ -189,7 +190,7 @@ CREATE TABLE app.usage_days (
     reasoning_tokens BIGINT NOT NULL,
     cost_micros BIGINT NOT NULL,
     records BIGINT NOT NULL,
-    CONSTRAINT usage_days_pkey PRIMARY KEY (tenant_id, day, model, channel, kind, project_id, user_id, api_token_id, billed),
+    CONSTRAINT usage_days_pkey PRIMARY KEY (tenant_id, day, model, channel, channel_id, kind, project_id, user_id, api_token_id, billed),
     CONSTRAINT usage_days_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES app.tenants (tenant_id)
 );
 
@@ -198,8 +199,8 @@ create function app.count_usage() returns trigger language plpgsql security defi
 declare nobody constant uuid := '00000000-0000-0000-0000-000000000000';
 begin
     insert into app.usage_days as d values (
-        new.tenant_id, (new.occurred_at at time zone 'UTC')::date, new.model, new.channel, new.kind,
-        coalesce(new.project_id, nobody), coalesce(new.user_id, nobody), coalesce(new.api_token_id, nobody), new.billed,
+        new.tenant_id, (new.occurred_at at time zone 'UTC')::date, new.model, new.channel,
+        coalesce(new.channel_id, nobody), new.kind, coalesce(new.project_id, nobody), coalesce(new.user_id, nobody), coalesce(new.api_token_id, nobody), new.billed,
         new.input_tokens, new.cached_input_tokens, new.cache_write_tokens, new.output_tokens, new.reasoning_tokens,
         new.cost_micros, 1
     )
@@ -262,10 +263,11 @@ begin
             from app.jobs j left join app.generations g on g.tenant_id = j.tenant_id and g.job_id = j.id
             where u.tenant_id = tenant and j.tenant_id = tenant and j.id = u.job_id;
         insert into app.usage_days
-            select tenant, (occurred_at at time zone 'UTC')::date, model, channel, kind, coalesce(project_id, nobody),
+            select tenant, (occurred_at at time zone 'UTC')::date, model, channel,
+                coalesce(channel_id, nobody), kind, coalesce(project_id, nobody),
                 coalesce(user_id, nobody), coalesce(api_token_id, nobody), billed, sum(input_tokens),
                 sum(cached_input_tokens), 0, sum(output_tokens), sum(reasoning_tokens), sum(cost_micros), count(*)
-            from app.usage_records where tenant_id = tenant group by 2, 3, 4, 5, 6, 7, 8, 9;
+            from app.usage_records where tenant_id = tenant group by 2, 3, 4, 5, 6, 7, 8, 9, 10;
     end loop;
 end $$;
 
@@ -286,16 +288,20 @@ begin
     end loop;
 end $$;
 
--- An operator's bill counts the calls of all tenants: their sums by day and model, and nothing else of them.
+-- An operator's bill counts the calls of all tenants to a channel of the platform: their sums by day and model, and
+-- nothing else of them. A tenant's own channel may have the same name.
 create policy members on app.usage_days for select to fabula_members using (true);
-grant select (tenant_id, day, model, channel, input_tokens, output_tokens, cost_micros) on app.usage_days
+grant select (tenant_id, day, model, channel, channel_id, input_tokens, output_tokens, cost_micros) on app.usage_days
     to fabula_members;
+grant select (id) on app.channels to fabula_members;
 
 create function app.channel_usage(wanted text, since date, until date)
 returns table (day date, model text, input_tokens bigint, output_tokens bigint, cost_micros bigint)
 language sql stable security definer set search_path = '' as $$
     select u.day, u.model, sum(u.input_tokens)::bigint, sum(u.output_tokens)::bigint, sum(u.cost_micros)::bigint
-    from app.usage_days u where u.channel = wanted and u.day between since and until group by u.day, u.model
+    from app.usage_days u where u.channel = wanted and u.day between since and until and u.channel_id in (
+        select c.id from app.channels c where c.tenant_id = '00000000-0000-0000-0000-000000000000')
+    group by u.day, u.model
 $$;
 
 revoke all on function app.channel_usage(text, date, date), app.forget_usage(timestamp with time zone) from public;

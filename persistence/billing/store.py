@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ from persistence.billing.tables import (
     prices,
     usage_records,
 )
-from persistence.generation.tables import channels
+from persistence.channels.tables import channels
 from persistence.jobs.tables import jobs
 
 _LOCK_PRICES = text("select pg_advisory_xact_lock(hashtextextended('fabula.prices', 0))")
@@ -45,15 +45,27 @@ class SqlBilling:
     # -- prices ---------------------------------------------------------------------------------------------------
 
     async def price_of(self, model: str, channel: str | None = None, group: str | None = None) -> Price:
+        rows = await self._prices({model}, {channel} - {None}, group)
+        return self._chosen(rows, model, channel, group)
+
+    async def prices_of(self, calls: Collection[tuple[str, str]]) -> dict[tuple[str, str], Price]:
+        rows = await self._prices({model for model, _ in calls}, {channel for _, channel in calls}, None)
+        return {call: self._chosen(rows, *call) for call in calls}
+
+    async def _prices(self, models: set[str], names: set[Any], group: str | None) -> Sequence[Price]:
+        """Every row in force that may decide."""
         rows = await self._session.scalars(
             select(Price).where(
-                prices.c.model.in_((model, ANY_MODEL)),
-                or_(prices.c.channel.is_(None), prices.c.channel == channel),
+                prices.c.model.in_({*models, ANY_MODEL}),
+                or_(prices.c.channel.is_(None), prices.c.channel.in_(names)),
                 or_(prices.c.group.is_(None), prices.c.group == group),
                 prices.c.valid_from <= self.now,
                 or_(prices.c.valid_to.is_(None), prices.c.valid_to > self.now),
             )
         )
+        return rows.all()
+
+    def _chosen(self, rows: Sequence[Price], model: str, channel: str | None, group: str | None = None) -> Price:
         chosen = choose(rows, model, channel, group, self.now)
         if chosen is None:
             raise LookupError(f"there is no price of {model}, not even of any model")
@@ -207,7 +219,10 @@ class SqlBilling:
         return {
             "user_id": select(job.requested_by).where(*mine).scalar_subquery(),
             "api_token_id": select(token.cast(job.id.type)).where(*mine).scalar_subquery(),
-            "provider": select(channels.c.provider).where(channels.c.id == record.channel_id).scalar_subquery(),
+            "provider": select(channels.c.provider)
+            .where(channels.c.id == record.channel_id)
+            .limit(1)
+            .scalar_subquery(),
         }
 
     async def forget_usage(self, before: datetime) -> int:

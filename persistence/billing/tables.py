@@ -196,6 +196,7 @@ usage_days = tenant_table(
     Column("day", Date, nullable=False),
     text("model"),
     text("channel"),
+    Column("channel_id", Uuid, nullable=False),
     text("kind"),
     Column("project_id", Uuid, nullable=False),
     Column("user_id", Uuid, nullable=False),
@@ -209,7 +210,7 @@ usage_days = tenant_table(
     Column("cost_micros", BigInteger, nullable=False),
     Column("records", BigInteger, nullable=False),
     of_tenant(),
-    key=("day", "model", "channel", "kind", "project_id", "user_id", "api_token_id", "billed"),
+    key=("day", "model", "channel", "channel_id", "kind", "project_id", "user_id", "api_token_id", "billed"),
 )
 """What usage records come to by day; filled with each record by the database. An id of zeros stands for none."""
 

@@ -75,6 +75,11 @@ KINDS = {
     "creditAdjust.input.tenantId": "Tenant",
     "entryReverse.input.tenantId": "Tenant",
     "entryReverse.input.id": "LedgerEntry",
+    "channelUpdate.input.id": "Channel",
+    "channelDelete.input.id": "Channel",
+    "channelTest.input.id": "Channel",
+    "channelHealth.channelIds": None,
+    "routingPolicySet.input.policy.excluded": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -42,6 +42,9 @@ class MemoryBilling:
         chosen = choose([*self.versions, *self.prices.values()], model, channel, group, self.now)
         assert chosen is not None
         return chosen
+
+    async def prices_of(self, calls: Collection[tuple[str, str]]) -> dict[tuple[str, str], Price]:
+        return {call: await self.price_of(*call) for call in calls}
 
     async def lock_prices(self) -> Sequence[Price]:
         return [one for one in self.versions if one.valid_to is None]
