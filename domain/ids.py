@@ -21,6 +21,9 @@ JobId = NewType("JobId", UUID)
 ChannelId = NewType("ChannelId", UUID)
 ClientAppId = NewType("ClientAppId", UUID)
 DocumentId = NewType("DocumentId", UUID)
+PriceId = NewType("PriceId", UUID)
+LedgerEntryId = NewType("LedgerEntryId", UUID)
+GrantId = NewType("GrantId", UUID)
 
 
 def new_id() -> UUID:

@@ -10,8 +10,9 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
-from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
+from resolvers.generation import GenerationMutations, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
@@ -48,7 +49,15 @@ async def _node(info: Info, id: strawberry.ID) -> Any:
 
 Query = merge_types(
     "Query",
-    (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, ChannelQueries, JobQueries, IntegrationQueries),
+    (
+        NodeQueries,
+        AccountQueries,
+        ProjectQueries,
+        ChannelQueries,
+        JobQueries,
+        IntegrationQueries,
+        BillingQueries,
+    ),
 )
 Mutation = merge_types(
     "Mutation",
@@ -62,6 +71,7 @@ Mutation = merge_types(
         ChannelMutations,
         JobMutations,
         IntegrationMutations,
+        BillingMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions))
@@ -111,6 +121,15 @@ UNUSUAL: dict[str, Permission | None] = {
     "queuePause": Permission.PLATFORM,
     "queueResume": Permission.PLATFORM,
     "workers": Permission.PLATFORM,
+    "ledgerEntries": Permission.BILLING,
+    "usage": Permission.BILLING,
+    "usageRecords": Permission.BILLING,
+    "usageExport": Permission.BILLING,
+    "creditTopUp": Permission.BILLING,
+    "statementReconcile": Permission.BILLING,
+    "creditAdjust": Permission.PLATFORM,
+    "entryReverse": Permission.PLATFORM,
+    "priceImport": Permission.PLATFORM,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

@@ -212,8 +212,9 @@ async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
 
 async def test_the_application_may_not_write_what_the_platform_decides(database: Database) -> None:
     for statement in (
-        "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros) "
-        "values (gen_random_uuid(), 'x', 0, 0, 0)",
+        "update app.prices set input_micros = 0",
+        "update app.prices set valid_to = now()",
+        "delete from app.prices",
         "update app.platform_documents set text = 'x'",
         "delete from app.users",
         "create table app.mine (id int)",
