@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
 
 from domain.accounts import Permission
 from domain.billing import QuotaExhausted
+from domain.billing.money import micros_of
 from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
 from domain.events import decode_cursor
 from domain.generation import service
@@ -31,6 +33,11 @@ from schema.tracing import trace_parent
 logger = logging.getLogger(__name__)
 
 
+def _micros(amount: Decimal | None) -> int | None:
+    """Raises Rejected for what no amount of money is."""
+    return micros_of(amount, "maxCost") if amount is not None else None
+
+
 @strawberry.type
 class GenerationMutations:
     @strawberry.mutation(
@@ -42,7 +49,7 @@ class GenerationMutations:
             channel_id = decode_optional("Channel", input.channel_id, "channelId")
             command = service.StartChapter(
                 NodeId(decode_id("Chapter", input.chapter_id, "chapterId")), input.instructions, input.idempotency_key,
-                input.target_words, ChannelId(channel_id) if channel_id else None, input.model, trace_parent(),
+                input.target_words, ChannelId(channel_id) if channel_id else None, input.model, trace_parent(), _micros(input.max_cost),
             )  # fmt: skip
             services: Services = context.services
             async with services.units(actor.tenant_id) as uow:

@@ -150,7 +150,17 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
         },
         "schema": {"base", "batched", "context", "cost", "events", "ids", "routing", "tracing"},
         "resolvers": {"event_source", "mutations", "reads", "root", "services"},
-        "workers": {"doorbell", "narrator", "relay", "restarts", "routing", "runtime", "telemetry"},
+        "workers": {
+            "doorbell",
+            "meter",
+            "narrator",
+            "relay",
+            "restarts",
+            "routing",
+            "runtime",
+            "stopping",
+            "telemetry",
+        },
     }
     for layer, own in infrastructure.items():
         found = {path.stem for path in (TREE / layer).iterdir() if path.suffix == ".py" or path.is_dir()}

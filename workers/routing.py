@@ -21,7 +21,7 @@ from domain.channels.routing import route
 from domain.generation.endings import Ending, failed
 from domain.generation.entities import Route
 from domain.generation.provider import ProviderErrorCode
-from domain.generation.service import Work
+from domain.generation.work import Work
 from domain.ids import ChannelId
 from persistence.channels.board import Board
 from persistence.channels.load import Lease, Limits

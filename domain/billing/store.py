@@ -55,6 +55,10 @@ class BillingStore(Protocol):
         """What the job's hold has grown to; None when it is closed or there is none."""
         ...
 
+    async def held(self, job_id: JobId) -> int:
+        """What is held for a job; 0 when its hold is closed or it has none."""
+        ...
+
     async def close_hold(self, job_id: JobId) -> Hold | None:
         """Close the job's hold and return it; None when it was closed before."""
         ...

@@ -188,6 +188,9 @@ class SqlBilling:
         row = closed.first()
         return Hold(*row) if row is not None else None
 
+    async def held(self, job_id: JobId) -> int:
+        return await self._session.scalar(select(holds.c.micros).where(*self._open(), holds.c.job_id == job_id)) or 0
+
     async def open_holds(self) -> list[Hold]:
         rows = await self._session.execute(
             select(holds.c.job_id, holds.c.micros, holds.c.opened_at).where(*self._open())

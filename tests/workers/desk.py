@@ -12,6 +12,7 @@ from domain.accounts import GRANTS, Actor, Role, join_tenant
 from domain.billing import top_up_entry
 from domain.events import TERMINAL, Event, EventType, Position
 from domain.generation import service
+from domain.generation.work import begin
 from domain.ids import ChannelId, JobId, NodeId, TenantId, new_id
 from domain.jobs import Lease
 from domain.projects import OutlineKind
@@ -149,7 +150,7 @@ class Desk:
         async with self.units(self.tenant_id) as uow:
             lease = await uow.jobs.claim(job_id, "doomed", -1.0)
             assert lease is not None
-            work = await service.begin(uow, lease)
+            work = await begin(uow, lease)
             if text_so_far:
                 await uow.generation.checkpoint(work.generation.id, lease.attempt, text_so_far, None)
         return lease

@@ -13,6 +13,7 @@ from domain.generation import service
 from domain.generation.endings import Ending, after_finish, cancelled, completed, failed, truncated
 from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from domain.generation.provider import FinishReason
+from domain.generation.work import begin
 from domain.ids import new_id
 from domain.jobs import CRASHES_MAX, Lease
 from domain.projects.service import ANY_BASE, accept_version, delete_node, update_text
@@ -113,7 +114,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> Non
     stale = replace(lease, token=new_id())
     before = repr((world.uow.jobs.jobs, world.uow.generation.attempts, world.uow.billing.entries))
     for write in (
-        service.begin(world.uow, stale),
+        begin(world.uow, stale),
         service.finish(world.uow, stale, result(completed())),
         service.switch_attempt(world.uow, stale, result(completed())),
         service.hand_back(world.uow, stale, result(service.CRASHED)),

@@ -140,6 +140,9 @@ class MemoryBilling:
         hold.open = False
         return Hold(job_id, hold.micros, hold.opened_at)
 
+    async def held(self, job_id: JobId) -> int:
+        return next((one.micros for key, one in self.holds.items() if key == job_id and one.open), 0)
+
     async def open_holds(self) -> list[Hold]:
         return [Hold(job_id, one.micros, one.opened_at) for job_id, one in self.holds.items() if one.open]
 
