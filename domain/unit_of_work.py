@@ -13,6 +13,7 @@ from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.jobs import JobStore
+from domain.operations.audit import AuditStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
 
@@ -41,6 +42,8 @@ class UnitOfWork(Protocol):
     def billing(self) -> BillingStore: ...
     @property
     def integrations(self) -> IntegrationStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

@@ -13,6 +13,7 @@ from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.operations import OperationsQueries
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
 from resolvers.story import StoryMutations
 from schema.base import CONFIG, Node
@@ -46,7 +47,16 @@ async def _node(info: Info, id: strawberry.ID) -> Any:
 
 
 Query = merge_types(
-    "Query", (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, JobQueries, IntegrationQueries)
+    "Query",
+    (
+        NodeQueries,
+        AccountQueries,
+        ProjectQueries,
+        GenerationQueries,
+        JobQueries,
+        IntegrationQueries,
+        OperationsQueries,
+    ),
 )
 Mutation = merge_types(
     "Mutation",
@@ -96,6 +106,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "trustedDocumentRetire": Permission.ADMIN,
     "schemaUsage": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
+    "auditEntries": Permission.ADMIN,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,

@@ -10,6 +10,7 @@ from domain.errors import ErrorCode, Rejected
 
 _CODES = {
     "ApiToken": b"at",
+    "AuditEntry": b"ae",
     "Channel": b"cn",
     "Chapter": b"ch",
     "ClientApp": b"ca",

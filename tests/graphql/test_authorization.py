@@ -89,7 +89,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 
 SHOWS = {
-    "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
+    "auditEntries", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "operationExplain"}

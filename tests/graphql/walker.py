@@ -72,11 +72,12 @@ KINDS = {
     "trustedDocumentsRegister.input.clientAppId": "ClientApp",
     "trustedDocumentRetire.input.id": "TrustedDocument",
     "schemaUsage.clientAppId": None,
+    "auditEntries.subjectId": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
 """What kind of thing each id names. None: left out when a field is asked rightly, still tried with strangers' ids."""
-NARROWING = {"after", "filter", "orderBy", "from", "to", "field"}
+NARROWING = {"action", "after", "filter", "orderBy", "from", "to", "field"}
 """What would make a list show less: left out."""
 SCALARS: dict[str, Any] = {
     "String": "sample",

@@ -1,0 +1,44 @@
+set local role fabula_owner;
+
+-- A new foreign key is checked by a query that row security holds to a tenant. No row has one yet: any tenant will do.
+select set_config('app.tenant_id', '00000000-0000-0000-0000-000000000000', true);
+
+CREATE TABLE app.audit_entries (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    actor_kind TEXT NOT NULL,
+    user_id UUID,
+    api_token_id UUID,
+    action TEXT NOT NULL,
+    subject_type TEXT NOT NULL,
+    subject_id UUID NOT NULL,
+    details JSONB DEFAULT '{}' NOT NULL,
+    request_id TEXT DEFAULT '' NOT NULL,
+    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT audit_entries_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT audit_entries_actor_kind_check CHECK (actor_kind in ('USER', 'TOKEN', 'PLATFORM')),
+    CONSTRAINT audit_entries_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES app.tenants (tenant_id)
+);
+
+CREATE INDEX audit_entries_tenant_id_subject_id_id_idx ON app.audit_entries (tenant_id, subject_id, id);
+
+CREATE INDEX audit_entries_tenant_id_action_id_idx ON app.audit_entries (tenant_id, action, id);
+
+create trigger audit_entries_append_only before update or delete on app.audit_entries
+    for each row execute function app.refuse();
+
+do $$
+declare name text;
+begin
+    foreach name in array array['audit_entries'] loop
+        execute format('alter table app.%I enable row level security', name);
+        execute format('alter table app.%I force row level security', name);
+        execute format(
+            'create policy tenant on app.%I to fabula_app, fabula_owner '
+            'using (tenant_id = (select app.tid())) with check (tenant_id = (select app.tid()))', name);
+    end loop;
+end $$;
+
+grant select, insert on app.audit_entries to fabula_app;
+
+reset role;
