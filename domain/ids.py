@@ -21,6 +21,10 @@ JobId = NewType("JobId", UUID)
 ChannelId = NewType("ChannelId", UUID)
 ClientAppId = NewType("ClientAppId", UUID)
 DocumentId = NewType("DocumentId", UUID)
+NotificationId = NewType("NotificationId", UUID)
+MailId = NewType("MailId", UUID)
+EndpointId = NewType("EndpointId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
 
 
 def new_id() -> UUID:

@@ -14,6 +14,7 @@ from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.jobs import JobStore
 from domain.operations.audit import AuditStore
+from domain.operations.notifications import NotificationStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
 
@@ -44,6 +45,8 @@ class UnitOfWork(Protocol):
     def integrations(self) -> IntegrationStore: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def notifications(self) -> NotificationStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

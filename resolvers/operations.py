@@ -7,16 +7,17 @@ from uuid import UUID
 import strawberry
 
 from domain.accounts import Permission
-from domain.operations import audit
+from domain.operations import audit, notifications
 from domain.operations.audit import Subject
 from domain.text import clean_filter
 from domain.unit_of_work import UnitOfWork
 from persistence.operations import reads
+from resolvers.mutations import refusals_as
 from schema import operations as types
 from schema.base import Connection
 from schema.batched import After, Call, First, columns_of
 from schema.context import Info
-from schema.ids import code_of, split_id
+from schema.ids import code_of, decode_id, split_id
 
 
 async def audited(
@@ -30,6 +31,15 @@ async def audited(
 
 @strawberry.type
 class OperationsQueries:
+    @strawberry.field(description="What you should know, newest first.")
+    async def notifications(
+        self, info: Info, first: First = 20, after: After = None,
+        unread_only: Annotated[bool, strawberry.argument(description="Leave out what you have read.")] = False,
+    ) -> Connection[types.Notification]:  # fmt: skip
+        call = Call(reads.NOTIFICATIONS, {"user_id": info.context.actor.user_id, "unread": unread_only or None})
+        columns = columns_of(info, "Notification", "edges", "node")
+        return await info.context.reader().listed(call, first, after, columns)  # type: ignore[attr-defined,no-any-return]
+
     @strawberry.field(description="Who changed what in the tenant, newest first.")
     async def audit_entries(
         self, info: Info, first: First = 20, after: After = None,
@@ -47,3 +57,14 @@ class OperationsQueries:
         }
         columns = columns_of(info, "AuditEntry", "edges", "node")
         return await info.context.reads.listed(Call(reads.AUDIT_ENTRIES, wanted), first, after, columns)  # type: ignore[attr-defined,no-any-return]
+
+
+@strawberry.type
+class OperationsMutations:
+    @strawberry.mutation(description="Mark notifications as read. Those of others stay as they are.")
+    @refusals_as(types.NotificationReadPayload)
+    async def notification_read(self, info: Info, input: types.NotificationReadInput) -> types.NotificationReadPayload:
+        actor, ids = info.context.actor, [decode_id("Notification", one, "ids") for one in input.ids]
+        async with info.context.services.units(actor.tenant_id) as uow:
+            left = await notifications.read_notifications(uow.notifications, actor, ids, uow.now)
+        return types.NotificationReadPayload(unread_count=left)

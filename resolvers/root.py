@@ -13,7 +13,7 @@ from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
-from resolvers.operations import OperationsQueries
+from resolvers.operations import OperationsMutations, OperationsQueries
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
 from resolvers.story import StoryMutations
 from schema.base import CONFIG, Node
@@ -69,6 +69,7 @@ Mutation = merge_types(
         GenerationMutations,
         JobMutations,
         IntegrationMutations,
+        OperationsMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions,))
@@ -107,6 +108,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "schemaUsage": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
     "auditEntries": Permission.ADMIN,
+    "notificationRead": Permission.READ,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,

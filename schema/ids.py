@@ -18,6 +18,7 @@ _CODES = {
     "CodexRelation": b"cr",
     "Generation": b"gn",
     "Job": b"jb",
+    "Notification": b"nt",
     "OutlineNode": b"on",
     "Project": b"pj",
     "Tenant": b"tn",

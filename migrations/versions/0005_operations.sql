@@ -24,13 +24,27 @@ CREATE INDEX audit_entries_tenant_id_subject_id_id_idx ON app.audit_entries (ten
 
 CREATE INDEX audit_entries_tenant_id_action_id_idx ON app.audit_entries (tenant_id, action, id);
 
+CREATE TABLE app.notifications (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    user_id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    params JSONB DEFAULT '{}' NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    read_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT notifications_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT notifications_tenant_id_user_id_fkey FOREIGN KEY(tenant_id, user_id) REFERENCES app.memberships (tenant_id, user_id) ON DELETE CASCADE
+);
+
+CREATE INDEX notifications_tenant_id_user_id_id_idx ON app.notifications (tenant_id, user_id, id);
+
 create trigger audit_entries_append_only before update or delete on app.audit_entries
     for each row execute function app.refuse();
 
 do $$
 declare name text;
 begin
-    foreach name in array array['audit_entries'] loop
+    foreach name in array array['audit_entries', 'notifications'] loop
         execute format('alter table app.%I enable row level security', name);
         execute format('alter table app.%I force row level security', name);
         execute format(
@@ -40,5 +54,6 @@ begin
 end $$;
 
 grant select, insert on app.audit_entries to fabula_app;
+grant select, insert, delete, update (read_at) on app.notifications to fabula_app;
 
 reset role;

@@ -6,7 +6,8 @@ from sqlalchemy import Column, Index, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.operations import audit
-from persistence.metadata import mapper_registry, of_tenant, one_of, tenant_table, text, timestamp
+from domain.operations import notifications as notifications_
+from persistence.metadata import mapper_registry, of_tenant, one_of, references, tenant_table, text, timestamp
 
 audit_entries = tenant_table(
     "audit_entries",
@@ -26,4 +27,17 @@ audit_entries = tenant_table(
 Index(None, audit_entries.c.tenant_id, audit_entries.c.subject_id, audit_entries.c.id)
 Index(None, audit_entries.c.tenant_id, audit_entries.c.action, audit_entries.c.id)
 
+notifications = tenant_table(
+    "notifications",
+    Column("id", Uuid, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    text("kind"),
+    Column("params", JSONB, nullable=False, server_default="{}"),
+    timestamp("created_at", default=True),
+    timestamp("read_at"),
+    references("user_id", "memberships", "user_id", ondelete="CASCADE"),
+)
+Index(None, notifications.c.tenant_id, notifications.c.user_id, notifications.c.id)
+
+mapper_registry.map_imperatively(notifications_.Notification, notifications)
 mapper_registry.map_imperatively(audit.AuditEntry, audit_entries)

@@ -89,7 +89,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 
 SHOWS = {
-    "auditEntries", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
+    "auditEntries", "notifications", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "operationExplain"}
@@ -124,12 +124,12 @@ async def test_nobody_without_credentials_gets_through(
 
 
 RIGHTS = {
-    "VIEWER": set(),
-    "BILLING": set(),
-    "AUTHOR": {"write", "generate"},
-    "EDITOR": {"write", "generate"},
-    "ADMIN": {"write", "generate", "admin"},
-    "OWNER": {"write", "generate", "admin"},
+    "VIEWER": {"read"},
+    "BILLING": {"read"},
+    "AUTHOR": {"read", "write", "generate"},
+    "EDITOR": {"read", "write", "generate"},
+    "ADMIN": {"read", "write", "generate", "admin"},
+    "OWNER": {"read", "write", "generate", "admin"},
 }
 NEEDS = {
     "apiTokenCreate": "admin",
@@ -143,6 +143,7 @@ NEEDS = {
     "generationCancel": "generate",
     "jobRetry": "generate",
     "jobCancel": "generate",
+    "notificationRead": "read",
     "queuePause": "platform",
     "queueResume": "platform",
 }

@@ -1,4 +1,4 @@
-"""The audit log as administrators read it."""
+"""The audit log as administrators read it, and notifications as everybody does."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from domain.accounts import Role
+from domain.accounts import Permission, Role
 from domain.operations.audit import Subject, record
+from domain.operations.notifications import NotificationKind, notify
 from persistence.database import Database
 from tests.graphql.client_apps import new_app
 from tests.graphql.clients import Person, Site
@@ -93,3 +94,34 @@ async def test_an_entry_can_be_neither_changed_nor_deleted(site: Site, admin: Da
                 await connection.execute(text(statement))
         with pytest.raises(DBAPIError, match="permission denied"):
             await database.rows(owner.tenant_id, text(statement))
+
+
+# -- notifications ---------------------------------------------------------------------------------------------------
+
+NOTIFICATIONS = """query ($unread: Boolean = false) { notifications(unreadOnly: $unread) {
+    edges { node { id kind params { name value } readAt } } } }"""
+
+
+async def notices(person: Person, *, unread: bool = False) -> list[dict[str, object]]:
+    return [edge["node"] for edge in (await person(NOTIFICATIONS, unread=unread))["edges"]]
+
+
+async def test_members_with_a_right_are_told_and_read_for_themselves(site: Site) -> None:
+    owner = await site.tenant()
+    colleague, viewer = await site.member(owner, Role.ADMIN), await site.member(owner, Role.VIEWER)
+    async with site.api.services.units(owner.tenant_id) as uow:
+        for url in ("https://one.example", "https://two.example"):
+            await notify(uow, Permission.ADMIN, NotificationKind.WEBHOOK_DISABLED, {"url": url})
+    assert await notices(viewer) == []
+    two, one = await notices(owner)
+    assert (two["kind"], two["params"], two["readAt"]) == (
+        "WEBHOOK_DISABLED", [{"name": "url", "value": "https://two.example"}], None,
+    )  # fmt: skip
+    assert await owner.mutate("notificationRead", "unreadCount", ids=[two["id"]]) == {
+        "unreadCount": 1, "userErrors": [],
+    }  # fmt: skip
+    assert [each["id"] for each in await notices(owner, unread=True)] == [one["id"]]
+    assert len(await notices(colleague, unread=True)) == 2
+    theirs = [each["id"] for each in await notices(colleague)]
+    assert (await viewer.mutate("notificationRead", "unreadCount", ids=theirs))["unreadCount"] == 0
+    assert len(await notices(colleague, unread=True)) == 2

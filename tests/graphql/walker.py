@@ -73,6 +73,7 @@ KINDS = {
     "trustedDocumentRetire.input.id": "TrustedDocument",
     "schemaUsage.clientAppId": None,
     "auditEntries.subjectId": None,
+    "notificationRead.input.ids": "Notification",
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }

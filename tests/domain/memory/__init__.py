@@ -13,7 +13,7 @@ from tests.domain.memory.clock import NOW
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.jobs import MemoryJobs
-from tests.domain.memory.operations import MemoryAudit
+from tests.domain.memory.operations import MemoryAudit, MemoryNotifications
 from tests.domain.memory.projects import MemoryProjects
 from tests.domain.memory.story import MemoryStory
 
@@ -34,3 +34,4 @@ class MemoryUnitOfWork:
         self.billing = MemoryBilling()
         self.integrations = MemoryIntegrations(self.tenant_id, self.accounts)
         self.audit = MemoryAudit()
+        self.notifications = MemoryNotifications()

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from domain.ids import UserId
 from domain.operations.audit import AuditEntry
+from domain.operations.notifications import Notification
 
 
 class MemoryAudit:
@@ -13,3 +19,24 @@ class MemoryAudit:
 
     async def add(self, entry: AuditEntry) -> None:
         self.entries.append(entry)
+
+
+class MemoryNotifications:
+    """Implements `domain.operations.notifications.NotificationStore`."""
+
+    def __init__(self) -> None:
+        self.rows: list[Notification] = []
+
+    async def add(self, notifications: Sequence[Notification]) -> None:
+        self.rows.extend(notifications)
+
+    async def mark_read(self, user_id: UserId, ids: Sequence[UUID], now: datetime) -> None:
+        for one in self._unread(user_id):
+            if one.id in ids:
+                one.read_at = now
+
+    async def count_unread(self, user_id: UserId) -> int:
+        return len(self._unread(user_id))
+
+    def _unread(self, user_id: UserId) -> list[Notification]:
+        return [one for one in self.rows if one.user_id == user_id and one.read_at is None]
