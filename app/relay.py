@@ -1,18 +1,22 @@
-"""The relay process: outbox and sweeper."""
+"""The relay process: outbox, sweeper, mail."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import signal
+from typing import Protocol
 
+from adapters.mail import mailer_for
 from app import telemetry
 from app.settings import Settings
 from persistence.database import create_engine
 from persistence.jobs.relay import RelayView
+from persistence.operations.relay import OperationsView
 from persistence.streams import StreamLog, connect
 from persistence.unit_of_work import Units
 from workers.doorbell import DramatiqDoorbell, redis_broker
+from workers.operations import Courier, mail_delivery
 from workers.relay import Relay
 
 
@@ -26,18 +30,28 @@ async def _run(settings: Settings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await build_relay(settings).run(stopping)
+    async with asyncio.TaskGroup() as group:
+        for part in build_parts(settings):
+            group.create_task(part.run(stopping))
 
 
-def build_relay(settings: Settings) -> Relay:
-    app_engine = create_engine(settings.database_app_url.get_secret_value(), pool_size=4, application="fabula-relay")
+class Part(Protocol):
+    async def run(self, stopping: asyncio.Event) -> None: ...
+
+
+def build_parts(settings: Settings) -> list[Part]:
+    """What runs in this process, each for itself."""
+    app_engine = create_engine(settings.database_app_url.get_secret_value(), pool_size=8, application="fabula-relay")
     relay_engine = create_engine(
-        settings.database_relay_url.get_secret_value(), pool_size=2, application="fabula-relay"
+        settings.database_relay_url.get_secret_value(), pool_size=4, application="fabula-relay"
     )
-    return Relay(
+    units, view = Units(app_engine), OperationsView(relay_engine)
+    mailer = mailer_for(settings.smtp_url.get_secret_value(), settings.mail_from)
+    relay = Relay(
         RelayView(relay_engine),
-        Units(app_engine),
+        units,
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         StreamLog(connect(settings.redis_url.get_secret_value())),
         tenant_concurrency=settings.tenant_concurrency,
     )
+    return [relay, Courier(view.due_mails, mail_delivery(units, mailer))]

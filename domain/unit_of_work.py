@@ -14,6 +14,7 @@ from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.jobs import JobStore
 from domain.operations.audit import AuditStore
+from domain.operations.mails import MailStore
 from domain.operations.notifications import NotificationStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
@@ -47,6 +48,8 @@ class UnitOfWork(Protocol):
     def audit(self) -> AuditStore: ...
     @property
     def notifications(self) -> NotificationStore: ...
+    @property
+    def mails(self) -> MailStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

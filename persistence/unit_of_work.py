@@ -17,7 +17,7 @@ from persistence.database import is_outage
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
 from persistence.jobs.store import SqlJobs
-from persistence.operations.store import SqlAudit, SqlNotifications
+from persistence.operations.store import SqlAudit, SqlMails, SqlNotifications
 from persistence.projects.store import SqlProjects
 from persistence.story.store import SqlStory
 
@@ -39,6 +39,7 @@ class SqlUnitOfWork:
         self.integrations = SqlIntegrations(session, tenant_id)
         self.audit = SqlAudit(session)
         self.notifications = SqlNotifications(session, tenant_id)
+        self.mails = SqlMails(session, tenant_id)
 
 
 class Units:

@@ -19,4 +19,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop table app.notifications, app.audit_entries")
+    op.execute("drop table app.mails, app.notifications, app.audit_entries")

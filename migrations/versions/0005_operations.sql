@@ -38,13 +38,33 @@ CREATE TABLE app.notifications (
 
 CREATE INDEX notifications_tenant_id_user_id_id_idx ON app.notifications (tenant_id, user_id, id);
 
+CREATE TABLE app.mails (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    recipient TEXT NOT NULL,
+    locale TEXT NOT NULL,
+    template TEXT NOT NULL,
+    params JSONB DEFAULT '{}' NOT NULL,
+    state TEXT DEFAULT 'QUEUED' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    last_error TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    sent_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT mails_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT mails_state_check CHECK (state in ('QUEUED', 'SENT', 'DEAD')),
+    CONSTRAINT mails_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES app.tenants (tenant_id)
+);
+
+CREATE INDEX mails_due_idx ON app.mails (next_try_at) WHERE state = 'QUEUED';
+
 create trigger audit_entries_append_only before update or delete on app.audit_entries
     for each row execute function app.refuse();
 
 do $$
 declare name text;
 begin
-    foreach name in array array['audit_entries', 'notifications'] loop
+    foreach name in array array['audit_entries', 'notifications', 'mails'] loop
         execute format('alter table app.%I enable row level security', name);
         execute format('alter table app.%I force row level security', name);
         execute format(
@@ -55,5 +75,10 @@ end $$;
 
 grant select, insert on app.audit_entries to fabula_app;
 grant select, insert, delete, update (read_at) on app.notifications to fabula_app;
+grant select, insert, update, delete on app.mails to fabula_app;
+
+-- The relay finds what is due; the application sends it and says what came of it, inside the tenant.
+create policy relay on app.mails for select to fabula_relay using (true);
+grant select (tenant_id, id, state, next_try_at) on app.mails to fabula_relay;
 
 reset role;

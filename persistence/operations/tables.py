@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Uuid
+from sqlalchemy import Column, Index, Integer, Uuid, literal_column
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.operations import audit
+from domain.operations import mails as mails_
 from domain.operations import notifications as notifications_
 from persistence.metadata import mapper_registry, of_tenant, one_of, references, tenant_table, text, timestamp
 
@@ -39,5 +40,24 @@ notifications = tenant_table(
 )
 Index(None, notifications.c.tenant_id, notifications.c.user_id, notifications.c.id)
 
+mails = tenant_table(
+    "mails",
+    Column("id", Uuid, nullable=False),
+    text("recipient"),
+    text("locale"),
+    text("template"),
+    Column("params", JSONB, nullable=False, server_default="{}"),
+    text("state", "QUEUED"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    timestamp("next_try_at", default=True),
+    text("last_error", nullable=True),
+    timestamp("created_at", default=True),
+    timestamp("sent_at"),
+    one_of("state", mails_.MailState),
+    of_tenant(),
+)
+Index("mails_due_idx", mails.c.next_try_at, postgresql_where=literal_column("state = 'QUEUED'"))
+
+mapper_registry.map_imperatively(mails_.Mail, mails)
 mapper_registry.map_imperatively(notifications_.Notification, notifications)
 mapper_registry.map_imperatively(audit.AuditEntry, audit_entries)
