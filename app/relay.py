@@ -1,4 +1,4 @@
-"""The relay process: outbox, sweeper, mail."""
+"""The relay process: outbox, sweeper, mail, webhooks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 from typing import Protocol
 
 from adapters.mail import mailer_for
+from adapters.webhooks import HttpCaller
 from app import telemetry
 from app.settings import Settings
 from persistence.database import create_engine
@@ -16,7 +17,7 @@ from persistence.operations.relay import OperationsView
 from persistence.streams import StreamLog, connect
 from persistence.unit_of_work import Units
 from workers.doorbell import DramatiqDoorbell, redis_broker
-from workers.operations import Courier, mail_delivery
+from workers.operations import Courier, mail_delivery, webhook_delivery
 from workers.relay import Relay
 
 
@@ -54,4 +55,8 @@ def build_parts(settings: Settings) -> list[Part]:
         StreamLog(connect(settings.redis_url.get_secret_value())),
         tenant_concurrency=settings.tenant_concurrency,
     )
-    return [relay, Courier(view.due_mails, mail_delivery(units, mailer))]
+    return [
+        relay,
+        Courier(view.due_mails, mail_delivery(units, mailer)),
+        Courier(view.due_deliveries, webhook_delivery(units, HttpCaller(any_address=settings.dev))),
+    ]

@@ -16,6 +16,7 @@ from domain.jobs import JobStore
 from domain.operations.audit import AuditStore
 from domain.operations.mails import MailStore
 from domain.operations.notifications import NotificationStore
+from domain.operations.webhooks import WebhookStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
 
@@ -50,6 +51,8 @@ class UnitOfWork(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def mails(self) -> MailStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

@@ -69,3 +69,5 @@ class Services:
     events: EventSource
     tenant_concurrency: int
     starting_credit_micros: int
+    any_webhook_address: bool
+    """Whether webhooks may call this machine and private networks, as while developing."""

@@ -25,6 +25,8 @@ _CODES = {
     "TextVersion": b"tv",
     "TrustedDocument": b"td",
     "User": b"us",
+    "WebhookDelivery": b"wd",
+    "WebhookEndpoint": b"we",
 }
 _TYPES = {code: name for name, code in _CODES.items()}
 _BYTES = 18

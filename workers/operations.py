@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from domain.ids import MailId
-from domain.operations import mails
+from domain.ids import DeliveryId, MailId
+from domain.operations import deliveries, mails
 from domain.operations.mails import CLAIM_S, Mailer, MailFailed
+from domain.operations.webhooks import Caller
 from domain.unit_of_work import OpenUnitOfWork
 from persistence import database
 from persistence.operations.relay import Waiting
@@ -100,5 +101,21 @@ def mail_delivery(units: OpenUnitOfWork, mailer: Mailer) -> Deliver:
             state = await mails.settle(uow.mails, mail, failure)
         if failure is not None:
             logger.warning("mail %s: %s, now %s", mail.id, failure, state)
+
+    return deliver
+
+
+def webhook_delivery(units: OpenUnitOfWork, caller: Caller) -> Deliver:
+    async def deliver(one: Waiting) -> None:
+        async with units(one.tenant_id) as uow:
+            begun = await deliveries.begin(uow, DeliveryId(one.id))
+        if begun is None:
+            return
+        delivery, call = begun
+        answer = await caller.call(call)
+        async with units(one.tenant_id) as uow:
+            await deliveries.finish(uow, delivery, answer)
+        if not answer.good:
+            logger.info("webhook delivery %s: %s", delivery.id, answer.error or answer.status)
 
     return deliver

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from domain.accounts import Actor
 from domain.ids import ApiTokenId, TenantId, UserId, new_id
+from domain.operations.webhooks import WebhookEvent, WebhookStore, publish
 
 _SECRET_WORDS = frozenset({"hash", "key", "password", "secret", "token"})
 
@@ -63,13 +64,15 @@ class AuditRooms(Protocol):
     def now(self) -> datetime: ...
     @property
     def audit(self) -> AuditStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
 
 
 async def record(
     uow: AuditRooms, actor: Actor | None, action: str, subject: Subject, details: Mapping[str, Any] | None = None,
     *, request_id: str = "",
 ) -> None:  # fmt: skip
-    """Write an entry; an actor of None is the platform itself.
+    """Write an entry, and tell the webhooks; an actor of None is the platform itself.
 
     Raises ValueError for details named like secrets, whatever their values are.
     """
@@ -82,6 +85,17 @@ async def record(
         actor.api_token_id if actor else None, action, subject.type, subject.id, known, request_id, uow.now,
     )  # fmt: skip
     await uow.audit.add(entry)
+    await publish(uow, WebhookEvent.AUDIT_RECORDED, _told(entry))
+
+
+def _told(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "action": entry.action,
+        "actorKind": entry.actor_kind,
+        "subjectType": entry.subject_type,
+        "details": entry.details,
+        "requestId": entry.request_id,
+    }
 
 
 def _kind(actor: Actor | None) -> ActorKind:

@@ -19,4 +19,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("drop table app.mails, app.notifications, app.audit_entries")
+    op.execute(
+        "drop table app.webhook_deliveries, app.webhook_endpoints, app.mails, app.notifications, app.audit_entries"
+    )

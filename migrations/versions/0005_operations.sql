@@ -58,13 +58,53 @@ CREATE TABLE app.mails (
 
 CREATE INDEX mails_due_idx ON app.mails (next_try_at) WHERE state = 'QUEUED';
 
+CREATE TABLE app.webhook_endpoints (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    url TEXT NOT NULL,
+    events JSONB NOT NULL,
+    secret TEXT NOT NULL,
+    enabled BOOLEAN DEFAULT true NOT NULL,
+    previous_secret TEXT,
+    previous_until TIMESTAMP WITH TIME ZONE,
+    failing_since TIMESTAMP WITH TIME ZONE,
+    disabled_at TIMESTAMP WITH TIME ZONE,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    deleted_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT webhook_endpoints_tenant_id_fkey FOREIGN KEY(tenant_id) REFERENCES app.tenants (tenant_id)
+);
+
+CREATE TABLE app.webhook_deliveries (
+    tenant_id UUID NOT NULL,
+    id UUID NOT NULL,
+    endpoint_id UUID NOT NULL,
+    event_id UUID NOT NULL,
+    type TEXT NOT NULL,
+    body TEXT NOT NULL,
+    state TEXT DEFAULT 'QUEUED' NOT NULL,
+    attempts INTEGER DEFAULT '0' NOT NULL,
+    next_try_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    log JSONB DEFAULT '[]' NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    delivered_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT webhook_deliveries_state_check CHECK (state in ('QUEUED', 'DELIVERED', 'DEAD')),
+    CONSTRAINT webhook_deliveries_tenant_id_endpoint_id_fkey FOREIGN KEY(tenant_id, endpoint_id) REFERENCES app.webhook_endpoints (tenant_id, id)
+);
+
+CREATE INDEX webhook_deliveries_tenant_id_endpoint_id_id_idx ON app.webhook_deliveries (tenant_id, endpoint_id, id);
+
+CREATE INDEX webhook_deliveries_due_idx ON app.webhook_deliveries (next_try_at) WHERE state = 'QUEUED';
+
 create trigger audit_entries_append_only before update or delete on app.audit_entries
     for each row execute function app.refuse();
 
 do $$
 declare name text;
 begin
-    foreach name in array array['audit_entries', 'notifications', 'mails'] loop
+    foreach name in array array['audit_entries', 'notifications', 'mails', 'webhook_endpoints', 'webhook_deliveries'] loop
         execute format('alter table app.%I enable row level security', name);
         execute format('alter table app.%I force row level security', name);
         execute format(
@@ -75,10 +115,12 @@ end $$;
 
 grant select, insert on app.audit_entries to fabula_app;
 grant select, insert, delete, update (read_at) on app.notifications to fabula_app;
-grant select, insert, update, delete on app.mails to fabula_app;
+grant select, insert, update, delete on app.mails, app.webhook_deliveries to fabula_app;
+grant select, insert, update on app.webhook_endpoints to fabula_app;
 
 -- The relay finds what is due; the application sends it and says what came of it, inside the tenant.
 create policy relay on app.mails for select to fabula_relay using (true);
-grant select (tenant_id, id, state, next_try_at) on app.mails to fabula_relay;
+create policy relay on app.webhook_deliveries for select to fabula_relay using (true);
+grant select (tenant_id, id, state, next_try_at) on app.mails, app.webhook_deliveries to fabula_relay;
 
 reset role;

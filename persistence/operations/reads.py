@@ -6,11 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import Text, Uuid, bindparam
 
-from persistence.listing import Listing
-from persistence.operations.tables import audit_entries, notifications
+from persistence.listing import Listing, Lookup
+from persistence.operations.tables import audit_entries, notifications, webhook_deliveries, webhook_endpoints
 from persistence.paging import Keyset, SortColumn
 
 _entry, _notification = audit_entries.c, notifications.c
+_endpoint, _delivery = webhook_endpoints.c, webhook_deliveries.c
+_SECRET = frozenset({"tenant_id", "secret", "previous_secret"})
 
 AUDIT_ENTRIES = Listing(
     Keyset("auditEntries", (SortColumn("id", _entry.id, UUID),), descending=True),
@@ -29,3 +31,17 @@ NOTIFICATIONS = Listing(
         "unread": _notification.read_at.is_(None),
     },
 )
+
+ENDPOINTS = Listing(
+    Keyset("webhookEndpoints", (SortColumn("id", _endpoint.id, UUID),), descending=True),
+    webhook_endpoints,
+    where=(_endpoint.deleted_at.is_(None),),
+    hidden=_SECRET,
+)
+ENDPOINTS_BY_ID = Lookup("WebhookEndpoint", webhook_endpoints, _endpoint.deleted_at.is_(None), hidden=_SECRET)
+DELIVERIES = Listing(
+    Keyset("webhookDeliveries", (SortColumn("id", _delivery.id, UUID),), descending=True),
+    webhook_deliveries,
+    parent=_delivery.endpoint_id,
+)
+DELIVERIES_BY_ID = Lookup("WebhookDelivery", webhook_deliveries)

@@ -1,4 +1,4 @@
-"""What the relay sees of the operations room: which mails are due, in which tenant."""
+"""What the relay sees of the operations room: which mails and webhook deliveries are due, in which tenant."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _due(table: str) -> TextClause:
     )
 
 
-_DUE_MAILS = _due("mails")
+_DUE_MAILS, _DUE_DELIVERIES = _due("mails"), _due("webhook_deliveries")
 
 
 class OperationsView:
@@ -45,6 +45,10 @@ class OperationsView:
     async def due_mails(self, *, each: int, batch: int) -> list[Waiting]:
         """At most `each` of a tenant."""
         return await self._found(_DUE_MAILS, each, batch)
+
+    async def due_deliveries(self, *, each: int, batch: int) -> list[Waiting]:
+        """At most `each` of a tenant."""
+        return await self._found(_DUE_DELIVERIES, each, batch)
 
     async def _found(self, statement: TextClause, each: int, batch: int) -> list[Waiting]:
         async with self._engine.connect() as connection:

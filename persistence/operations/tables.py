@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, Uuid, literal_column
+from sqlalchemy import Boolean, Column, Index, Integer, Uuid, literal_column, true
 from sqlalchemy.dialects.postgresql import JSONB
 
-from domain.operations import audit
+from domain.operations import audit, webhooks
 from domain.operations import mails as mails_
 from domain.operations import notifications as notifications_
 from persistence.metadata import mapper_registry, of_tenant, one_of, references, tenant_table, text, timestamp
@@ -58,6 +58,48 @@ mails = tenant_table(
 )
 Index("mails_due_idx", mails.c.next_try_at, postgresql_where=literal_column("state = 'QUEUED'"))
 
+webhook_endpoints = tenant_table(
+    "webhook_endpoints",
+    Column("id", Uuid, nullable=False),
+    text("url"),
+    Column("events", JSONB, nullable=False),
+    text("secret"),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    text("previous_secret", nullable=True),
+    timestamp("previous_until"),
+    timestamp("failing_since"),
+    timestamp("disabled_at"),
+    timestamp("created_at", default=True),
+    timestamp("updated_at", default=True),
+    timestamp("deleted_at"),
+    of_tenant(),
+)
+
+webhook_deliveries = tenant_table(
+    "webhook_deliveries",
+    Column("id", Uuid, nullable=False),
+    Column("endpoint_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    text("type"),
+    text("body"),
+    text("state", "QUEUED"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    timestamp("next_try_at", default=True),
+    Column("log", JSONB, nullable=False, server_default="[]"),
+    timestamp("created_at", default=True),
+    timestamp("delivered_at"),
+    one_of("state", webhooks.DeliveryState),
+    references("endpoint_id", "webhook_endpoints"),
+)
+Index(None, webhook_deliveries.c.tenant_id, webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)
+Index(
+    "webhook_deliveries_due_idx",
+    webhook_deliveries.c.next_try_at,
+    postgresql_where=literal_column("state = 'QUEUED'"),
+)
+
+mapper_registry.map_imperatively(webhooks.WebhookEndpoint, webhook_endpoints)
+mapper_registry.map_imperatively(webhooks.WebhookDelivery, webhook_deliveries)
 mapper_registry.map_imperatively(mails_.Mail, mails)
 mapper_registry.map_imperatively(notifications_.Notification, notifications)
 mapper_registry.map_imperatively(audit.AuditEntry, audit_entries)

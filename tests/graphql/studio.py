@@ -85,12 +85,18 @@ async def _client_app(studio: Studio) -> None:
 
 
 async def _operations(studio: Studio) -> None:
-    """A notification."""
+    """A notification, and an endpoint with a delivery."""
     person = studio.person
     async with person.site.api.services.units(person.tenant_id) as uow:
         await notify(uow, person.user_id, NotificationKind.WEBHOOK_DISABLED, {"url": studio.words("https://")})
     read = await person("{ notifications { edges { node { id } } } }")
     studio.ids["Notification"] = read["edges"][0]["node"]["id"]
+    made = await person.mutate(
+        "webhookEndpointCreate", "webhookEndpoint { id }", url=f"https://{MARKER}.example/", events=["TEST"]
+    )
+    studio.ids["WebhookEndpoint"] = endpoint = made["webhookEndpoint"]["id"]
+    made = await person.mutate("webhookEndpointTest", "webhookDelivery { id }", id=endpoint)
+    studio.ids["WebhookDelivery"] = made["webhookDelivery"]["id"]
 
 
 async def _entry(studio: Studio, name: str) -> str:

@@ -89,7 +89,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 
 SHOWS = {
-    "auditEntries", "notifications", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
+    "auditEntries", "notifications", "webhookEndpoints", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "operationExplain"}
@@ -144,6 +144,12 @@ NEEDS = {
     "jobRetry": "generate",
     "jobCancel": "generate",
     "notificationRead": "read",
+    "webhookEndpointCreate": "admin",
+    "webhookEndpointUpdate": "admin",
+    "webhookEndpointDelete": "admin",
+    "webhookEndpointRotateSecret": "admin",
+    "webhookEndpointTest": "admin",
+    "webhookRedeliver": "admin",
     "queuePause": "platform",
     "queueResume": "platform",
 }

@@ -74,6 +74,11 @@ KINDS = {
     "schemaUsage.clientAppId": None,
     "auditEntries.subjectId": None,
     "notificationRead.input.ids": "Notification",
+    "webhookEndpointUpdate.input.id": "WebhookEndpoint",
+    "webhookEndpointDelete.input.id": "WebhookEndpoint",
+    "webhookEndpointRotateSecret.input.id": "WebhookEndpoint",
+    "webhookEndpointTest.input.id": "WebhookEndpoint",
+    "webhookRedeliver.input.id": "WebhookDelivery",
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
@@ -95,6 +100,7 @@ TEXTS = {
     "password": "sample password",
     "language": "en",
     "locale": "en",
+    "url": "https://sample.example/hooks",
 }
 LISTS = {"scopes": ["read"]}
 
