@@ -52,6 +52,11 @@ class OperationsQueries:
         columns = columns_of(info, "WebhookEndpoint", "edges", "node")
         return await info.context.reads.listed(Call(reads.ENDPOINTS), first, after, columns)  # type: ignore[attr-defined,no-any-return]
 
+    @strawberry.field(description="What runs by the clock, by name. For platform administrators.")
+    async def schedules(self, info: Info) -> list[types.Schedule]:
+        info.context.actor.require(Permission.PLATFORM)
+        return await info.context.services.database.platform_rows(reads.all_schedules())  # type: ignore[no-any-return]
+
     @strawberry.field(description="Who changed what in the tenant, newest first.")
     async def audit_entries(
         self, info: Info, first: First = 20, after: After = None,

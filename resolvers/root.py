@@ -131,6 +131,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "queuePause": Permission.PLATFORM,
     "queueResume": Permission.PLATFORM,
     "workers": Permission.PLATFORM,
+    "schedules": Permission.PLATFORM,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

@@ -233,3 +233,16 @@ class WebhookEndpointTestPayload(Payload):
 @strawberry.type(description="The event, on its way again.")
 class WebhookRedeliverPayload(Payload):
     webhook_delivery: WebhookDelivery | None = strawberry.field(default=None, description="Its new delivery.")
+
+
+# -- schedules -------------------------------------------------------------------------------------------------------
+
+
+@strawberry.type(description="Something that runs by the clock.")
+class Schedule:
+    name: str = strawberry.field(description="What runs, such as `mails.forget`.")
+    cron: str = strawberry.field(description="When: minute, hour, day of the month, month, day of the week, in UTC.")
+    next_run_at: datetime = strawberry.field(description="When it is due.")
+    last_run_at: datetime | None = strawberry.field(description="When it last ended; null before the first time.")
+    last_error: str | None = strawberry.field(description="Why it last failed; null when it did not.")
+    enabled: bool = strawberry.field(description="Whether it runs.")

@@ -19,6 +19,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute(
-        "drop table app.webhook_deliveries, app.webhook_endpoints, app.mails, app.notifications, app.audit_entries"
-    )
+    op.execute("drop policy relay on app.idempotency_keys")
+    op.execute("revoke select (tenant_id, created_at) on app.idempotency_keys from fabula_relay")
+    op.execute("drop table app.schedules, app.webhook_deliveries, app.webhook_endpoints")
+    op.execute("drop table app.mails, app.notifications, app.audit_entries")

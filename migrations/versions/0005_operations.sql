@@ -98,6 +98,16 @@ CREATE INDEX webhook_deliveries_tenant_id_endpoint_id_id_idx ON app.webhook_deli
 
 CREATE INDEX webhook_deliveries_due_idx ON app.webhook_deliveries (next_try_at) WHERE state = 'QUEUED';
 
+CREATE TABLE app.schedules (
+    name TEXT NOT NULL,
+    cron TEXT NOT NULL,
+    next_run_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    last_run_at TIMESTAMP WITH TIME ZONE,
+    last_error TEXT,
+    enabled BOOLEAN DEFAULT true NOT NULL,
+    CONSTRAINT schedules_pkey PRIMARY KEY (name)
+);
+
 create trigger audit_entries_append_only before update or delete on app.audit_entries
     for each row execute function app.refuse();
 
@@ -122,5 +132,15 @@ grant select, insert, update on app.webhook_endpoints to fabula_app;
 create policy relay on app.mails for select to fabula_relay using (true);
 create policy relay on app.webhook_deliveries for select to fabula_relay using (true);
 grant select (tenant_id, id, state, next_try_at) on app.mails, app.webhook_deliveries to fabula_relay;
+
+-- The relay runs schedules, and finds where something is old enough to be forgotten.
+grant select on app.schedules to fabula_app;
+grant select, insert (name, cron, next_run_at), update (cron, next_run_at, last_run_at, last_error) on app.schedules
+    to fabula_relay;
+create policy relay on app.notifications for select to fabula_relay using (true);
+create policy relay on app.idempotency_keys for select to fabula_relay using (true);
+grant select (tenant_id, created_at) on
+    app.mails, app.webhook_deliveries, app.notifications, app.idempotency_keys
+    to fabula_relay;
 
 reset role;

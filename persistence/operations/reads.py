@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam
+from sqlalchemy import Select, Text, Uuid, bindparam, select
 
 from persistence.listing import Listing, Lookup
-from persistence.operations.tables import audit_entries, notifications, webhook_deliveries, webhook_endpoints
+from persistence.operations.tables import audit_entries, notifications, schedules, webhook_deliveries, webhook_endpoints
 from persistence.paging import Keyset, SortColumn
 
 _entry, _notification = audit_entries.c, notifications.c
@@ -45,3 +46,7 @@ DELIVERIES = Listing(
     parent=_delivery.endpoint_id,
 )
 DELIVERIES_BY_ID = Lookup("WebhookDelivery", webhook_deliveries)
+
+
+def all_schedules() -> Select[Any]:
+    return select(schedules).order_by(schedules.c.name)

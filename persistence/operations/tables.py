@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, Uuid, literal_column, true
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Table, Text, Uuid, literal_column, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.operations import audit, webhooks
 from domain.operations import mails as mails_
 from domain.operations import notifications as notifications_
-from persistence.metadata import mapper_registry, of_tenant, one_of, references, tenant_table, text, timestamp
+from persistence.metadata import (
+    PLATFORM,
+    mapper_registry,
+    metadata,
+    of_tenant,
+    one_of,
+    references,
+    tenant_table,
+    text,
+    timestamp,
+)
 
 audit_entries = tenant_table(
     "audit_entries",
@@ -96,6 +106,18 @@ Index(
     "webhook_deliveries_due_idx",
     webhook_deliveries.c.next_try_at,
     postgresql_where=literal_column("state = 'QUEUED'"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    text("cron"),
+    Column("next_run_at", DateTime(timezone=True), nullable=False),
+    timestamp("last_run_at"),
+    text("last_error", nullable=True),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    info=PLATFORM,
 )
 
 mapper_registry.map_imperatively(webhooks.WebhookEndpoint, webhook_endpoints)

@@ -92,7 +92,7 @@ SHOWS = {
     "auditEntries", "notifications", "webhookEndpoints", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents",
 }  # fmt: skip
-FOR_THE_PLATFORM = {"workers", "operationExplain"}
+FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain"}
 
 
 @pytest.mark.parametrize(("kind", "name"), [one for one in FIELDS if one[0] != "mutation"])

@@ -1,6 +1,8 @@
-"""The audit log as administrators read it, and notifications as everybody does."""
+"""The audit log as administrators read it, and notifications as everybody does, schedules as operators do."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -9,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from domain.accounts import Permission, Role
 from domain.operations.audit import Subject, record
 from domain.operations.notifications import NotificationKind, notify
-from persistence.database import Database
+from persistence.database import Database, create_engine
+from persistence.operations.schedules import Schedules
 from tests.graphql.client_apps import new_app
 from tests.graphql.clients import Person, Site
 
@@ -125,3 +128,18 @@ async def test_members_with_a_right_are_told_and_read_for_themselves(site: Site)
     theirs = [each["id"] for each in await notices(colleague)]
     assert (await viewer.mutate("notificationRead", "unreadCount", ids=theirs))["unreadCount"] == 0
     assert len(await notices(colleague, unread=True)) == 2
+
+
+# -- schedules -------------------------------------------------------------------------------------------------------
+
+
+async def test_what_runs_by_the_clock_is_for_the_platform(site: Site) -> None:
+    engine = create_engine(site.settings.database_relay_url.get_secret_value(), pool_size=0)
+    await Schedules(engine).announce({"mails.forget": ("18 * * * *", datetime(2999, 1, 1, 0, 18, tzinfo=UTC))})
+    query = "{ schedules { name cron nextRunAt lastRunAt lastError enabled } }"
+    operator = await site.tenant(platform_admin=True)
+    assert await operator(query) == [
+        {"name": "mails.forget", "cron": "18 * * * *", "nextRunAt": "2999-01-01T00:18:00.000Z", "lastRunAt": None,
+         "lastError": None, "enabled": True},
+    ]  # fmt: skip
+    assert await (await site.tenant()).code(query) == "FORBIDDEN"
