@@ -6,24 +6,31 @@ import uuid
 from collections.abc import Callable
 
 from adapters.factory import preload, provider_for
+from adapters.key_vault import AesKeyVault
 from adapters.local_servers import find_local_servers
-from app.settings import Settings
-from domain.generation.entities import Channel, ProviderKind
+from app.settings import Settings, secret_named
+from domain.channels.entities import WINDOW_TOKENS, Channel, ChannelModel, ProviderKind
 from domain.generation.provider import ProviderError, ProviderErrorCode, ProviderLimits, TextProvider
 from domain.ids import ChannelId
 
 OPENAI_URL = "https://api.openai.com/v1"
 OPENAI_MODEL = "gpt-4.1-mini"
 DASHSCOPE_MODEL = "qwen-plus"
-WINDOW_TOKENS = 32_768
 DEMO_WINDOW_TOKENS = 16_384
+PROVIDER_LIMITS = ProviderLimits()
 _NAMESPACE = uuid.UUID("5f1f7a52-6f0c-5a1d-9c53-1d4f1f6f2b90")
 
 
-def _channel(name: str, provider: ProviderKind, model: str, **more: str | None) -> Channel:
+def _channel(
+    name: str, provider: ProviderKind, model: str, base_url: str | None = None, secret: str | None = None
+) -> Channel:
     window = DEMO_WINDOW_TOKENS if provider is ProviderKind.DEMO else WINDOW_TOKENS
-    channel_id = ChannelId(uuid.uuid5(_NAMESPACE, name))
-    return Channel(channel_id, name, provider, model, more.get("base_url"), more.get("secret_ref"), window)
+    secret_ref = f"env:{secret}" if secret else None
+    channel = Channel.offering(
+        name, provider, ChannelModel(model, model, window), base_url=base_url, secret_ref=secret_ref
+    )
+    channel.id = ChannelId(uuid.uuid5(_NAMESPACE, name))
+    return channel
 
 
 async def channels_of(settings: Settings) -> list[Channel]:
@@ -36,11 +43,11 @@ async def channels_of(settings: Settings) -> list[Channel]:
     if settings.provider_base_url:
         model = settings.provider_model or "default"
         base_url = settings.provider_base_url
-        found.append(_channel("openai-compatible", openai, model, base_url=base_url, secret_ref="provider_api_key"))
+        found.append(_channel("openai-compatible", openai, model, base_url=base_url, secret="FABULA_OPENAI_API_KEY"))
     if settings.openai_api_key:
-        found.append(_channel("openai", openai, OPENAI_MODEL, base_url=OPENAI_URL, secret_ref="openai_api_key"))
+        found.append(_channel("openai", openai, OPENAI_MODEL, base_url=OPENAI_URL, secret="OPENAI_API_KEY"))
     if settings.dashscope_api_key:
-        found.append(_channel("dashscope", ProviderKind.DASHSCOPE, DASHSCOPE_MODEL, secret_ref="dashscope_api_key"))
+        found.append(_channel("dashscope", ProviderKind.DASHSCOPE, DASHSCOPE_MODEL, secret="DASHSCOPE_API_KEY"))
     found.append(_channel("demo", demo, "demo-writer"))
     for server in await find_local_servers(own_port=settings.port):
         found += [
@@ -50,22 +57,32 @@ async def channels_of(settings: Settings) -> list[Channel]:
     return found
 
 
-def provider_factory(settings: Settings) -> Callable[[Channel], TextProvider]:
-    """How a worker gets from a channel's row to a provider. Secrets are read here and stored nowhere."""
+def vault_of(settings: Settings) -> AesKeyVault:
+    return AesKeyVault(settings.master_keys, references_only=settings.channel_key_references_only)
+
+
+def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMITS) -> Callable[[Channel], TextProvider]:
+    """How one gets from a channel's row to a provider. Keys are opened here and stored nowhere."""
+    vault = vault_of(settings)
+
+    def key_of(channel: Channel) -> str | None:
+        try:
+            if channel.secret_ref:
+                return secret_named(channel.secret_ref)
+            if channel.sealed_key is not None:
+                return vault.open(channel.tenant_id, channel.id, channel.sealed_key)
+        except ValueError as error:
+            raise ProviderError(
+                ProviderErrorCode.AUTHENTICATION, "The channel's key cannot be read.", detail=str(error)
+            ) from None
+        return None
 
     def make(channel: Channel) -> TextProvider:
-        key = ""
-        if channel.secret_ref:
-            key = getattr(settings, channel.secret_ref).get_secret_value()
-        if not channel.enabled:
-            raise ProviderError(
-                ProviderErrorCode.MODEL_NOT_FOUND, "The model's channel is no longer set up.", detail=channel.name
-            )
         return provider_for(
             ProviderKind(channel.provider).value,
             base_url=channel.base_url,
-            api_key=key or None,
-            limits=ProviderLimits(),
+            api_key=key_of(channel),
+            limits=limits,
             demo_delay_s=settings.demo_delay_s,
         )
 

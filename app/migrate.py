@@ -10,8 +10,8 @@ from app import documents
 from app.channels import channels_of
 from app.manifest import ManifestError
 from app.settings import Settings
+from persistence.channels.sync import sync_channels
 from persistence.database import create_engine
-from persistence.generation.channels import sync_channels
 from persistence.migrate import migrate
 
 

@@ -7,6 +7,8 @@ This module alone reads `os.environ`; everything else is handed the narrow value
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 from collections.abc import Mapping
 from email.utils import parseaddr
@@ -25,6 +27,7 @@ Introspection = Literal["everyone", "developers", "nobody"]
 APP_ROLE: Final = "fabula_app"
 RELAY_ROLE: Final = "fabula_relay"
 _SECRET_CHARACTERS_MIN: Final = 32
+_MASTER_KEY_BYTES: Final = 32
 _POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
 _SMTP_SCHEMES: Final = ("smtp", "smtps")
 _REDIS_SCHEMES: Final = ("redis", "rediss")
@@ -101,6 +104,10 @@ def _introspection(known: Mapping[str, Any]) -> Introspection:
     return "everyone" if known["dev"] else "developers"
 
 
+def _dev(known: Mapping[str, Any]) -> bool:
+    return bool(known["dev"])
+
+
 class Settings(BaseSettings):
     """Everything the environment decides. An empty URL or secret means that it was not given.
 
@@ -147,6 +154,10 @@ class Settings(BaseSettings):
     provider_model: str = Field(default="", validation_alias="FABULA_OPENAI_MODEL")
     openai_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="OPENAI_API_KEY")
     dashscope_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="DASHSCOPE_API_KEY")
+
+    channel_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    channel_key_references_only: bool = False
+    private_channels: bool = Field(default_factory=_dev)
 
     limits: Limits = Field(default_factory=_limits)
 
@@ -195,6 +206,17 @@ class Settings(BaseSettings):
     def _split_at_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
+    @field_validator("channel_keys", mode="before")
+    @classmethod
+    def _master_keys(cls, value: object) -> object:
+        """Keys that others are sealed with, the newest first: base64 of 32 bytes each, between commas."""
+        if not isinstance(value, str):
+            return value
+        keys = tuple(part.strip() for part in value.split(",") if part.strip())
+        if not all(len(_from_base64(one)) == _MASTER_KEY_BYTES for one in keys):
+            raise ValueError(f"must be base64 of {_MASTER_KEY_BYTES} bytes; several are separated by commas")
+        return tuple(SecretStr(one) for one in keys)
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper_case(cls, value: object) -> object:
@@ -225,7 +247,13 @@ class Settings(BaseSettings):
             "FABULA_HOST": self.host,
             "FABULA_PORT": str(self.port),
             "FABULA_DEV": "1" if self.dev else "0",
+            "FABULA_CHANNEL_KEYS": ",".join(one.get_secret_value() for one in self.channel_keys),
         }
+
+    @property
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The keys that channels' keys are sealed with, the newest first."""
+        return tuple(_from_base64(one.get_secret_value()) for one in self.channel_keys)
 
 
 def _variable(model: type[BaseSettings], location: tuple[int | str, ...]) -> str:
@@ -234,6 +262,30 @@ def _variable(model: type[BaseSettings], location: tuple[int | str, ...]) -> str
     if name not in model.model_fields:
         return name
     return str(model.model_fields[name].validation_alias or f"FABULA_{name.upper()}")
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return b""
+
+
+def secret_named(reference: str) -> str:
+    """What `env:NAME` or `file:PATH` leads to. Raises ValueError, which never shows the secret."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name, "")
+    elif kind == "file":
+        try:
+            value = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            value = ""
+    else:
+        raise ValueError("a reference begins with env: or file:")
+    if not value.strip():
+        raise ValueError(f"{reference} leads to nothing")
+    return value.strip()
 
 
 def environment_with(changes: Mapping[str, str]) -> dict[str, str]:

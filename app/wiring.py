@@ -10,6 +10,7 @@ from typing import Any
 from graphql import GraphQLSchema
 
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
+from app.channel_services import channel_services
 from app.graphql.cost import Costs
 from app.graphql.documents import Documents
 from app.graphql.engine import Engine
@@ -124,6 +125,7 @@ def build_api(settings: Settings) -> Api:
         forget_documents=forget_documents,
         measure=measures,
         explain=Explainer(planning, registry, gate, database),
+        channels=channel_services(settings, redis),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,

@@ -18,6 +18,7 @@ from app import telemetry
 from app.channels import preload_providers, provider_factory
 from app.settings import Settings
 from domain.ids import JobId, TenantId
+from persistence.channels.board import Board
 from persistence.database import OUTAGES, Database, create_engine
 from persistence.jobs.workers import forget_worker, report_worker
 from persistence.streams import CancelFlags, StreamLog, connect
@@ -138,5 +139,6 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
         log=StreamLog(redis),
         cancels=CancelWatch(CancelFlags(redis)),
         provider_for=provider_factory(settings),
+        board=Board(redis),
     )
     return runtime, database

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from domain.accounts import AccountStore
 from domain.billing import BillingStore
+from domain.channels.service import ChannelStore
 from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
@@ -39,6 +40,8 @@ class UnitOfWork(Protocol):
     def story(self) -> StoryStore: ...
     @property
     def jobs(self) -> JobStore: ...
+    @property
+    def channels(self) -> ChannelStore: ...
     @property
     def generation(self) -> GenerationStore: ...
     @property

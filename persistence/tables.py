@@ -8,6 +8,7 @@ from sqlalchemy.orm import configure_mappers
 
 from persistence.accounts import tables as accounts
 from persistence.billing import tables as billing
+from persistence.channels import tables as channels
 from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.jobs import tables as jobs
@@ -20,6 +21,7 @@ from persistence.story import tables as story
 __all__ = [
     "accounts",
     "billing",
+    "channels",
     "generation",
     "integrations",
     "jobs",

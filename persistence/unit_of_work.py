@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from domain.ids import TenantId
 from persistence.accounts.store import SqlAccounts
 from persistence.billing.store import SqlBilling
+from persistence.channels.store import SqlChannels
 from persistence.database import is_outage
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
@@ -34,6 +35,7 @@ class SqlUnitOfWork:
         self.projects = SqlProjects(session, tenant_id)
         self.story = SqlStory(session, tenant_id)
         self.jobs = SqlJobs(session, tenant_id)
+        self.channels = SqlChannels(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
         self.billing = SqlBilling(session, tenant_id)
         self.integrations = SqlIntegrations(session, tenant_id)

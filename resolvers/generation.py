@@ -16,7 +16,6 @@ from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
 from persistence.accounts.reads import WALLET
-from persistence.generation.reads import ENABLED_CHANNELS
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -36,11 +35,6 @@ logger = logging.getLogger(__name__)
 
 @strawberry.type
 class GenerationQueries:
-    @strawberry.field(description="The model channels that can be used, the default first.")
-    async def channels(self, info: Info) -> list[types.Channel]:
-        info.context.reader()
-        return await info.context.services.database.platform_rows(ENABLED_CHANNELS)  # type: ignore[no-any-return]
-
     @strawberry.field(description="The tenant's credit.")
     async def wallet(self, info: Info) -> Wallet:
         reads: Any = info.context.reader()

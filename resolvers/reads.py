@@ -19,6 +19,7 @@ from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.ids import JobId, TenantId
 from persistence.accounts import reads as accounts
+from persistence.channels import reads as channels
 from persistence.database import Database
 from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
@@ -52,7 +53,7 @@ LOOKUPS: dict[str, Lookup] = {
 """Types whose every node is a row of one table."""
 NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOKUPS.items()} | {
     "ApiToken": accounts.API_TOKENS_BY_ID,
-    "Channel": generation.CHANNELS_BY_ID,
+    "Channel": channels.CHANNELS_BY_ID,
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
     "Tenant": accounts.TENANTS_BY_ID,
     "User": accounts.MEMBERS_BY_ID,

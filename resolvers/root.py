@@ -10,6 +10,7 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
@@ -60,6 +61,7 @@ Query = merge_types(
         AccountQueries,
         ProjectQueries,
         GenerationQueries,
+        ChannelQueries,
         JobQueries,
         IntegrationQueries,
         OperationsQueries,
@@ -74,13 +76,14 @@ Mutation = merge_types(
         TextMutations,
         StoryMutations,
         GenerationMutations,
+        ChannelMutations,
         JobMutations,
         IntegrationMutations,
         OperationsMutations,
         WebhookMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions,))
+Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions))
 
 
 def _describe(root: Any, description: str) -> None:
@@ -114,6 +117,10 @@ UNUSUAL: dict[str, Permission | None] = {
     "trustedDocumentsRegister": Permission.ADMIN,
     "trustedDocumentRetire": Permission.ADMIN,
     "schemaUsage": Permission.ADMIN,
+    "channelCreate": Permission.ADMIN,
+    "channelUpdate": Permission.ADMIN,
+    "channelDelete": Permission.ADMIN,
+    "channelTest": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
     "auditEntries": Permission.ADMIN,
     "webhookEndpoints": Permission.ADMIN,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from domain.accounts import PasswordHasher, Session, User
+from domain.channels.entities import Channel, ChannelModel
+from domain.channels.service import Keeper, Trial
 from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
 from domain.jobs import Doorbell
 from domain.unit_of_work import OpenUnitOfWork
+from persistence.channels.health import ChannelHealth
 from persistence.database import Database
 from persistence.streams import CancelFlags
 from resolvers.event_source import EventSource
@@ -49,6 +52,19 @@ class Explain(Protocol):
         ...
 
 
+class ChannelServices(Protocol):
+    """What channels need of this process besides their rows."""
+
+    keeper: Keeper
+    health: ChannelHealth
+
+    async def healths(self, channels: Sequence[Any]) -> list[Any]:
+        """The health of each, as readers see it."""
+        ...
+
+    async def try_out(self, channel: Channel, model: ChannelModel) -> Trial: ...
+
+
 Attempts = Callable[[str], Awaitable[bool]]
 """Whether another sign-in may be tried under this name; False when there were too many."""
 
@@ -66,6 +82,7 @@ class Services:
     forget_documents: Callable[[], None]
     measure: Measure
     explain: Explain
+    channels: ChannelServices
     events: EventSource
     tenant_concurrency: int
     starting_credit_micros: int

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.generation import entities
-from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
+from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from persistence.generation import reads
 from schema.base import Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
 from schema.batched import After, batched, ids_of, needs, reference
@@ -37,20 +37,6 @@ described_enum(
     FAILED="Failed before the first token.",
     CRASHED="Its worker died or was restarted.",
 )
-described_enum(
-    ProviderKind,
-    OPENAI_COMPATIBLE="Any server that speaks OpenAI's protocol.",
-    DASHSCOPE="Alibaba Bailian in its own protocol.",
-    DEMO="The built-in offline engine: deterministic, and no language model.",
-)
-
-
-@mapped(entities.Channel, name="As the operator calls it.", model="Its model, unless another is asked for.")
-class Channel(Node):
-    """A way to a model."""
-
-    provider: ProviderKind = strawberry.field(description="The protocol it speaks.")
-    is_default: bool = strawberry.field(description="Whether it is used when none is chosen.")
 
 
 @strawberry.type(description="One try at a generation.")

@@ -24,10 +24,10 @@ from app.embedded import PostgresServer, ValkeyServer
 from app.serve import server_of
 from app.settings import Settings
 from app.wiring import Api, build_api
-from domain.generation.entities import Channel, ProviderKind
-from domain.ids import ChannelId, new_id
+from domain.channels.entities import Channel, ChannelModel, ProviderKind
+from persistence.channels.board import Board
+from persistence.channels.sync import sync_channels
 from persistence.database import Database, create_engine
-from persistence.generation.channels import sync_channels
 from persistence.migrate import migrate
 from persistence.streams import CancelFlags, StreamLog, connect
 from persistence.unit_of_work import Units
@@ -37,7 +37,7 @@ from workers.runtime import CancelWatch, Runtime
 APP_PASSWORD, RELAY_PASSWORD = "app-password", "relay-password"
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-DEMO = Channel(ChannelId(new_id()), "demo", ProviderKind.DEMO, "demo-writer", context_window=16_384, is_default=True)
+DEMO = Channel.offering("demo", ProviderKind.DEMO, ChannelModel("demo-writer", "demo-writer", 16_384), is_default=True)
 _numbers = itertools.count(1)
 
 
@@ -149,7 +149,7 @@ async def runtime(settings: Settings, units: Units, log: StreamLog, redis: Any) 
     """A worker without its queue: `run_job(runtime, ...)` does what an actor does."""
     cancels = CancelWatch(CancelFlags(redis))
     watching = asyncio.create_task(cancels.run())
-    yield Runtime("in-process", settings.lease_s, units, log, cancels, provider_factory(settings))
+    yield Runtime("in-process", settings.lease_s, units, log, cancels, provider_factory(settings), Board(redis))
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
 

@@ -150,7 +150,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
         },
         "schema": {"base", "batched", "context", "cost", "events", "ids", "tracing"},
         "resolvers": {"event_source", "mutations", "reads", "root", "services"},
-        "workers": {"doorbell", "relay", "restarts", "runtime", "telemetry"},
+        "workers": {"doorbell", "narrator", "relay", "restarts", "routing", "runtime", "telemetry"},
     }
     for layer, own in infrastructure.items():
         found = {path.stem for path in (TREE / layer).iterdir() if path.suffix == ".py" or path.is_dir()}

@@ -1,7 +1,7 @@
 """Writing a chapter under a lease.
 
     claim     take the job, open the attempt, announce it on the stream
-    call      ask the provider; text goes to the flusher, which alone writes the stream
+    call      take a channel and ask its provider; text goes to the narrator, which alone writes the stream
     beat      once a second: extend the lease, checkpoint the text, hear of a cancel
     end       PostgreSQL first, the terminal event second
 
@@ -15,12 +15,14 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from typing import TypeVar
 
-from domain.billing import Usage, cost
+from domain.billing import Price, Usage, cost
+from domain.channels.health import Outcome
 from domain.errors import LeaseLost
 from domain.events import EventType
 from domain.generation import service
@@ -40,18 +42,16 @@ from domain.generation.provider import (
 from domain.ids import JobId, TenantId
 from domain.jobs import Lease
 from domain.text import estimated_tokens, word_count
-from persistence import database, streams
-from persistence.streams import Fenced, StreamWriter
+from persistence import database
+from persistence.streams import Fenced
+from workers.narrator import Narrator
 from workers.restarts import through_restarts
+from workers.routing import Router, Taken
 from workers.runtime import Runtime
 from workers.telemetry import attempt_span, call_span, count_ending, observe_first_token
 
-FLUSH_S = 0.04
-FLUSH_CHARS = 256
 BEAT_S = 1.0
 CHECKPOINT_CHARS = 2_048
-REDIS_RETRY_S = 0.2
-TERMINAL_PATIENCE_S = 5.0
 OVERLENGTH = 1.5
 """A provider that ignores the length limit is stopped at this share of it."""
 
@@ -93,33 +93,39 @@ class GenerationRun:
         self._work = work
         self._cancel = cancel
         self._failures = work.failures
+        self._router = Router(runtime.board, work)
         self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
-        self._news = asyncio.Event()
-        self._much = asyncio.Event()
+        self._narrator = Narrator(runtime.log, lease)
         self._bulk = asyncio.Event()
+        self._served_by = ""
         self._reset()
 
     def _reset(self) -> None:
-        """A fresh attempt: no text, no usage, a new writer."""
-        self._writer = StreamWriter(self._runtime.log, self._lease.job_id, self._lease.attempt)
+        """A fresh attempt: no text and no usage. Readers hear of it before its first token."""
         self._text = ""
-        self._unwritten = ""
         self._usage: UsageReport | None = None
         self._first_token_at: datetime | None = None
         self._finish_reason: str | None = None
         self._trace: list[str] = []
         self._began = time.monotonic()
         self._checkpointed = 0
-        self._outgoing = self._announcements_of(self._lease.attempt)
-        self._news.set()
-        self._note(f"attempt {self._lease.attempt} on {self._work.generation.channel}")
+        self._taken: Taken | None = None
+        self._call_began = self._began
+        self._ttft_s: float | None = None
+        self._route_kept = True
+        self._narrator.begin(self._lease)
+        if self._lease.attempt > 1:
+            reset = {"attempt": self._lease.attempt, "reason": "The attempt before was interrupted."}
+            self._narrator.say(EventType.RESET, reset)
+        else:
+            self._narrator.say(EventType.CONTEXT, {"promptTokens": self._work.prompt_tokens})
 
     def _note(self, what: str) -> None:
         self._trace.append(f"{int((time.monotonic() - self._began) * 1000)} ms: {what}")
 
     async def run(self) -> None:
         helpers = [
-            asyncio.create_task(self._flush_forever()),
+            asyncio.create_task(self._narrate()),
             asyncio.create_task(self._beat_forever()),
             asyncio.create_task(self._stop_when(self._cancel, Stop.CANCEL)),
             asyncio.create_task(self._stop_when(self._runtime.stopping, Stop.SHUTDOWN)),
@@ -135,6 +141,12 @@ class GenerationRun:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
 
+    async def _narrate(self) -> None:
+        try:
+            await self._narrator.run()
+        except Fenced:
+            self._ask_stop(Stop.LEASE_LOST)
+
     # -- the provider ---------------------------------------------------------------------------------------------
 
     async def _write_chapter(self) -> Ending | None:
@@ -148,8 +160,9 @@ class GenerationRun:
             if isinstance(step, Ending):
                 return step
             following = after_error(
-                step, text=self._text, tries=tries, failures=self._failures, chance=random.random()
-            )  # not cryptographic: it only spreads retries
+                step, text=self._text, tries=tries, failures=self._failures, chance=random.random(),
+                elsewhere=await self._router.elsewhere(),
+            )  # fmt: skip # not cryptographic: it only spreads retries
             if isinstance(following, Ending):
                 return following
             if isinstance(following, NewAttempt):
@@ -172,26 +185,59 @@ class GenerationRun:
         return self._stop.result()
 
     async def _call(self) -> Ending | ProviderError:
-        work = self._work
-        request = CompletionRequest(
-            work.generation.model,
-            tuple(ChatMessage(m["role"], m["content"]) for m in work.generation.prompt),  # type: ignore[arg-type]
-            work.generation.max_output_tokens,
-        )
+        taken = await self._router.wait(self._note)
+        if isinstance(taken, Ending):
+            return taken
+        self._announce(taken)
+        began, outcome = time.monotonic(), Outcome(stopped=True)
+        self._call_began = began
         try:
-            provider = self._runtime.provider_for(work.channel)
-            with call_span(work.generation.channel, work.generation.model):
-                async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as events:
-                    return await self._consume(events)
+            ending = await self._exchange(taken)
+            outcome = Outcome(latency_s=time.monotonic() - began)
+            return ending
         except ProviderError as error:
             self._note(f"{error.code}: {error.detail or error.message}")
+            outcome = Outcome(error=error.code, retry_after_s=error.retry_after_s)
             return error
+        finally:
+            used = self._counted()
+            tokens = used.input_tokens + used.output_tokens
+            await self._router.ended(taken, replace(outcome, ttft_s=self._ttft_s, probe=taken.probe), tokens)
+            self._route_kept = False
 
-    async def _consume(self, events: AsyncIterator[ProviderEvent]) -> Ending:
+    def _announce(self, taken: Taken) -> None:
+        """Readers hear which channel it is, and when it becomes another."""
+        attempt, channel = self._lease.attempt, taken.channel.name
+        self._note(f"attempt {attempt} on {channel}")
+        if self._served_by not in {"", channel}:
+            reason = f"{self._served_by} failed"
+            self._narrator.say(EventType.SWITCHED, {"attempt": attempt, "channel": channel, "reason": reason})
+        if self._taken is None:
+            self._narrator.say(EventType.STARTED, {"attempt": attempt, "model": taken.model.name, "channel": channel})
+        self._served_by = channel
+        self._taken, self._route_kept = taken, False
+
+    async def _exchange(self, taken: Taken) -> Ending:
+        """One call of the provider. Raises ProviderError."""
+        generation, model = self._work.generation, taken.model
+        request = CompletionRequest(
+            model.upstream,
+            tuple(ChatMessage(m["role"], m["content"]) for m in generation.prompt),  # type: ignore[arg-type]
+            min(generation.max_output_tokens, model.max_output_tokens or generation.max_output_tokens),
+        )
+        provider = self._runtime.provider_for(taken.channel)
+        with call_span(taken.channel.name, model.name):
+            async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as events:
+                return await self._consume(events, taken)
+
+    async def _consume(self, events: AsyncIterator[ProviderEvent], taken: Taken) -> Ending:
         async for event in events:
             match event:
                 case TextChunk(text):
-                    self._take(text)
+                    if self._ttft_s is None:
+                        self._ttft_s = time.monotonic() - self._call_began
+                        await self._router.first_token(taken, self._ttft_s)
+                    self._take(text, taken)
                 case UsageReport():
                     self._usage = event
                 case Finished(reason, _):
@@ -202,16 +248,13 @@ class GenerationRun:
                     pass  # kept from readers: it may quote what the story must not give away yet
         raise AssertionError("an adapter ends with Finished or raises")
 
-    def _take(self, text: str) -> None:
+    def _take(self, text: str, taken: Taken) -> None:
         if self._first_token_at is None:
             self._first_token_at = datetime.now(UTC)
             self._note("first token")
-            observe_first_token(self._work.generation.channel, time.monotonic() - self._began)
+            observe_first_token(taken.channel.name, time.monotonic() - self._began)
         self._text += text
-        self._unwritten += text
-        self._news.set()
-        if len(self._unwritten) >= FLUSH_CHARS:
-            self._much.set()
+        self._narrator.tell(text)
         if len(self._text) - self._checkpointed >= CHECKPOINT_CHARS:
             self._bulk.set()
 
@@ -256,56 +299,6 @@ class GenerationRun:
             async with self._runtime.units(self._lease.tenant_id) as uow:
                 await service.hand_back(uow, self._lease, self._result(service.CRASHED))
 
-    # -- the stream -----------------------------------------------------------------------------------------------
-
-    async def _flush_forever(self) -> None:
-        """The only writer of the stream. Text is joined for a moment, except the first."""
-        while True:
-            try:
-                wrote_text = await self._flush()
-            except streams.OUTAGES as error:
-                logger.warning("job %s: the stream cannot be written: %s", self._lease.job_id, error)
-                await asyncio.sleep(REDIS_RETRY_S)
-                continue
-            except Fenced:
-                self._ask_stop(Stop.LEASE_LOST)
-                return
-            if wrote_text:
-                self._much.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(FLUSH_S):
-                        await self._much.wait()
-            await self._news.wait()
-
-    async def _flush(self) -> bool:
-        """Write all that waits, one event after the other; whether there was text in it.
-
-        A failed write may have gone through: it is repeated word for word, and what came meanwhile follows it.
-        """
-        wrote_text = False
-        self._news.clear()
-        while True:
-            writer, outgoing = self._writer, self._outgoing
-            if not outgoing:
-                if not self._unwritten:
-                    return wrote_text
-                outgoing.append((EventType.DELTA, {"text": self._unwritten}, self._unwritten))
-                self._unwritten = ""
-            type_, data, text = outgoing[0]
-            await writer.write(type_, data, text=text)
-            outgoing.pop(0)
-            wrote_text = wrote_text or bool(text)
-
-    def _announcements_of(self, attempt: int) -> list[tuple[EventType, dict[str, object], str]]:
-        """What readers hear before the first token; events of no text."""
-        generation = self._work.generation
-        started = {"attempt": attempt, "model": generation.model, "channel": generation.channel}
-        if attempt > 1:
-            reset = {"attempt": attempt, "reason": "The attempt before was interrupted."}
-            return [(EventType.RESET, reset, ""), (EventType.STARTED, started, "")]
-        context = {"promptTokens": generation.receipt["prompt_tokens"]}
-        return [(EventType.CONTEXT, context, ""), (EventType.STARTED, started, "")]
-
     # -- the lease ------------------------------------------------------------------------------------------------
 
     async def _beat_forever(self) -> None:
@@ -329,20 +322,26 @@ class GenerationRun:
         self._bulk.clear()
 
     async def _beat(self) -> bool:
-        lease, text, generation = self._lease, self._text, self._work.generation
+        lease, text, generation, taken = self._lease, self._text, self._work.generation, self._taken
+        route = self._router.route(taken) if taken is not None and not self._route_kept else None
         percent = min(99, word_count(text) * 100 // generation.target_words)
         async with self._runtime.units(lease.tenant_id) as uow:
             cancel_asked = await uow.jobs.beat(lease, self._runtime.lease_s, percent)
+            if route is not None:
+                await uow.generation.route(generation.id, lease.attempt, route)
             if text:
                 await uow.generation.checkpoint(generation.id, lease.attempt, text, self._first_token_at)
-        self._checkpointed = len(text)
+        self._checkpointed, self._route_kept = len(text), True
+        if taken is not None:
+            await self._router.renew(taken)
         return cancel_asked
 
     # -- the end --------------------------------------------------------------------------------------------------
 
     def _result(self, ending: Ending) -> service.Result:
+        route = self._router.route(self._taken) if self._taken is not None else None
         return service.Result(
-            self._text, ending, self._counted(), self._first_token_at, self._trace, self._finish_reason
+            self._text, ending, self._counted(), self._first_token_at, self._trace, self._finish_reason, route
         )
 
     def _counted(self) -> Usage:
@@ -353,8 +352,12 @@ class GenerationRun:
             )
         if not self._text:
             return Usage(0, 0, source=UsageSource.UNKNOWN)
-        prompt_tokens = int(self._work.generation.receipt["prompt_tokens"])
-        return Usage(prompt_tokens, estimated_tokens(self._text), source=UsageSource.ESTIMATE)
+        return Usage(self._work.prompt_tokens, estimated_tokens(self._text), source=UsageSource.ESTIMATE)
+
+    @property
+    def _price(self) -> Price:
+        taken = self._taken
+        return self._work.prices[taken.model.name if taken is not None else self._work.generation.model]
 
     async def _end(self, ending: Ending, flusher: asyncio.Task[None]) -> None:
         result = self._result(ending)
@@ -376,24 +379,12 @@ class GenerationRun:
             "cachedInputTokens": usage.cached_input_tokens,
             "outputTokens": usage.output_tokens,
             "source": usage.source,
-            "cost": cost(self._work.price, usage) if ending.billed else 0,
+            "cost": cost(self._price, usage) if ending.billed else 0,
         }
         count_ending(ending.outcome)
-        await self._write_terminal(EventType(ending.state), data)
+        await self._narrator.end(EventType(ending.state), data)
 
     async def _already_ended(self) -> object:
         """After an interrupted commit: whether it was ours that went through. Raises LeaseLost when it was not."""
         async with self._runtime.units(self._lease.tenant_id) as uow:
             return await service.ended_version(uow, self._lease)
-
-    async def _write_terminal(self, type_: EventType, data: Mapping[str, object]) -> None:
-        """Best effort: whoever misses it asks PostgreSQL."""
-        patience = time.monotonic() + TERMINAL_PATIENCE_S
-        while time.monotonic() < patience:
-            try:
-                await self._flush()
-                await self._writer.end(type_, dict(data))
-            except streams.OUTAGES:
-                await asyncio.sleep(REDIS_RETRY_S)
-            else:
-                return

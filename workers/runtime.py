@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from domain.generation.entities import Channel
+from domain.channels.entities import Channel
 from domain.generation.provider import TextProvider
 from domain.ids import JobId
 from domain.unit_of_work import OpenUnitOfWork
+from persistence.channels.board import Board
 from persistence.streams import OUTAGES, CancelFlags, StreamLog
 
 CANCEL_POLL_S = 0.1
@@ -67,4 +68,5 @@ class Runtime:
     log: StreamLog
     cancels: CancelWatch
     provider_for: ProviderFor
+    board: Board
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

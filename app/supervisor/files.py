@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ class Secrets:
     secret: str = field(repr=False)
     app_password: str = field(repr=False)
     relay_password: str = field(repr=False)
+    channel_key: str = field(repr=False)
 
 
 def keep_secrets(path: Path) -> Secrets:
@@ -25,10 +27,11 @@ def keep_secrets(path: Path) -> Secrets:
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        made = Secrets(*(secrets.token_urlsafe(36) for _ in range(3)))
-        write_private(path, json.dumps(asdict(made)))
-        return made
-    return Secrets(known["secret"], known["app_password"], known["relay_password"])
+        known = {name: secrets.token_urlsafe(36) for name in ("secret", "app_password", "relay_password")}
+    if "channel_key" not in known:
+        known["channel_key"] = base64.b64encode(secrets.token_bytes(32)).decode()
+        write_private(path, json.dumps(known))
+    return Secrets(known["secret"], known["app_password"], known["relay_password"], known["channel_key"])
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ class Supervisor:
             "secret": given.secret if len(given.secret) else SecretStr(secrets.secret),
             "app_password": app_password,
             "relay_password": relay_password,
+            "channel_keys": given.channel_keys or (SecretStr(secrets.channel_key),),
             "data_dir": self._options.data_dir,
             "port": port,
             "dev": True,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from domain.channels.health import BLAMELESS
 from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from domain.generation.provider import FinishReason, ProviderError, ProviderErrorCode
 from domain.jobs import CRASHES_MAX, FAILURES_MAX
@@ -91,13 +92,18 @@ def after_finish(reason: FinishReason, text: str) -> Ending:
 
 
 def after_error(
-    error: ProviderError, *, text: str, tries: int, failures: int, chance: float
+    error: ProviderError, *, text: str, tries: int, failures: int, chance: float, elsewhere: bool = False
 ) -> TryAgain | NewAttempt | Ending:
     """What follows a failed call. Blanks are no text to keep, but readers have seen them.
 
     `tries` counts the calls of this attempt, `failures` the attempts that failed before it; `chance` in [0, 1) is
-    the jitter's dice.
+    the jitter's dice. `elsewhere` says that another channel can be taken, which needs no pause.
     """
+    if elsewhere and error.code not in BLAMELESS:
+        if not text and tries < TRIES_MAX:
+            return TryAgain(0.0)
+        if text and failures + 1 < FAILURES_MAX:
+            return NewAttempt(0.0, error.code)
     if error.retryable and not text and tries < TRIES_MAX:
         return TryAgain(_delay_s(error, tries, chance))
     if error.retryable and text and failures + 1 < FAILURES_MAX:

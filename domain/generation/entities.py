@@ -58,32 +58,22 @@ class TruncationReason(StrEnum):
     CUT = "CUT"
 
 
-class ProviderKind(StrEnum):
-    """The protocol that a channel speaks."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The channel and model of an attempt, and the decision that led there, as JSON."""
 
-    OPENAI_COMPATIBLE = "OPENAI_COMPATIBLE"
-    DASHSCOPE = "DASHSCOPE"
-    DEMO = "DEMO"
-
-
-@dataclass(eq=False)
-class Channel:
-    """A way to a model, offered by the operator to every tenant. `secret_ref` names a secret and never holds it."""
-
-    id: ChannelId
-    name: str
-    provider: str
+    channel_id: ChannelId
+    channel: str
     model: str
-    base_url: str | None = None
-    secret_ref: str | None = None
-    context_window: int = 32_768
-    is_default: bool = False
-    enabled: bool = True
+    decision: dict[str, Any]
 
 
 @dataclass(eq=False)
 class Generation:
-    """`prompt` is the list of compiled messages, `receipt` says what went into them and what was left out."""
+    """`prompt` is the list of compiled messages, `receipt` says what went into them and what was left out.
+
+    `channel` is the one that serves it, the likeliest before that; `pinned` says that no other may.
+    """
 
     tenant_id: TenantId
     id: GenerationId
@@ -99,6 +89,7 @@ class Generation:
     max_output_tokens: int
     target_words: int
     state: str = GenerationState.QUEUED
+    pinned: bool = False
     version_id: VersionId | None = None
     truncation_reason: str | None = None
     error_code: str | None = None
@@ -109,7 +100,10 @@ class Generation:
 
 @dataclass(eq=False)
 class Attempt:
-    """One try. `text` is a checkpoint while it runs and the whole text when it ended; `trace` tells what happened."""
+    """One try. `text` is a checkpoint while it runs and the whole text when it ended; `trace` tells what happened.
+
+    `decision` says which channels could have been taken, and why this one was.
+    """
 
     tenant_id: TenantId
     generation_id: GenerationId
@@ -130,3 +124,5 @@ class Attempt:
     started_at: datetime | None = None
     first_token_at: datetime | None = None
     ended_at: datetime | None = None
+    channel_id: ChannelId | None = None
+    decision: dict[str, Any] | None = None

@@ -7,24 +7,25 @@ from datetime import datetime
 
 from domain.accounts import Actor, Permission
 from domain.billing import Price, Usage, UsageRecord, close_hold, cost, take_hold
+from domain.channels.entities import ProviderKind
+from domain.channels.offers import Offer, every_offer, offers_for
+from domain.channels.policy import Policy, parse_policy
 from domain.errors import ErrorCode, LeaseLost, NotFound, Rejected
-from domain.generation.context import CodexCard, Compiled, ContextInput, compile_context
 from domain.generation.endings import Ending, after_crash, cancelled
 from domain.generation.entities import (
     JOB_STATE,
     Attempt,
     AttemptOutcome,
-    Channel,
     Generation,
     GenerationState,
-    ProviderKind,
+    Route,
 )
+from domain.generation.prompting import compile_chapter
 from domain.generation.provider import UsageSource
 from domain.ids import ChannelId, GenerationId, JobId, NodeId, VersionId, new_id
 from domain.jobs import QUEUES, IdempotencyKey, Job, JobKind, JobState, Lease, body_hash
 from domain.projects.entities import NodeStatus, OutlineKind, OutlineNode, VersionOrigin
-from domain.projects.service import get_node, get_project, new_version, status_by
-from domain.story import CodexEntry
+from domain.projects.service import get_node, new_version, status_by
 from domain.text import INSTRUCTIONS_CHARS_MAX, clean_line, clean_text, estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
@@ -71,14 +72,19 @@ async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *,
     if (replay := await _replay(uow, key)) is not None:
         return replay
     chapter = await get_node(uow.projects, command.chapter_id, lock=True, kind=OutlineKind.CHAPTER, field="chapterId")
-    channel = await _channel(uow, command.channel_id)
-    compiled = await _compile(uow, chapter, command, channel)
+    offers = offers_for(await uow.channels.offered(), command.channel_id, command.model)
+    window_tokens = max(one.model.context_window for one in offers)
+    compiled = await compile_chapter(
+        uow, chapter, command.instructions, command.target_words or TARGET_WORDS_DEFAULT, window_tokens
+    )
+    channel = offers[0].channel
     job = _new_job(uow, actor, command.trace_parent)
     generation = Generation(
         uow.tenant_id, GenerationId(new_id()), job.id, chapter.project_id, chapter.id, command.instructions,
-        channel.id, channel.name, command.model or channel.model,
+        channel.id, channel.name, offers[0].model.name,
         [{"role": m.role, "content": m.content} for m in compiled.messages], compiled.receipt(),
         compiled.max_output_tokens, command.target_words or TARGET_WORDS_DEFAULT,
+        pinned=command.channel_id is not None,
     )  # fmt: skip
     chapter.status = NodeStatus.GENERATING
     ring = await _enqueue(uow, job, generation, compiled.prompt_tokens, concurrency_max)
@@ -109,43 +115,6 @@ async def _replay(uow: UnitOfWork, key: IdempotencyKey) -> Started | None:
         message = "This key was used for another request."
         raise Rejected(ErrorCode.IDEMPOTENCY_CONFLICT, message, "input", "idempotencyKey")
     return Started(GenerationId(used.result_id), None, replayed=True, ring=False)
-
-
-async def _channel(uow: UnitOfWork, channel_id: ChannelId | None) -> Channel:
-    channel = await uow.generation.channel(channel_id)
-    if channel is None:
-        if channel_id is not None:
-            raise NotFound("The channel", "input", "channelId")
-        raise Rejected(ErrorCode.NO_CHANNEL, "No model channel is set up yet.")
-    return channel
-
-
-async def _compile(uow: UnitOfWork, chapter: OutlineNode, command: StartChapter, channel: Channel) -> Compiled:
-    project = await get_project(uow.projects, chapter.project_id, field="chapterId")
-    entries = await uow.story.entries(project.id)
-    return compile_context(
-        ContextInput(
-            language=project.language,
-            project_title=project.title,
-            genre=project.genre,
-            premise=project.premise,
-            style_guide=project.style_guide,
-            chapter_title=chapter.title,
-            plan=chapter.plan,
-            instructions=command.instructions,
-            previous_text=await uow.projects.previous_chapter_text(chapter),
-            target_words=command.target_words or TARGET_WORDS_DEFAULT,
-            codex=tuple(_card(entry) for entry in entries),
-            window_tokens=channel.context_window,
-        )
-    )
-
-
-def _card(entry: CodexEntry) -> CodexCard:
-    attributes = tuple((a["key"], a["value"]) for a in entry.attributes)
-    return CodexCard(
-        str(entry.id), entry.kind, entry.name, tuple(entry.aliases), entry.summary, attributes, entry.inclusion
-    )
 
 
 def _new_job(uow: UnitOfWork, actor: Actor, trace_parent: str | None, retry_of: JobId | None = None) -> Job:
@@ -187,7 +156,7 @@ def _again(before: Generation, job_id: JobId) -> Generation:
     return Generation(
         before.tenant_id, GenerationId(new_id()), job_id, before.project_id, before.node_id, before.instructions,
         before.channel_id, before.channel, before.model, before.prompt, before.receipt, before.max_output_tokens,
-        before.target_words,
+        before.target_words, pinned=before.pinned,
     )  # fmt: skip
 
 
@@ -230,17 +199,32 @@ class Result:
     first_token_at: datetime | None
     trace: list[str]
     finish_reason: str | None = None
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All that a worker needs of a claimed generation."""
+    """All that a worker needs of a claimed generation. Without `offers` no channel is left for it."""
 
     generation: Generation
-    channel: Channel
+    offers: list[Offer]
+    policy: Policy
+    prices: dict[str, Price]
     failures: int
-    price: Price
     trace_parent: str | None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return int(self.generation.receipt["prompt_tokens"])
+
+    @property
+    def needed_tokens(self) -> int:
+        """Of a model's window: the prompt and the longest answer."""
+        return self.prompt_tokens + self.generation.max_output_tokens
+
+    def cost_micros(self, model: str) -> int:
+        """What the longest answer would cost."""
+        return cost(self.prices[model], Usage(self.prompt_tokens, self.generation.max_output_tokens))
 
 
 async def begin(uow: UnitOfWork, lease: Lease) -> Work:
@@ -249,15 +233,27 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
     generation = await uow.generation.of_job(lease.job_id)
     if job is None or generation is None or job.lease_token != lease.token:
         raise LeaseLost
-    channel = await uow.generation.channel(generation.channel_id)
-    if channel is None:
-        channel = Channel(
-            generation.channel_id, generation.channel, ProviderKind.OPENAI_COMPATIBLE, generation.model, enabled=False
-        )
     generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
     await uow.generation.add(_new_attempt(uow, generation, lease.attempt))
-    price = await uow.billing.price_of(generation.model)
-    return Work(generation, channel, job.failures, price, job.trace_parent)
+    offers = await _offers(uow, generation)
+    policy = await uow.channels.policy()
+    names = {generation.model, *(one.model.name for one in offers)}
+    prices = {name: await uow.billing.price_of(name) for name in sorted(names)}
+    return Work(
+        generation, offers, Policy() if policy is None else parse_policy(policy), prices, job.failures, job.trace_parent
+    )
+
+
+async def _offers(uow: UnitOfWork, generation: Generation) -> list[Offer]:
+    """As they are now: since the generation was asked for, channels may have come and gone."""
+    channels = await uow.channels.offered()
+    listed = any(one.model_named(generation.model) for one in channels)
+    if listed and not generation.pinned:
+        return every_offer(channels)
+    try:
+        return offers_for(channels, generation.channel_id, generation.model)
+    except Rejected:
+        return []
 
 
 def _new_attempt(uow: UnitOfWork, generation: Generation, number: int) -> Attempt:
@@ -300,9 +296,15 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> VersionId | N
 async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, result: Result, *, billed: bool) -> int:
     """Write the attempt's end and its one usage record. Returns what the author owes for it."""
     usage = result.usage
-    charged = cost(await uow.billing.price_of(generation.model), usage)
     attempt = await uow.generation.attempt(generation.id, number)
+    if (route := result.route) is not None:
+        generation.channel_id, generation.channel = route.channel_id, route.channel
+    model = route.model if route is not None else attempt.model if attempt is not None else generation.model
+    charged = cost(await uow.billing.price_of(model), usage)
     if attempt is not None:
+        if route is not None:
+            attempt.channel_id, attempt.channel, attempt.decision = route.channel_id, route.channel, route.decision
+            attempt.model = route.model
         attempt.outcome, attempt.text, attempt.ended_at = result.ending.outcome, result.text, uow.now
         attempt.first_token_at = result.first_token_at or attempt.first_token_at
         attempt.trace = [*attempt.trace, *result.trace]
@@ -311,9 +313,7 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
         attempt.input_tokens, attempt.output_tokens = usage.input_tokens, usage.output_tokens
         attempt.cached_input_tokens, attempt.usage_source = usage.cached_input_tokens, usage.source
         attempt.cost_micros = charged
-    record = UsageRecord(
-        generation.job_id, number, "LLM", generation.model, generation.channel, usage, charged, billed, uow.now
-    )
+    record = UsageRecord(generation.job_id, number, "LLM", model, generation.channel, usage, charged, billed, uow.now)
     await uow.billing.record_usage(record)
     return charged if billed else 0
 
@@ -325,7 +325,7 @@ async def _keep_text(uow: UnitOfWork, generation: Generation, text: str) -> None
     if chapter is None:
         return
     if text.strip():
-        channel = await uow.generation.channel(generation.channel_id)
+        channel = await uow.channels.channel(generation.channel_id)
         demo = channel is not None and channel.provider == ProviderKind.DEMO
         origin = VersionOrigin.DEMO if demo else VersionOrigin.AI
         version = new_version(chapter, text, origin, generation_id=generation.id)

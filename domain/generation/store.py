@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from domain.generation.entities import Attempt, Channel, Generation
-from domain.ids import ChannelId, GenerationId, JobId
+from domain.generation.entities import Attempt, Generation, Route
+from domain.ids import GenerationId, JobId
 
 
 class GenerationStore(Protocol):
-    async def channel(self, channel_id: ChannelId | None) -> Channel | None:
-        """An enabled channel; None asks for the default one."""
-        ...
-
     async def add(self, row: Generation | Attempt) -> None: ...
     async def generation(self, generation_id: GenerationId) -> Generation | None: ...
     async def of_job(self, job_id: JobId) -> Generation | None: ...
     async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None: ...
+    async def route(self, generation_id: GenerationId, number: int, route: Route) -> None:
+        """Note which channel an attempt goes through. Only under a lease, as `checkpoint`."""
+        ...
+
     async def checkpoint(
         self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None
     ) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import Select, any_, func, literal_column, select
 
 from persistence.billing.tables import usage_records
-from persistence.generation.tables import attempts, channels, generations
-from persistence.listing import Listing, Lookup, by_ids
+from persistence.generation.tables import attempts, generations
+from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 from persistence.shapes import IDS, TENANT, Shape
 
@@ -65,17 +65,3 @@ USAGE = Shape(
     .group_by(_usage.job_id)
 )
 """Rows (id, tokens, cost, source) summed over the billed records of each of the jobs `ids`."""
-
-
-_CHANNEL = (channels.c.id, channels.c.name, channels.c.provider, channels.c.model, channels.c.is_default)
-
-
-ENABLED_CHANNELS = select(*_CHANNEL).where(channels.c.enabled).order_by(channels.c.is_default.desc(), channels.c.name)
-
-
-CHANNELS_BY_ID = by_ids(
-    # Channels belong to no tenant; naming one is what a shape asks for.
-    "Channel",
-    select(*_CHANNEL).where(channels.c.enabled, TENANT.is_not(None)),
-    channels.c.id,
-)

@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.generation.entities import Attempt, Channel, Generation
-from domain.ids import ChannelId, GenerationId, JobId, TenantId
-from persistence.generation.tables import attempts, channels, generations
+from domain.generation.entities import Attempt, Generation, Route
+from domain.ids import GenerationId, JobId, TenantId
+from persistence.generation.tables import attempts, generations
 
 
 class SqlGeneration:
@@ -18,10 +18,6 @@ class SqlGeneration:
     def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
         self._session = session
         self._tenant_id = tenant_id
-
-    async def channel(self, channel_id: ChannelId | None) -> Channel | None:
-        wanted = channels.c.is_default if channel_id is None else channels.c.id == channel_id
-        return await self._session.scalar(select(Channel).where(wanted, channels.c.enabled))
 
     async def add(self, row: Generation | Attempt) -> None:
         self._session.add(row)
@@ -37,6 +33,22 @@ class SqlGeneration:
 
     async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None:
         return await self._session.get(Attempt, (self._tenant_id, generation_id, number))
+
+    async def route(self, generation_id: GenerationId, number: int, route: Route) -> None:
+        values = {"channel_id": route.channel_id, "channel": route.channel, "model": route.model}
+        generation, attempt = generations.c, attempts.c
+        await self._session.execute(
+            update(attempts)
+            .where(
+                attempt.tenant_id == self._tenant_id, attempt.generation_id == generation_id, attempt.number == number
+            )
+            .values(decision=route.decision, **values)
+        )
+        await self._session.execute(
+            update(generations)
+            .where(generation.tenant_id == self._tenant_id, generation.id == generation_id)
+            .values(channel_id=route.channel_id, channel=route.channel)
+        )
 
     async def checkpoint(
         self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Table, Text, Uuid, false, true
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Uuid, false
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.generation import entities
-from persistence.metadata import PLATFORM, mapper_registry, metadata, one_of, references, tenant_table, text, timestamp
-
-channels = Table(
-    "channels",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    text("provider"),
-    text("model"),
-    text("base_url", nullable=True),
-    text("secret_ref", nullable=True),
-    Column("context_window", Integer, nullable=False),
-    Column("is_default", Boolean, nullable=False, server_default=false()),
-    Column("enabled", Boolean, nullable=False, server_default=true()),
-    one_of("provider", entities.ProviderKind),
-    info=PLATFORM,
-)
+from persistence.metadata import mapper_registry, one_of, references, tenant_table, text, timestamp
 
 generations = tenant_table(
     "generations",
@@ -34,6 +18,7 @@ generations = tenant_table(
     text("instructions"),
     Column("channel_id", Uuid, nullable=False),
     text("channel"),
+    Column("pinned", Boolean, nullable=False, server_default=false()),
     text("model"),
     Column("prompt", JSONB, nullable=False),
     Column("receipt", JSONB, nullable=False),
@@ -61,6 +46,8 @@ attempts = tenant_table(
     Column("generation_id", Uuid, nullable=False),
     Column("number", Integer, nullable=False),
     text("channel"),
+    Column("channel_id", Uuid),
+    Column("decision", JSONB(none_as_null=True)),
     text("model"),
     text("outcome", "RUNNING"),
     text("text", ""),
@@ -81,6 +68,5 @@ attempts = tenant_table(
     key=("generation_id", "number"),
 )
 
-mapper_registry.map_imperatively(entities.Channel, channels)
 mapper_registry.map_imperatively(entities.Generation, generations)
 mapper_registry.map_imperatively(entities.Attempt, attempts)

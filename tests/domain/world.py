@@ -10,10 +10,11 @@ import pytest
 
 from domain.accounts import GRANTS, Actor, Role
 from domain.billing import top_up_entry
+from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.errors import ErrorCode, Rejected
 from domain.generation import service
-from domain.generation.entities import Attempt, Channel, Generation, ProviderKind
-from domain.ids import ChannelId, GenerationId, JobId, TenantId, UserId, new_id
+from domain.generation.entities import Attempt, Generation
+from domain.ids import GenerationId, JobId, TenantId, UserId, new_id
 from domain.jobs import Job, Lease
 from domain.projects import OutlineKind, OutlineNode, Project
 from domain.projects.service import NodeDraft, ProjectDraft, create_node, create_project
@@ -60,8 +61,9 @@ class World:
         await self.uow.billing.post(top_up_entry("starting-credit", micros))
 
     def channel(self, provider: ProviderKind = ProviderKind.OPENAI_COMPATIBLE, **values: Any) -> Channel:
-        channel = Channel(ChannelId(new_id()), "main", provider, "writer-1", **{"is_default": True, **values})
-        self.uow.generation.channels[channel.id] = channel
+        model = ChannelModel("writer-1", "writer-1", values.pop("context_window", 32_768))
+        channel = Channel.offering("main", provider, model, **{"is_default": True, **values})
+        self.uow.channels.channels[channel.id] = channel
         return channel
 
     async def ready(self) -> OutlineNode:

@@ -160,8 +160,8 @@ class Author:
 
     async def channel(self, name: str) -> str:
         """A channel's id."""
-        channels = (await self.graphql("{ channels { id name } }"))["channels"]
-        return next(str(channel["id"]) for channel in channels if channel["name"] == name)
+        channels = (await self.graphql("{ channels { edges { node { id name } } } }"))["channels"]["edges"]
+        return next(str(edge["node"]["id"]) for edge in channels if edge["node"]["name"] == name)
 
     async def cancel_job(self, started: Started) -> None:
         await self.graphql(CANCEL_JOB, id=started.job_id)

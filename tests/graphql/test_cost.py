@@ -53,7 +53,7 @@ FROM_THE_ISSUE = """query ($first: Int! = 20, $inner: Int!) {
         ("{ projects(first: -5) { edges { node { id } } } }", 1),
         ('{ search(query: "x", first: 5) { edges { node { title project { id } } } } }', 20 + 5 * (1 + 1)),
         ('{ nodes(ids: ["a", "b", "c"]) { id } }', 3),
-        ("{ channels { name } }", 10),
+        ("{ channels(first: 3) { edges { node { name } } } }", 1 + 3),
         ('{ node(id: "x") { ... on Project { outline { title } } } }', 1 + 200),
         ('{ node(id: "x") { ... on Generation { events(first: 5) { events { seq } } } } }', 1 + 1 + 5),
         ('{ node(id: "x") { ... on Generation { events(first: 5000) { events { seq } } } } }', 1 + 1 + 1000),

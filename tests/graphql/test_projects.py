@@ -274,8 +274,8 @@ async def test_nodes_are_found_by_their_ids_in_the_order_asked(author: Person, s
 
 async def test_channels_and_fellow_members_can_be_fetched_again_by_their_ids(site: Site, author: Person) -> None:
     query = "query ($id: ID!) { node(id: $id) { id ... on Channel { name } ... on User { email } } }"
-    channels = await author("{ channels { id name } }")
-    assert await author(query, id=channels[0]["id"]) == channels[0]
+    channel = (await author("{ channels { edges { node { id name } } } }"))["edges"][0]["node"]
+    assert await author(query, id=channel["id"]) == channel
     me = (await author("{ me { user { id email } } }"))["user"]
     fellow, stranger = await site.member(author, Role.VIEWER), await site.tenant()
     assert await author(query, id=me["id"]) == me

@@ -17,7 +17,7 @@ from persistence.database import Database, create_engine
 from persistence.metadata import PLATFORM
 from persistence.tables import metadata
 
-PLATFORM_TABLES = {"users", "channels", "prices", "queue_controls", "workers", "platform_documents", "schedules"}
+PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents", "schedules"}
 
 UNPROTECTED = """
     select c.relname from pg_class c
@@ -221,7 +221,6 @@ async def test_the_application_may_not_write_what_the_platform_decides(database:
     for statement in (
         "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros) "
         "values (gen_random_uuid(), 'x', 0, 0, 0)",
-        "update app.channels set base_url = 'http://elsewhere'",
         "update app.platform_documents set text = 'x'",
         "delete from app.users",
         "update app.schedules set enabled = false",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from adapters.factory import provider_for
 from app.settings import Settings
+from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.generation import endings
-from domain.generation.entities import Channel, ProviderKind
 from domain.generation.provider import ProviderLimits, TextProvider
-from domain.ids import ChannelId, new_id
+from persistence.channels.sync import sync_channels
 from persistence.database import Database, create_engine
-from persistence.generation.channels import sync_channels
 from persistence.jobs.relay import RelayView
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
@@ -35,7 +35,9 @@ async def fake() -> AsyncIterator[FakeOpenAI]:
 
 
 @pytest.fixture(autouse=True)
-def _a_provider_without_a_past(fake: FakeOpenAI) -> None:
+async def _a_provider_without_a_past(fake: FakeOpenAI, redis: Any) -> None:
+    async for key in redis.scan_iter(match="{channels}*"):
+        await redis.delete(key)
     fake.behaviour = Behaviour()
     fake.exchanges.clear()
     fake._faults = 0
@@ -50,9 +52,8 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 async def channel(fake: FakeOpenAI, admin: Database) -> Channel:
     """The fake as the default channel."""
-    one = Channel(
-        ChannelId(new_id()), "fake", ProviderKind.OPENAI_COMPATIBLE, "fake-writer", fake.base_url, None, 32_768, True
-    )
+    model = ChannelModel("fake-writer", "fake-writer")
+    one = Channel.offering("fake", ProviderKind.OPENAI_COMPATIBLE, model, base_url=fake.base_url, is_default=True)
     await sync_channels(admin.engine, [one])
     return one
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from domain.billing import AccountKind, Usage
+from domain.channels.entities import ProviderKind
 from domain.errors import LeaseLost
 from domain.generation import service
 from domain.generation.endings import Ending, after_finish, cancelled, completed, failed, truncated
-from domain.generation.entities import AttemptOutcome, GenerationState, ProviderKind, TruncationReason
+from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from domain.generation.provider import FinishReason
 from domain.ids import new_id
 from domain.jobs import CRASHES_MAX, Lease

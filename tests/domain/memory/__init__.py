@@ -9,6 +9,7 @@ from __future__ import annotations
 from domain.ids import TenantId, new_id
 from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.billing import MemoryBilling
+from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
@@ -30,6 +31,7 @@ class MemoryUnitOfWork:
         self.projects = MemoryProjects()
         self.story = MemoryStory()
         self.jobs = MemoryJobs(self.tenant_id)
+        self.channels = MemoryChannels(self.tenant_id)
         self.generation = MemoryGeneration()
         self.billing = MemoryBilling()
         self.integrations = MemoryIntegrations(self.tenant_id, self.accounts)

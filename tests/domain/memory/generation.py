@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from domain.generation.entities import Attempt, Channel, Generation, GenerationState
-from domain.ids import ChannelId, GenerationId, JobId
+from domain.generation.entities import Attempt, Generation, GenerationState, Route
+from domain.ids import GenerationId, JobId
 
 
 class MemoryGeneration:
     """Implements `domain.generation.store.GenerationStore`."""
 
     def __init__(self) -> None:
-        self.channels: dict[ChannelId, Channel] = {}
         self.generations: dict[GenerationId, Generation] = {}
         self.attempts: dict[tuple[GenerationId, int], Attempt] = {}
-
-    async def channel(self, channel_id: ChannelId | None) -> Channel | None:
-        for channel in self.channels.values():
-            if channel.enabled and (channel.is_default if channel_id is None else channel.id == channel_id):
-                return channel
-        return None
 
     async def add(self, row: Generation | Attempt) -> None:
         if isinstance(row, Generation):
@@ -38,6 +31,12 @@ class MemoryGeneration:
 
     async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None:
         return self.attempts.get((generation_id, number))
+
+    async def route(self, generation_id: GenerationId, number: int, route: Route) -> None:
+        attempt, generation = self.attempts[generation_id, number], self.generations[generation_id]
+        attempt.channel_id, attempt.channel, attempt.model = route.channel_id, route.channel, route.model
+        attempt.decision = route.decision
+        generation.channel_id, generation.channel = route.channel_id, route.channel
 
     async def checkpoint(
         self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None

@@ -154,16 +154,16 @@ interface ChannelSelectProps {
 function ChannelSelect({ id, value, onChange }: ChannelSelectProps) {
   const { t } = useTranslation();
   const [{ data }] = useChannelsQuery();
-  const channels = data?.channels ?? [];
+  const channels = (data?.channels.edges ?? []).map((edge) => edge.node);
   const standard = channels.find((channel) => channel.isDefault);
   return (
     <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
-      <option value="">{standard ? `${standard.name} · ${standard.model}` : t.generate.standard}</option>
+      <option value="">{standard ? `${standard.name} · ${standard.models[0]?.name}` : t.generate.standard}</option>
       {channels
         .filter((channel) => channel !== standard)
         .map((channel) => (
           <option key={channel.id} value={channel.id}>
-            {channel.name} · {channel.model}
+            {channel.name} · {channel.models[0]?.name}
           </option>
         ))}
     </select>

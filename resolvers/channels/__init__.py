@@ -1,0 +1,154 @@
+"""Root fields of the channels room: make, change, try and watch channels."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import strawberry
+
+from domain.accounts import Permission
+from domain.channels import service as domain
+from domain.channels.entities import PLATFORM_TENANT, WINDOW_TOKENS, ChannelModel
+from domain.channels.service import ChannelDraft
+from domain.errors import ErrorCode, NotFound, Rejected
+from domain.ids import ChannelId, TenantId
+from persistence.channels import reads
+from resolvers.channels.health import watched
+from resolvers.mutations import refusals_as
+from resolvers.projects import fresh
+from schema import channels as types
+from schema.base import Connection
+from schema.batched import After, First
+from schema.context import Context, Info
+from schema.cost import Cost
+from schema.ids import decode_id
+
+ChannelIds = Annotated[
+    list[strawberry.ID] | None, strawberry.argument(description="Only these; every channel that one sees without.")
+]
+
+
+@strawberry.type
+class ChannelQueries:
+    @strawberry.field(description="The tenant's channels and the platform's, by name.")
+    async def channels(self, info: Info, first: First = 20, after: After = None) -> Connection[types.Channel]:
+        context = info.context
+        context.reader()
+        return await context.reads.page(  # type: ignore[attr-defined,no-any-return]
+            reads.channel_rows(context.actor.tenant_id), reads.CHANNELS, first, after
+        )
+
+
+@strawberry.type
+class ChannelMutations:
+    @strawberry.mutation(description="Make a channel.")
+    @refusals_as(types.ChannelCreatePayload)
+    async def channel_create(self, info: Info, input: types.ChannelCreateInput) -> types.ChannelCreatePayload:
+        home = domain.home_of(info.context.actor, platform=input.platform)
+        draft = _draft(input, models=_models(input.models, input.model_details), provider=input.provider)
+        services = info.context.services
+        async with services.units(home) as uow:
+            channel = await domain.create_channel(uow.channels, home, services.channels.keeper, draft)
+        return types.ChannelCreatePayload(channel=await fresh(info, "Channel", channel.id))
+
+    @strawberry.mutation(description="Change a channel. Generations under way go on as they began.")
+    @refusals_as(types.ChannelUpdatePayload)
+    async def channel_update(self, info: Info, input: types.ChannelUpdateInput) -> types.ChannelUpdatePayload:
+        channel_id = _channel_id(input.id)
+        home = await _home(info, channel_id)
+        models = _models(input.models, input.model_details) if input.models is not None else None
+        services = info.context.services
+        async with services.units(home) as uow:
+            await domain.update_channel(
+                uow.channels, home, services.channels.keeper, channel_id, _draft(input, models=models), uow.now
+            )
+        return types.ChannelUpdatePayload(channel=await fresh(info, "Channel", channel_id))
+
+    @strawberry.mutation(description="Delete a channel and its key.")
+    @refusals_as(types.ChannelDeletePayload)
+    async def channel_delete(self, info: Info, input: types.ChannelDeleteInput) -> types.ChannelDeletePayload:
+        channel_id = _channel_id(input.id)
+        home = await _home(info, channel_id)
+        async with info.context.services.units(home) as uow:
+            await domain.delete_channel(uow.channels, home, channel_id, uow.now)
+        return types.ChannelDeletePayload(deleted_id=input.id)
+
+    @strawberry.mutation(
+        description="Make a short call through a channel, on or off, and say how it went.", directives=[Cost(weight=50)]
+    )
+    @refusals_as(types.ChannelTestPayload)
+    async def channel_test(self, info: Info, input: types.ChannelTestInput) -> types.ChannelTestPayload:
+        channel_id = _channel_id(input.id)
+        home = await _home(info, channel_id)
+        services = info.context.services
+        async with services.units(home) as uow:
+            channel = await domain.own_channel(uow.channels, home, channel_id)
+        model = channel.models[0] if input.model is None else channel.model_named(input.model)
+        if model is None:
+            raise NotFound("The model", "input", "model")
+        found = await services.channels.try_out(channel, model)
+        return types.ChannelTestPayload(
+            ok=found.error_code is None, text=found.text, first_token_ms=found.first_token_ms, total_ms=found.total_ms,
+            error_code=found.error_code, error_message=found.error_message,
+            channel=await fresh(info, "Channel", channel_id),
+        )  # fmt: skip
+
+
+@strawberry.type
+class ChannelSubscriptions:
+    @strawberry.subscription(
+        description="The health of channels: how each of them is, and every change from then on. Changes that come "
+        "faster than they are read are left out but for the last."
+    )
+    async def channel_health(
+        self, info: strawberry.Info[Context, None], channel_ids: ChannelIds = None
+    ) -> AsyncIterator[types.ChannelHealthEvent]:
+        context: Context = info.context
+        context.reader()
+        wanted = {decode_id("Channel", one, "channelIds") for one in channel_ids} if channel_ids is not None else None
+        async for event in watched(context, wanted):
+            yield event
+
+
+def _channel_id(value: strawberry.ID) -> ChannelId:
+    return ChannelId(decode_id("Channel", value))
+
+
+async def _home(info: Info, channel_id: ChannelId) -> TenantId:
+    """Whose channel it is, once the caller may change it. Raises Forbidden and NotFound."""
+    actor = info.context.actor
+    if Permission.PLATFORM not in actor.permissions:
+        actor.require(Permission.ADMIN)
+    row: Any = await info.context.reads.one("Channel", UUID(bytes=channel_id.bytes))
+    if row is None:
+        raise NotFound("The channel", "input", "id")
+    return domain.home_of(actor, platform=row.tenant_id == PLATFORM_TENANT)
+
+
+def _models(names: Sequence[str], details: Sequence[types.ChannelModelInput] | None) -> list[ChannelModel]:
+    """Raises Rejected for details of a model that is not named."""
+    known = {one.name: one for one in details or ()}
+    if strangers := known.keys() - set(names):
+        message = f"These are not among the models: {', '.join(sorted(strangers))[:200]}."
+        raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "modelDetails")
+    return [_model(name, known.get(name)) for name in names]
+
+
+def _model(name: str, said: types.ChannelModelInput | None) -> ChannelModel:
+    if said is None:
+        return ChannelModel(name, name)
+    window = WINDOW_TOKENS if said.context_window is None else said.context_window
+    return ChannelModel(name, said.upstream or name, window, said.max_output_tokens)
+
+
+def _draft(
+    input: types.ChannelCreateInput | types.ChannelUpdateInput, *, models: Sequence[ChannelModel] | None,
+    provider: Any = None,
+) -> ChannelDraft:  # fmt: skip
+    return ChannelDraft(
+        name=input.name, provider=provider, base_url=input.base_url, api_key=input.api_key, models=models,
+        groups=input.groups, region=input.region, weight=input.weight, priority=input.priority,
+        requests_per_minute=input.requests_per_minute, tokens_per_minute=input.tokens_per_minute,
+        concurrency=input.concurrency, cancel_policy=input.cancel_policy, enabled=input.enabled,
+        is_default=input.is_default,
+    )  # fmt: skip
