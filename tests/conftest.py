@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import itertools
 import shutil
@@ -36,6 +37,7 @@ from workers.runtime import CancelWatch, Runtime
 
 APP_PASSWORD, RELAY_PASSWORD = "app-password", "relay-password"
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
+CHANNEL_KEY = base64.b64encode(b"a master key of thirty-two bytes").decode()
 UNSAFE_AND_FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 DEMO = Channel.offering("demo", ProviderKind.DEMO, ChannelModel("demo-writer", "demo-writer", 16_384), is_default=True)
 _numbers = itertools.count(1)
@@ -56,6 +58,7 @@ class Servers:
             secret=SecretStr(SECRET),
             dev=True,
             demo_delay_s=0.0,
+            channel_keys=(SecretStr(CHANNEL_KEY),),
             **values,
         )
 

@@ -17,7 +17,7 @@ HealthKey = tuple[ChannelId, str]
 class Candidate:
     """A channel that serves a model. Limits and prices may be unknown (None); a weight of 0 comes last.
 
-    Without groups a channel is there for everybody, with groups for requests of one of them. `requests` and `tokens`
+    Groups are labels: a request or a policy that names some passes by channels with others. `requests` and `tokens`
     are those of the last minute. Prices are micros for a million tokens; `cost_micros` is the estimate for this request.
     """
 

@@ -108,7 +108,7 @@ def _unfit(policy: Policy, candidate: Candidate, request: RouteRequest) -> Rejec
     """Why a candidate will not do for this request, whatever its load."""
     if request.pinned is not None and candidate.channel_id != request.pinned:
         return RejectionReason.PINNED_ELSEWHERE
-    if candidate.groups and request.group not in candidate.groups:
+    if request.group is not None and candidate.groups and request.group not in candidate.groups:
         return RejectionReason.GROUP
     if policy.groups and not policy.groups & candidate.groups:
         return RejectionReason.GROUP

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -122,7 +122,7 @@ class ChannelHealth:
         """Nothing is known any more: after a change of the channel's key or address."""
         await self._change(channel_id, model, lambda health, now: replace(UNKNOWN, changed_at=now, probe=health.probe))
 
-    async def transitions(self) -> AsyncIterator[Transition]:
+    async def transitions(self) -> AsyncGenerator[Transition, None]:
         """Changes of state from now on, for ever. Those that come while Redis is away are lost: read again then."""
         while True:
             try:

@@ -37,7 +37,10 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     studio = Studio(person)
     ids, words, mutate = studio.ids, studio.words, person.mutate
     ids["Tenant"], ids["User"] = person.tenant_gid, (await person("{ me { user { id } } }"))["user"]["id"]
-    ids["Channel"] = (await person("{ channels { edges { node { id } } } }"))["edges"][0]["node"]["id"]
+    made = await mutate(
+        "channelCreate", "channel { id }", name=words("Channel"), provider="DEMO", models=["own-writer"]
+    )
+    ids["Channel"] = made["channel"]["id"]
     made = await mutate("projectCreate", "project { id }", title=words("Novel"), premise=words("Premise"))
     ids["Project"] = project = made["project"]["id"]
     made = await mutate("outlineNodeCreate", "outlineNode { id }", projectId=project, kind="VOLUME", title=words("V"))

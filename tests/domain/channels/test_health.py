@@ -234,8 +234,8 @@ class Breaker(RuleBasedStateMachine):
     def a_call_ends(self, outcome: Outcome) -> None:
         before = self.health
         self.record(outcome)
-        if not outcome.failed:
-            assert self.health.openings <= before.openings
+        if not outcome.failed or before.openings:
+            assert self.health.openings == before.openings
         if outcome.error in FATAL:
             assert self.health.breaker(self.now) is BreakerState.OPEN
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.channels.decision import (
@@ -75,7 +75,6 @@ def reasons(decision: Decision) -> dict[str, str]:
         ({"model": "reader"}, REQUEST, "MODEL"),
         ({}, replace(REQUEST, pinned=B.channel_id), "PINNED_ELSEWHERE"),
         ({}, replace(REQUEST, excluded=frozenset({A.channel_id})), "EXCLUDED"),
-        ({"groups": frozenset({"vip"})}, REQUEST, "GROUP"),
         ({"groups": frozenset({"vip"})}, replace(REQUEST, group="free"), "GROUP"),
         ({"region": "eu"}, replace(REQUEST, region="cn"), "REGION"),
         ({}, replace(REQUEST, region="cn"), "REGION"),
@@ -97,6 +96,7 @@ def test_who_does_not_fit_is_left_out_with_the_reason(
     [
         ({}, replace(REQUEST, pinned=A.channel_id)),
         ({"groups": frozenset({"vip", "free"})}, replace(REQUEST, group="free")),
+        ({}, replace(REQUEST, group="free")),
         ({"region": "cn"}, replace(REQUEST, region="cn")),
         ({"context_window": 100}, replace(REQUEST, needed_tokens=100)),
         ({"in_flight": 2, "concurrency_max": 3}, REQUEST),
@@ -119,6 +119,12 @@ def test_who_just_fits_is_chosen(values: dict[str, Any], request_: RouteRequest)
 )
 def test_a_policy_takes_its_own_part_of_the_channels(policy: Policy, reason: str) -> None:
     assert reasons(routed(A, policy=policy)) == {"c1": reason}
+
+
+def test_a_policy_chooses_channels_by_their_groups_whatever_the_request_says() -> None:
+    vip, both = channel(1, groups=frozenset({"vip"})), channel(2, groups=frozenset({"vip", "free"}))
+    assert order(routed(vip, both, C)) == ["c1", "c2", "c3"]
+    assert order(routed(vip, both, C, policy=Policy(Strategy.ROUND_ROBIN, groups=frozenset({"free"})))) == ["c2"]
 
 
 @pytest.mark.parametrize(
@@ -216,6 +222,12 @@ def test_a_channel_that_goes_takes_only_its_own_share_along(gone: int) -> None:
         before = hashed(tier, f"k{i}")
         expected = [name for name in before if name != f"c{gone}"]
         assert hashed(left, f"k{i}") == hashed(tier, f"k{i}", {tier[gone]: OPEN}) == expected
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_strategy_names_all_of_a_large_tier_once(strategy: Strategy) -> None:
+    tier = [channel(i, weight=float(i % 3)) for i in range(30)]
+    assert sorted(order(routed(*tier, policy=strategy))) == sorted(one.channel for one in tier)
 
 
 # Sticky routing and probes.
@@ -327,6 +339,7 @@ REQUESTS = st.builds(
 )
 
 
+@settings(max_examples=150)
 @given(st.data(), CANDIDATES, REQUESTS, st.sampled_from(STRATEGIES), st.sampled_from(STRATEGIES), st.floats(0, 0.999))
 def test_every_candidate_is_chosen_or_rejected_exactly_once_and_limits_are_respected(
     data: st.DataObject,
@@ -347,7 +360,7 @@ def test_every_candidate_is_chosen_or_rejected_exactly_once_and_limits_are_respe
         assert candidate.model == "writer"
         assert health[candidate.key].admitted_at <= NOW
         assert request_.region in (None, candidate.region)
-        assert not candidate.groups or request_.group in candidate.groups
+        assert request_.group is None or not candidate.groups or request_.group in candidate.groups
         assert request_.needed_tokens <= candidate.context_window
         assert candidate.concurrency_max is None or candidate.in_flight < candidate.concurrency_max
         assert candidate.rpm_max is None or candidate.requests < candidate.rpm_max
@@ -371,7 +384,7 @@ def decision_ms(strategy: Strategy, count: int) -> float:
 
 
 def test_a_decision_over_50_candidates_takes_well_under_a_millisecond() -> None:
-    """A figure: 0.1 to 0.2 ms on one slow core. The limit leaves room for machines that do something else as well."""
+    """A figure: 0.1 to 0.4 ms on one slow core. The limit leaves room for machines that do something else as well."""
     figures = {strategy.value: round(decision_ms(strategy, 50), 3) for strategy in STRATEGIES}
     print(figures)
     assert max(figures.values()) < 1.0
