@@ -16,7 +16,7 @@ import httpcore2
 
 from domain.operations.webhooks import SEND_S, Answer, Call
 
-CONNECTIONS_MAX = 100
+CONNECTIONS_MAX = 200
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 

@@ -21,7 +21,7 @@ from persistence.streams import StreamLog, connect
 from persistence.unit_of_work import Units
 from workers.doorbell import DramatiqDoorbell, redis_broker
 from workers.jobs import Clock, Duty
-from workers.operations import Courier, mail_delivery, webhook_delivery
+from workers.operations import CALLS_AT_ONCE_MAX, MAILS_AT_ONCE_MAX, Courier, mail_delivery, webhook_delivery
 from workers.relay import Relay
 
 
@@ -46,24 +46,27 @@ class Part(Protocol):
 
 def build_parts(settings: Settings) -> list[Part]:
     """What runs in this process, each for itself."""
-    app_engine = create_engine(settings.database_app_url.get_secret_value(), pool_size=8, application="fabula-relay")
+    app_url = settings.database_app_url.get_secret_value()
+    app_engine = create_engine(app_url, pool_size=4, application="fabula-relay")
+    post_engine = create_engine(app_url, pool_size=8, application="fabula-relay")  # so that jobs wait for no mail
     relay_engine = create_engine(
         settings.database_relay_url.get_secret_value(), pool_size=6, application="fabula-relay"
     )
-    units, view = Units(app_engine), OperationsView(relay_engine)
+    view, post = OperationsView(relay_engine), Units(post_engine)
     mailer = mailer_for(settings.smtp_url.get_secret_value(), settings.mail_from)
+    caller = HttpCaller(any_address=settings.dev)
     relay = Relay(
         RelayView(relay_engine),
-        units,
+        Units(app_engine),
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         StreamLog(connect(settings.redis_url.get_secret_value())),
         tenant_concurrency=settings.tenant_concurrency,
     )
     return [
         relay,
-        Courier(view.due_mails, mail_delivery(units, mailer)),
-        Clock(Schedules(relay_engine), duties(Housekeeping(relay_engine, app_engine))),
-        Courier(view.due_deliveries, webhook_delivery(units, HttpCaller(any_address=settings.dev))),
+        Courier(view.due_mails, mail_delivery(post, mailer), at_once_max=MAILS_AT_ONCE_MAX),
+        Clock(Schedules(relay_engine), duties(Housekeeping(relay_engine, post_engine))),
+        Courier(view.due_deliveries, webhook_delivery(post, caller), at_once_max=CALLS_AT_ONCE_MAX),
     ]
 
 

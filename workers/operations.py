@@ -18,7 +18,8 @@ from persistence.operations.relay import Waiting
 
 POLL_S = 0.3
 OUTAGE_S = 0.5
-AT_ONCE_MAX = 32
+MAILS_AT_ONCE_MAX = 10
+CALLS_AT_ONCE_MAX = 200
 TENANT_AT_ONCE_MAX = 4
 """So that a tenant whose servers hang takes nobody else's turn."""
 FAREWELL_S = 2.0
@@ -37,9 +38,10 @@ Deliver = Callable[[Waiting], Awaitable[None]]
 class Courier:
     """Finds one kind of thing that is due, and sends so many at once."""
 
-    def __init__(self, due: Due, deliver: Deliver) -> None:
+    def __init__(self, due: Due, deliver: Deliver, *, at_once_max: int) -> None:
         self._due = due
         self._deliver = deliver
+        self._at_once_max = at_once_max
         self._sending: dict[Waiting, asyncio.Task[None]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -66,10 +68,10 @@ class Courier:
         """Begin to send what is due, as far as there is room."""
         tenants = Counter(one.tenant_id for one in self._sending)
         started = 0
-        if len(self._sending) >= AT_ONCE_MAX:
+        if len(self._sending) >= self._at_once_max:
             return 0
-        for one in await self._due(each=TENANT_AT_ONCE_MAX, batch=AT_ONCE_MAX):
-            full = len(self._sending) >= AT_ONCE_MAX or tenants[one.tenant_id] >= TENANT_AT_ONCE_MAX
+        for one in await self._due(each=TENANT_AT_ONCE_MAX, batch=self._at_once_max):
+            full = len(self._sending) >= self._at_once_max or tenants[one.tenant_id] >= TENANT_AT_ONCE_MAX
             if not full and one not in self._sending:
                 tenants[one.tenant_id] += 1
                 started += 1

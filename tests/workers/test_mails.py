@@ -59,7 +59,7 @@ class Office:
                 raise ZeroDivisionError
 
     def courier(self, mailer: Mailer) -> Courier:
-        return Courier(self.view.due_mails, mail_delivery(self.units, mailer))
+        return Courier(self.view.due_mails, mail_delivery(self.units, mailer), at_once_max=10)
 
     async def rows(self) -> list[Any]:
         statement = text(

@@ -27,7 +27,7 @@ from domain.accounts import GRANTS, Actor, Role, User, join_tenant
 from domain.ids import TenantId, new_id
 from domain.operations import webhooks
 from domain.operations.audit import Subject, record
-from domain.operations.webhooks import BACKOFF_S, Call, Caller, EndpointDraft, WebhookEndpoint, WebhookEvent
+from domain.operations.webhooks import BACKOFF_S, Call, EndpointDraft, WebhookEndpoint, WebhookEvent
 from persistence.database import Database, create_engine
 from persistence.operations.relay import OperationsView
 from persistence.unit_of_work import Units
@@ -69,9 +69,9 @@ class Office:
         async with self.units(self.actor.tenant_id) as uow:
             await record(uow, self.actor, "client_app.update", Subject("ClientApp", new_id()), {"name": what})
 
-    def courier(self, caller: Caller | None = None) -> Courier:
-        deliver = webhook_delivery(self.units, caller or HttpCaller(any_address=True))
-        return Courier(self.view.due_deliveries, deliver)
+    def courier(self, at_once_max: int = 20) -> Courier:
+        deliver = webhook_delivery(self.units, HttpCaller(any_address=True))
+        return Courier(self.view.due_deliveries, deliver, at_once_max=at_once_max)
 
     async def deliveries(self) -> list[Any]:
         return await self.rows(
@@ -239,6 +239,15 @@ async def test_many_couriers_deliver_an_event_once(office: Office, receiver: Fak
     assert sorted(ids) == sorted(str(row.event_id) for row in await office.deliveries())
 
 
+async def test_so_many_are_sent_at_once_and_no_more(office: Office, receiver: FakeReceiver) -> None:
+    for n in range(4):
+        await office.happen(str(n))
+    courier = office.courier(at_once_max=3)
+    assert [await courier.start_due(), await courier.start_due()] == [3, 0]
+    assert [await courier.round(), await courier.round(), await courier.round()] == [0, 1, 0]
+    assert len(receiver.received) == 4
+
+
 async def test_a_tenant_whose_endpoint_hangs_takes_nobody_elses_turn(office: Office, receiver: FakeReceiver) -> None:
     receiver.behaviours = [hang] * TENANT_AT_ONCE_MAX
     for n in range(TENANT_AT_ONCE_MAX + 1):
@@ -358,6 +367,39 @@ def test_no_address_of_a_machine_or_network_of_ours_is_public(address: str) -> N
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
 def test_an_address_of_the_open_internet_is_public(address: str) -> None:
     assert is_public(address)
+
+
+async def test_a_name_with_one_address_of_ours_is_not_called_at_any(
+    receiver: FakeReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        return [(2, 1, 6, "", ("93.184.216.34", port)), (2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    call = Call(f"http://both.example:{receiver.port}/hooks", {}, b"{}")
+    answer = await HttpCaller(any_address=False).call(call)
+    assert (answer.error, asked, receiver.received) == (
+        "both.example leads to an address that is not public", ["both.example"], [],
+    )  # fmt: skip
+
+
+async def test_a_connection_is_made_to_what_was_looked_at(
+    receiver: FakeReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is asked about once: a second answer could lead elsewhere."""
+    answers = ["127.0.0.1", "192.0.2.1"]
+
+    async def resolve(_host: str, port: int, **_: Any) -> list[Any]:
+        return [(2, 1, 6, "", (answers.pop(0), port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(adapters.webhooks, "is_public", lambda address: address == "127.0.0.1")
+    answer = await HttpCaller(any_address=False).call(Call(f"http://once.example:{receiver.port}/hooks", {}, b"{}"))
+    assert (answer.status, answers) == (200, ["192.0.2.1"])
+    assert receiver.received[0].headers["host"] == f"once.example:{receiver.port}"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"])
