@@ -121,6 +121,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "channelUpdate": Permission.ADMIN,
     "channelDelete": Permission.ADMIN,
     "channelTest": Permission.ADMIN,
+    "routingPolicySet": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
     "auditEntries": Permission.ADMIN,
     "webhookEndpoints": Permission.ADMIN,

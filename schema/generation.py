@@ -15,6 +15,7 @@ from schema.cost import Cost, ListSize
 from schema.events import EventPage, First, GenerationEvent, event_page
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
+from schema.routing import RoutingDecision, routing_decision
 
 described_enum(
     GenerationState,
@@ -51,6 +52,10 @@ class Attempt:
     error_code: str | None = strawberry.field(description="What went wrong, as a code.")
     error_message: str | None = strawberry.field(description="What went wrong, as a sentence.")
     trace: list[str] = strawberry.field(description="What happened, in order, with milliseconds from its start.")
+
+    @strawberry.field(description="How it came to its channel; null before it has one.")
+    def routing(self) -> RoutingDecision | None:
+        return routing_decision(self.decision)  # type: ignore[attr-defined]
 
     @strawberry.field(description="Milliseconds from its start to its first token.")
     def time_to_first_token_ms(self) -> int | None:

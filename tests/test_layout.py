@@ -148,7 +148,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "tables",
             "unit_of_work",
         },
-        "schema": {"base", "batched", "context", "cost", "events", "ids", "tracing"},
+        "schema": {"base", "batched", "context", "cost", "events", "ids", "routing", "tracing"},
         "resolvers": {"event_source", "mutations", "reads", "root", "services"},
         "workers": {"doorbell", "narrator", "relay", "restarts", "routing", "runtime", "telemetry"},
     }

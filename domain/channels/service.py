@@ -22,6 +22,7 @@ from domain.channels.entities import (
     ChannelModel,
     ProviderKind,
 )
+from domain.channels.policy import Policy, parse_policy
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import ChannelId, TenantId
 from domain.text import clean_line
@@ -173,6 +174,12 @@ async def own_channel(store: ChannelStore, home: TenantId, channel_id: ChannelId
     if channel is None or channel.tenant_id != home:
         raise NotFound("The channel", "input", "id")
     return channel
+
+
+async def current_policy(store: ChannelStore) -> Policy:
+    """The tenant's, else the platform's, else the default."""
+    said = await store.policy()
+    return Policy() if said is None else parse_policy(said)
 
 
 def _apply(channel: Channel, keeper: Keeper, draft: ChannelDraft) -> None:

@@ -9,7 +9,8 @@ from domain.accounts import Actor, Permission
 from domain.billing import Price, Usage, UsageRecord, close_hold, cost, take_hold
 from domain.channels.entities import ProviderKind
 from domain.channels.offers import Offer, every_offer, offers_for
-from domain.channels.policy import Policy, parse_policy
+from domain.channels.policy import Policy
+from domain.channels.service import current_policy
 from domain.errors import ErrorCode, LeaseLost, NotFound, Rejected
 from domain.generation.endings import Ending, after_crash, cancelled
 from domain.generation.entities import (
@@ -236,12 +237,9 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
     generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
     await uow.generation.add(_new_attempt(uow, generation, lease.attempt))
     offers = await _offers(uow, generation)
-    policy = await uow.channels.policy()
     names = {generation.model, *(one.model.name for one in offers)}
     prices = {name: await uow.billing.price_of(name) for name in sorted(names)}
-    return Work(
-        generation, offers, Policy() if policy is None else parse_policy(policy), prices, job.failures, job.trace_parent
-    )
+    return Work(generation, offers, await current_policy(uow.channels), prices, job.failures, job.trace_parent)
 
 
 async def _offers(uow: UnitOfWork, generation: Generation) -> list[Offer]:

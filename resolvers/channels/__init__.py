@@ -9,7 +9,8 @@ import strawberry
 from domain.accounts import Permission
 from domain.channels import service as domain
 from domain.channels.entities import PLATFORM_TENANT, WINDOW_TOKENS, ChannelModel
-from domain.channels.service import ChannelDraft
+from domain.channels.policy import parse_policy, policy_json
+from domain.channels.service import ChannelDraft, current_policy
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import ChannelId, TenantId
 from persistence.channels import reads
@@ -22,6 +23,13 @@ from schema.batched import After, First
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.ids import decode_id
+from schema.routing import (
+    RoutingPolicy,
+    RoutingPolicyInput,
+    RoutingPolicySetInput,
+    RoutingPolicySetPayload,
+    routing_policy,
+)
 
 ChannelIds = Annotated[
     list[strawberry.ID] | None, strawberry.argument(description="Only these; every channel that one sees without.")
@@ -37,6 +45,12 @@ class ChannelQueries:
         return await context.reads.page(  # type: ignore[attr-defined,no-any-return]
             reads.channel_rows(context.actor.tenant_id), reads.CHANNELS, first, after
         )
+
+    @strawberry.field(description="How the tenant's generations are routed over channels.")
+    async def routing_policy(self, info: Info) -> RoutingPolicy:
+        info.context.reader()
+        async with info.context.services.units(info.context.actor.tenant_id) as uow:
+            return routing_policy(await current_policy(uow.channels))
 
 
 @strawberry.type
@@ -59,10 +73,21 @@ class ChannelMutations:
         models = _models(input.models, input.model_details) if input.models is not None else None
         services = info.context.services
         async with services.units(home) as uow:
-            await domain.update_channel(
+            channel = await domain.update_channel(
                 uow.channels, home, services.channels.keeper, channel_id, _draft(input, models=models), uow.now
             )
+        for model in channel.models:  # what failed before says nothing of what it is now
+            await services.channels.health.forget(channel_id, model.upstream)
         return types.ChannelUpdatePayload(channel=await fresh(info, "Channel", channel_id))
+
+    @strawberry.mutation(description="Say how generations are routed from now on.")
+    @refusals_as(RoutingPolicySetPayload)
+    async def routing_policy_set(self, info: Info, input: RoutingPolicySetInput) -> RoutingPolicySetPayload:
+        home = domain.home_of(info.context.actor, platform=input.platform)
+        policy = parse_policy(_policy_json(input.policy), "input", "policy")
+        async with info.context.services.units(home) as uow:
+            await uow.channels.set_policy(policy_json(policy))
+        return RoutingPolicySetPayload(routing_policy=routing_policy(policy))
 
     @strawberry.mutation(description="Delete a channel and its key.")
     @refusals_as(types.ChannelDeletePayload)
@@ -123,6 +148,15 @@ async def _home(info: Info, channel_id: ChannelId) -> TenantId:
     if row is None:
         raise NotFound("The channel", "input", "id")
     return domain.home_of(actor, platform=row.tenant_id == PLATFORM_TENANT)
+
+
+def _policy_json(input: RoutingPolicyInput) -> dict[str, Any]:
+    return {
+        "strategy": input.strategy.value, "groups": input.groups or [], "regions": input.regions or [],
+        "models": input.models or [], "sticky": input.sticky,
+        "excluded": [str(decode_id("Channel", one, "excluded")) for one in input.excluded or ()],
+        "fallback": _policy_json(input.fallback) if input.fallback else None,
+    }  # fmt: skip
 
 
 def _models(names: Sequence[str], details: Sequence[types.ChannelModelInput] | None) -> list[ChannelModel]:

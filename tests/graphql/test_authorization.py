@@ -156,6 +156,7 @@ NEEDS = {
     "channelUpdate": "admin",
     "channelDelete": "admin",
     "channelTest": "admin",
+    "routingPolicySet": "admin",
     "chapterGenerate": "generate",
     "generationCancel": "generate",
     "jobRetry": "generate",

@@ -76,6 +76,7 @@ KINDS = {
     "channelDelete.input.id": "Channel",
     "channelTest.input.id": "Channel",
     "channelHealth.channelIds": None,
+    "routingPolicySet.input.policy.excluded": None,
     "auditEntries.subjectId": None,
     "notificationRead.input.ids": "Notification",
     "webhookEndpointUpdate.input.id": "WebhookEndpoint",
