@@ -84,6 +84,7 @@ def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMIT
             api_key=key_of(channel),
             limits=limits,
             demo_delay_s=settings.demo_delay_s,
+            options=channel.options,
         )
 
     return make

@@ -15,7 +15,12 @@ from schema.context import Info
 described_enum(
     ProviderKind,
     OPENAI_COMPATIBLE="Any server that speaks OpenAI's protocol.",
+    OPENAI="OpenAI itself.",
+    AZURE_OPENAI="OpenAI's models as deployments of an Azure resource.",
+    ANTHROPIC="Anthropic in its own protocol.",
+    GEMINI="Google Gemini in its own protocol.",
     DASHSCOPE="Alibaba Bailian in its own protocol.",
+    LOCAL="A model file on the worker's own machine; for channels of the platform only.",
     DEMO="The built-in offline engine: deterministic, and no language model.",
 )
 described_enum(

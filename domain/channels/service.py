@@ -138,6 +138,9 @@ async def create_channel(store: ChannelStore, home: TenantId, keeper: Keeper, dr
         raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {CHANNELS_MAX} channels.")
     if draft.provider is None:
         raise Rejected(ErrorCode.BAD_USER_INPUT, "A channel has a provider.", "input", "provider")
+    if draft.provider is ProviderKind.LOCAL and home != PLATFORM_TENANT:
+        # It names a file of the operator's machine.
+        raise Rejected(ErrorCode.BAD_USER_INPUT, "Models on this machine are the operator's.", "input", "provider")
     channel = Channel.offering(clean_line(draft.name or "", "name"), draft.provider, tenant_id=home)
     _apply(channel, keeper, draft)
     if not channel.offers:

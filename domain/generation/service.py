@@ -282,6 +282,9 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> VersionId | N
     generation = await uow.generation.of_job(lease.job_id)
     if generation is None:
         raise LeaseLost
+    # Before the generation's row is changed: a row that is changed twice asks for its chapter's row as well, and two
+    # generations of one chapter that end together would each wait for the other.
+    await uow.projects.node(generation.node_id, lock=True, deleted=True)
     generation.state, generation.finished_at = ending.state, uow.now
     generation.truncation_reason = ending.truncation
     generation.error_code, generation.error_message = ending.code, ending.message

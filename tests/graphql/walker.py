@@ -88,8 +88,8 @@ KINDS = {
     "jobEvents.id": "Job",
 }
 """What kind of thing each id names. None: left out when a field is asked rightly, still tried with strangers' ids."""
-NARROWING = {"action", "after", "filter", "orderBy", "from", "to", "field"}
-"""What would make a list show less: left out."""
+NARROWING = {"action", "after", "filter", "orderBy", "from", "to", "field", "fallback"}
+"""What would make a list show less, and what would never end: left out."""
 SCALARS: dict[str, Any] = {
     "String": "sample",
     "Int": 5,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import CheckConstraint, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,7 @@ from persistence.database import Database, create_engine
 from persistence.metadata import PLATFORM
 from persistence.tables import metadata
 
+WORD = re.compile(r"'(\w+)'")
 PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents", "schedules"}
 
 UNPROTECTED = """
@@ -239,3 +241,21 @@ async def test_the_migrations_make_what_the_code_maps(admin: Database) -> None:
 
     async with admin.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_a_column_of_choices_allows_the_same_words_in_the_code_and_in_the_database(admin: Database) -> None:
+    found = await admin.platform_rows(
+        text(
+            "select conname, pg_get_constraintdef(oid) from pg_constraint "
+            "where connamespace = 'app'::regnamespace and contype = 'c'"
+        )
+    )
+    in_database = {row[0]: set(WORD.findall(row[1])) for row in found}
+    in_code = {
+        str(rule.name): set(WORD.findall(str(rule.sqltext)))
+        for table in metadata.tables.values()
+        for rule in table.constraints
+        if isinstance(rule, CheckConstraint) and " in (" in str(rule.sqltext)
+    }
+    assert "channels_provider_check" in in_code
+    assert {name: words for name, words in in_code.items() if in_database.get(name) != words} == {}
