@@ -250,7 +250,7 @@ async def test_a_column_of_choices_allows_the_same_words_in_the_code_and_in_the_
             "where connamespace = 'app'::regnamespace and contype = 'c'"
         )
     )
-    in_database = {row[0]: set(WORD.findall(row[1])) for row in found}
+    in_database = {row.conname: set(WORD.findall(row.pg_get_constraintdef)) for row in found}
     in_code = {
         str(rule.name): set(WORD.findall(str(rule.sqltext)))
         for table in metadata.tables.values()
