@@ -37,7 +37,7 @@ class SqlUnitOfWork:
         self.jobs = SqlJobs(session, tenant_id)
         self.channels = SqlChannels(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
-        self.billing = SqlBilling(session, tenant_id)
+        self.billing = SqlBilling(session, tenant_id, now)
         self.integrations = SqlIntegrations(session, tenant_id)
         self.audit = SqlAudit(session)
         self.notifications = SqlNotifications(session, tenant_id)

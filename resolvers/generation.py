@@ -15,7 +15,6 @@ from domain.generation.context import ContextTooSmall
 from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
-from persistence.accounts.reads import WALLET
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -23,7 +22,6 @@ from resolvers.services import Services
 from schema import generation as types
 from schema.base import money, mutation_error
 from schema.batched import After
-from schema.billing import Wallet
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.events import GenerationEvent, JobEvent
@@ -31,19 +29,6 @@ from schema.ids import decode_id, decode_optional
 from schema.tracing import trace_parent
 
 logger = logging.getLogger(__name__)
-
-
-@strawberry.type
-class GenerationQueries:
-    @strawberry.field(description="The tenant's credit.")
-    async def wallet(self, info: Info) -> Wallet:
-        reads: Any = info.context.reader()
-        balance = {row.kind: row.balance for row in await reads.shaped(WALLET)}
-        return Wallet(
-            available=money(balance.get("AVAILABLE", 0)),
-            held=money(balance.get("HELD", 0)),
-            spent=money(balance.get("SPENT", 0)),
-        )
 
 
 @strawberry.type

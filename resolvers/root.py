@@ -10,8 +10,9 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
-from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
+from resolvers.generation import GenerationMutations, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
@@ -60,10 +61,10 @@ Query = merge_types(
         NodeQueries,
         AccountQueries,
         ProjectQueries,
-        GenerationQueries,
         ChannelQueries,
         JobQueries,
         IntegrationQueries,
+        BillingQueries,
         OperationsQueries,
     ),
 )
@@ -79,6 +80,7 @@ Mutation = merge_types(
         ChannelMutations,
         JobMutations,
         IntegrationMutations,
+        BillingMutations,
         OperationsMutations,
         WebhookMutations,
     ),
@@ -140,6 +142,15 @@ UNUSUAL: dict[str, Permission | None] = {
     "queueResume": Permission.PLATFORM,
     "workers": Permission.PLATFORM,
     "schedules": Permission.PLATFORM,
+    "ledgerEntries": Permission.BILLING,
+    "usage": Permission.BILLING,
+    "usageRecords": Permission.BILLING,
+    "usageExport": Permission.BILLING,
+    "creditTopUp": Permission.BILLING,
+    "statementReconcile": Permission.BILLING,
+    "creditAdjust": Permission.PLATFORM,
+    "entryReverse": Permission.PLATFORM,
+    "priceImport": Permission.PLATFORM,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

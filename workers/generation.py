@@ -356,8 +356,9 @@ class GenerationRun:
 
     @property
     def _price(self) -> Price:
-        taken = self._taken
-        return self._work.prices[taken.model.name if taken is not None else self._work.generation.model]
+        taken, asked = self._taken, self._work.generation
+        call = (taken.model.name, taken.channel.name) if taken is not None else (asked.model, asked.channel)
+        return self._work.prices[call]
 
     async def _end(self, ending: Ending, flusher: asyncio.Task[None]) -> None:
         result = self._result(ending)

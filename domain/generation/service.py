@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from domain.accounts import Actor, Permission
-from domain.billing import Price, Usage, UsageRecord, close_hold, cost, take_hold
+from domain.billing import Price, Usage, UsageRecord, book_usage, close_hold, cost, take_hold
 from domain.channels.entities import ProviderKind
 from domain.channels.offers import Offer, every_offer, offers_for
 from domain.channels.policy import Policy
@@ -127,7 +128,7 @@ def _new_job(uow: UnitOfWork, actor: Actor, trace_parent: str | None, retry_of: 
 
 
 async def _enqueue(uow: UnitOfWork, job: Job, generation: Generation, prompt_tokens: int, concurrency_max: int) -> bool:
-    price = await uow.billing.price_of(generation.model)
+    price = await uow.billing.price_of(generation.model, generation.channel)
     ring = await uow.jobs.enqueue(job, concurrency_max=concurrency_max)
     await uow.generation.add(generation)
     await take_hold(uow.billing, job.id, cost(price, Usage(prompt_tokens, generation.max_output_tokens)))
@@ -205,12 +206,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """All that a worker needs of a claimed generation. Without `offers` no channel is left for it."""
+    """All that a worker needs of a claimed generation. Without `offers` no channel is left for it.
+
+    `prices` are by model and channel.
+    """
 
     generation: Generation
     offers: list[Offer]
     policy: Policy
-    prices: dict[str, Price]
+    prices: Mapping[tuple[str, str], Price]
     failures: int
     trace_parent: str | None
 
@@ -223,9 +227,9 @@ class Work:
         """Of a model's window: the prompt and the longest answer."""
         return self.prompt_tokens + self.generation.max_output_tokens
 
-    def cost_micros(self, model: str) -> int:
+    def cost_micros(self, model: str, channel: str) -> int:
         """What the longest answer would cost."""
-        return cost(self.prices[model], Usage(self.prompt_tokens, self.generation.max_output_tokens))
+        return cost(self.prices[model, channel], Usage(self.prompt_tokens, self.generation.max_output_tokens))
 
 
 async def begin(uow: UnitOfWork, lease: Lease) -> Work:
@@ -237,8 +241,8 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
     generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
     await uow.generation.add(_new_attempt(uow, generation, lease.attempt))
     offers = await _offers(uow, generation)
-    names = {generation.model, *(one.model.name for one in offers)}
-    prices = {name: await uow.billing.price_of(name) for name in sorted(names)}
+    calls = {(generation.model, generation.channel), *((one.model.name, one.channel.name) for one in offers)}
+    prices = await uow.billing.prices_of(calls)
     return Work(generation, offers, await current_policy(uow.channels), prices, job.failures, job.trace_parent)
 
 
@@ -301,7 +305,8 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
     if (route := result.route) is not None:
         generation.channel_id, generation.channel = route.channel_id, route.channel
     model = route.model if route is not None else attempt.model if attempt is not None else generation.model
-    charged = cost(await uow.billing.price_of(model), usage)
+    price = await uow.billing.price_of(model, generation.channel)
+    charged = cost(price, usage)
     if attempt is not None:
         if route is not None:
             attempt.channel_id, attempt.channel, attempt.decision = route.channel_id, route.channel, route.decision
@@ -314,8 +319,11 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
         attempt.input_tokens, attempt.output_tokens = usage.input_tokens, usage.output_tokens
         attempt.cached_input_tokens, attempt.usage_source = usage.cached_input_tokens, usage.source
         attempt.cost_micros = charged
-    record = UsageRecord(generation.job_id, number, "LLM", model, generation.channel, usage, charged, billed, uow.now)
-    await uow.billing.record_usage(record)
+    record = UsageRecord(
+        generation.job_id, number, "LLM", model, generation.channel, usage, charged, billed, uow.now, price.id,
+        generation.project_id, generation.channel_id,
+    )  # fmt: skip
+    await book_usage(uow.billing, record)
     return charged if billed else 0
 
 

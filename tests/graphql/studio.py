@@ -62,6 +62,8 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     await _client_app(studio)
     await _operations(studio)
     await _generations(studio, runtime)
+    ids["Price"] = (await person("{ prices { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
+    ids["LedgerEntry"] = (await person("{ ledgerEntries { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     return studio
 
 

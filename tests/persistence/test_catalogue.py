@@ -221,8 +221,9 @@ async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
 
 async def test_the_application_may_not_write_what_the_platform_decides(database: Database) -> None:
     for statement in (
-        "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros) "
-        "values (gen_random_uuid(), 'x', 0, 0, 0)",
+        "update app.prices set input_micros = 0",
+        "update app.prices set valid_to = now()",
+        "delete from app.prices",
         "update app.platform_documents set text = 'x'",
         "delete from app.users",
         "update app.schedules set enabled = false",
@@ -246,11 +247,11 @@ async def test_the_migrations_make_what_the_code_maps(admin: Database) -> None:
 async def test_a_column_of_choices_allows_the_same_words_in_the_code_and_in_the_database(admin: Database) -> None:
     found = await admin.platform_rows(
         text(
-            "select conname, pg_get_constraintdef(oid) from pg_constraint "
+            "select conname, pg_get_constraintdef(oid) as rule from pg_constraint "
             "where connamespace = 'app'::regnamespace and contype = 'c'"
         )
     )
-    in_database = {row.conname: set(WORD.findall(row.pg_get_constraintdef)) for row in found}
+    in_database = {one.conname: set(WORD.findall(one.rule)) for one in found}
     in_code = {
         str(rule.name): set(WORD.findall(str(rule.sqltext)))
         for table in metadata.tables.values()

@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 
 from domain.channels.entities import PLATFORM_TENANT, ChannelModel, ProviderKind
-from domain.channels.service import ChannelDraft, create_channel
+from domain.channels.service import ChannelDraft, Keeper, create_channel
 from domain.errors import Rejected
 from domain.ids import TenantId, new_id
 
 DRAFT = ChannelDraft(
     name="Here", provider=ProviderKind.LOCAL, models=[ChannelModel("m", "m")], options={"model_path": "/etc/passwd"}
 )
+
+
+NONE: Any = None
+KEEPER = Keeper(NONE, NONE, lambda _provider, _url: "CANCEL")
 
 
 class Shelf:
@@ -32,11 +36,11 @@ class Shelf:
 async def test_a_tenant_cannot_have_a_file_loaded() -> None:
     shelf: Any = Shelf()
     with pytest.raises(Rejected, match="Models on this machine are the operator's"):
-        await create_channel(shelf, TenantId(new_id()), None, DRAFT)  # type: ignore[arg-type]
+        await create_channel(shelf, TenantId(new_id()), KEEPER, DRAFT)
     assert shelf.channels == []
 
 
 async def test_the_operator_can() -> None:
     shelf: Any = Shelf()
-    await create_channel(shelf, PLATFORM_TENANT, None, DRAFT)  # type: ignore[arg-type]
+    await create_channel(shelf, PLATFORM_TENANT, KEEPER, DRAFT)
     assert [channel.options for channel in shelf.channels] == [{"model_path": "/etc/passwd"}]
