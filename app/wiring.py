@@ -130,6 +130,7 @@ def build_api(settings: Settings) -> Api:
         channels=channel_services(settings, redis),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
+        any_webhook_address=settings.dev,
     )
     return Api(services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins)
 

@@ -26,6 +26,7 @@ from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
 from persistence.jobs import reads as jobs
 from persistence.listing import PARENT, Listing, Lookup, page_values
+from persistence.operations import reads as operations
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.projects import reads as projects
 from persistence.shapes import Shape
@@ -59,6 +60,8 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "Price": billing.PRICES_BY_ID,
     "Tenant": accounts.TENANTS_BY_ID,
     "User": accounts.MEMBERS_BY_ID,
+    "WebhookDelivery": operations.DELIVERIES_BY_ID.shape,
+    "WebhookEndpoint": operations.ENDPOINTS_BY_ID.shape,
 }
 """How each kind of node is found by its `ids`."""
 NEEDED = {"LedgerEntry": Permission.BILLING}

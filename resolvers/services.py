@@ -88,3 +88,5 @@ class Services:
     payments: PaymentGateway
     tenant_concurrency: int
     starting_credit_micros: int
+    any_webhook_address: bool
+    """Whether webhooks may call this machine and private networks, as while developing."""

@@ -103,8 +103,9 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport",
+    "auditEntries", "notifications", "webhookEndpoints",
 }  # fmt: skip
-FOR_THE_PLATFORM = {"workers", "operationExplain"}
+FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain"}
 
 
 @pytest.mark.parametrize(("kind", "name"), [one for one in FIELDS if one[0] != "mutation"])
@@ -136,12 +137,12 @@ async def test_nobody_without_credentials_gets_through(
 
 
 RIGHTS = {
-    "VIEWER": set(),
-    "BILLING": {"billing"},
-    "AUTHOR": {"write", "generate"},
-    "EDITOR": {"write", "generate"},
-    "ADMIN": {"write", "generate", "admin"},
-    "OWNER": {"write", "generate", "admin", "billing"},
+    "VIEWER": {"read"},
+    "BILLING": {"read", "billing"},
+    "AUTHOR": {"read", "write", "generate"},
+    "EDITOR": {"read", "write", "generate"},
+    "ADMIN": {"read", "write", "generate", "admin"},
+    "OWNER": {"read", "write", "generate", "admin", "billing"},
 }
 NEEDS = {
     "apiTokenCreate": "admin",
@@ -160,6 +161,13 @@ NEEDS = {
     "generationCancel": "generate",
     "jobRetry": "generate",
     "jobCancel": "generate",
+    "notificationRead": "read",
+    "webhookEndpointCreate": "admin",
+    "webhookEndpointUpdate": "admin",
+    "webhookEndpointDelete": "admin",
+    "webhookEndpointRotateSecret": "admin",
+    "webhookEndpointTest": "admin",
+    "webhookRedeliver": "admin",
     "queuePause": "platform",
     "queueResume": "platform",
     "creditTopUp": "billing",

@@ -80,11 +80,18 @@ KINDS = {
     "channelTest.input.id": "Channel",
     "channelHealth.channelIds": None,
     "routingPolicySet.input.policy.excluded": None,
+    "auditEntries.subjectId": None,
+    "notificationRead.input.ids": "Notification",
+    "webhookEndpointUpdate.input.id": "WebhookEndpoint",
+    "webhookEndpointDelete.input.id": "WebhookEndpoint",
+    "webhookEndpointRotateSecret.input.id": "WebhookEndpoint",
+    "webhookEndpointTest.input.id": "WebhookEndpoint",
+    "webhookRedeliver.input.id": "WebhookDelivery",
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
 """What kind of thing each id names. None: left out when a field is asked rightly, still tried with strangers' ids."""
-NARROWING = {"after", "filter", "orderBy", "from", "to", "field", "fallback"}
+NARROWING = {"action", "after", "filter", "orderBy", "from", "to", "field", "fallback"}
 """What would make a list show less, and what would never end: left out."""
 SCALARS: dict[str, Any] = {
     "String": "sample",
@@ -102,6 +109,7 @@ TEXTS = {
     "password": "sample password",
     "language": "en",
     "locale": "en",
+    "url": "https://sample.example/hooks",
 }
 LISTS = {"scopes": ["read"]}
 

@@ -19,7 +19,7 @@ from persistence.metadata import PLATFORM
 from persistence.tables import metadata
 
 WORD = re.compile(r"'(\w+)'")
-PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents"}
+PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents", "schedules"}
 
 UNPROTECTED = """
     select c.relname from pg_class c
@@ -204,6 +204,15 @@ async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
         "update app.jobs set state = 'FAILED'",
         "delete from app.outbox",
         "select email from app.users",
+        "select recipient from app.mails",
+        "update app.mails set state = 'SENT'",
+        "select secret from app.webhook_endpoints",
+        "select body from app.webhook_deliveries",
+        "select params from app.notifications",
+        "select body_hash from app.idempotency_keys",
+        "delete from app.idempotency_keys",
+        "select action from app.audit_entries",
+        "update app.schedules set enabled = false",
     ):
         with pytest.raises(DBAPIError, match="permission denied"):
             await relay.platform_rows(text(statement))
@@ -217,6 +226,7 @@ async def test_the_application_may_not_write_what_the_platform_decides(database:
         "delete from app.prices",
         "update app.platform_documents set text = 'x'",
         "delete from app.users",
+        "update app.schedules set enabled = false",
         "create table app.mine (id int)",
         "alter table app.projects disable row level security",
         "set role fabula_owner",
