@@ -22,7 +22,7 @@ from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import Services
 from schema import generation as types
-from schema.base import money, mutation_error
+from schema.base import TokenCount, money, mutation_error
 from schema.batched import After
 from schema.context import Context, Info
 from schema.cost import Cost
@@ -36,6 +36,38 @@ logger = logging.getLogger(__name__)
 def _micros(amount: Decimal | None) -> int | None:
     """Raises Rejected for what no amount of money is."""
     return micros_of(amount, "maxCost") if amount is not None else None
+
+
+@strawberry.type
+class GenerationQueries:
+    @strawberry.field(
+        description="What a chapter would cost: its prompt is compiled, and no model is asked.",
+        directives=[Cost(weight=20)],
+    )
+    async def estimate_generation(self, info: Info, input: types.GenerationEstimateInput) -> types.GenerationEstimate:
+        actor = info.context.actor
+        channel_id = decode_optional("Channel", input.channel_id, "channelId")
+        command = service.StartChapter(
+            NodeId(decode_id("Chapter", input.chapter_id, "chapterId")), input.instructions, "", input.target_words,
+            ChannelId(channel_id) if channel_id else None, input.model,
+        )  # fmt: skip
+        async with info.context.services.units(actor.tenant_id) as uow:
+            try:
+                found = await service.estimate_chapter(uow, actor, command)
+            except ContextTooSmall as refusal:
+                raise Rejected(ErrorCode.CONTEXT_TOO_SMALL, str(refusal), "input") from None
+        first = found[0].estimate
+        return types.GenerationEstimate(
+            low=money(first.low), likely=money(first.likely), high=money(first.high),
+            prompt_tokens=TokenCount(first.prompt_tokens), output_tokens=TokenCount(first.output_tokens),
+            channels=[
+                types.ChannelEstimate(
+                    channel=one.channel, model=one.model, low=money(one.estimate.low),
+                    likely=money(one.estimate.likely), high=money(one.estimate.high),
+                )
+                for one in found
+            ],
+        )  # fmt: skip
 
 
 @strawberry.type

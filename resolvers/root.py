@@ -12,7 +12,7 @@ from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
-from resolvers.generation import GenerationMutations, GenerationSubscriptions
+from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
@@ -61,6 +61,7 @@ Query = merge_types(
         NodeQueries,
         AccountQueries,
         ProjectQueries,
+        GenerationQueries,
         ChannelQueries,
         JobQueries,
         IntegrationQueries,

@@ -94,10 +94,6 @@ class Channel(Node):
     def models(self) -> list[ChannelModel]:
         return [ChannelModel(**one) for one in self.offers]
 
-    @strawberry.field(description="Its first model.", deprecation_reason="Ask for `models`.", metadata=needs("offers"))
-    def model(self) -> str:
-        return self.offers[0]["name"]  # type: ignore[no-any-return]
-
     @strawberry.field(description="Whether a key is set. It is shown to nobody.", metadata=needs("has_key"))
     def has_key(self) -> bool:
         return self.has_key

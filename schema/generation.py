@@ -190,6 +190,34 @@ class ChapterGenerateInput:
     )
 
 
+@strawberry.input(description="A chapter to estimate, as it would be asked for.")
+class GenerationEstimateInput:
+    chapter_id: strawberry.ID = strawberry.field(description="The chapter.")
+    instructions: str = strawberry.field(default="", description="What the author wants.")
+    target_words: int | None = strawberry.field(default=None, description="How long; 800 words by default.")
+    channel_id: strawberry.ID | None = strawberry.field(default=None, description="The channel; any if null.")
+    model: str | None = strawberry.field(default=None, description="The model; the usual one if null.")
+
+
+@strawberry.type(description="What a chapter would cost through one channel.", directives=[Cost(weight=0)])
+class ChannelEstimate:
+    channel: str = strawberry.field(description="The channel.")
+    model: str = strawberry.field(description="The model.")
+    low: Money = strawberry.field(description="Hardly less.")
+    likely: Money = strawberry.field(description="The middle of what is known.")
+    high: Money = strawberry.field(description="Hardly more; at most twice `low`.")
+
+
+@strawberry.type(description="What a chapter would cost. Nothing is asked of a model, and nothing is charged.")
+class GenerationEstimate:
+    low: Money = strawberry.field(description="Hardly less, through the likeliest channel.")
+    likely: Money = strawberry.field(description="The middle of what is known.")
+    high: Money = strawberry.field(description="Hardly more; at most twice `low`.")
+    prompt_tokens: TokenCount = strawberry.field(description="Tokens of the prompt.")
+    output_tokens: TokenCount = strawberry.field(description="Tokens of the likely answer.")
+    channels: list[ChannelEstimate] = strawberry.field(description="Each channel that could serve it.")
+
+
 @strawberry.input(description="A generation to stop.")
 class GenerationCancelInput:
     id: strawberry.ID = strawberry.field(description="The generation.")

@@ -22,7 +22,7 @@ from domain.channels.entities import (
     ChannelModel,
     ProviderKind,
 )
-from domain.channels.policy import Policy, parse_policy
+from domain.channels.policy import Policy, parse_policy, policy_json
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import ChannelId, TenantId
 from domain.text import clean_line
@@ -189,6 +189,15 @@ async def current_policy(store: ChannelStore) -> Policy:
     """The tenant's, else the platform's, else the default."""
     said = await store.policy()
     return Policy() if said is None else parse_policy(said)
+
+
+async def set_policy(store: ChannelStore, policy: Policy) -> None:
+    """Raises NotFound when a channel that it leaves out is not one that the tenant sees."""
+    for part in policy.chain():
+        for channel_id in part.excluded:
+            if await store.channel(channel_id) is None:
+                raise NotFound("The channel", "input", "policy", "excluded")
+    await store.set_policy(policy_json(policy))
 
 
 def _apply(channel: Channel, keeper: Keeper, draft: ChannelDraft) -> None:

@@ -158,8 +158,12 @@ _ZH = _Words(
 
 def output_tokens_for(target_words: int, language: str) -> int:
     """Room for a chapter of `target_words` words or characters, with a margin."""
-    per_word = CJK_TOKENS_PER_CHAR if is_cjk(language) else TOKENS_PER_ENGLISH_WORD
-    return max(OUTPUT_TOKENS_MIN, int(target_words * per_word * OUTPUT_MARGIN))
+    return max(OUTPUT_TOKENS_MIN, int(aimed_tokens(target_words, language) * OUTPUT_MARGIN))
+
+
+def aimed_tokens(target_words: int, language: str) -> float:
+    """What a chapter of just so many words or characters comes to."""
+    return target_words * (CJK_TOKENS_PER_CHAR if is_cjk(language) else TOKENS_PER_ENGLISH_WORD)
 
 
 def compile_context(source: ContextInput) -> Compiled:

@@ -10,6 +10,7 @@ from domain.billing import Usage, UsageRecord, book_usage, close_hold, cost, tak
 from domain.channels.entities import ProviderKind
 from domain.channels.offers import offers_for
 from domain.errors import ErrorCode, LeaseLost, NotFound, Rejected
+from domain.generation.context import OUTPUT_MARGIN
 from domain.generation.endings import Ending, after_crash, cancelled
 from domain.generation.entities import (
     JOB_STATE,
@@ -18,6 +19,7 @@ from domain.generation.entities import (
     GenerationState,
     Route,
 )
+from domain.generation.estimate import Estimate, estimated, learned_from
 from domain.generation.prompting import compile_chapter
 from domain.generation.provider import UsageSource
 from domain.generation.work import new_attempt
@@ -92,6 +94,43 @@ async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *,
     ring = await _enqueue(uow, job, generation, compiled.prompt_tokens, concurrency_max)
     await uow.jobs.complete_key(key, generation.id)
     return Started(generation.id, job.id, replayed=False, ring=ring)
+
+
+@dataclass(frozen=True, slots=True)
+class OfferEstimate:
+    """What a generation would cost through one channel."""
+
+    channel_id: ChannelId
+    channel: str
+    model: str
+    estimate: Estimate
+
+
+async def estimate_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter) -> list[OfferEstimate]:
+    """One for each channel that could serve it, the likeliest first. Writes nothing and charges nothing.
+
+    Raises Rejected and ContextTooSmall, as starting it would.
+    """
+    actor.require(Permission.READ)
+    command = _clean(replace(command, idempotency_key="none"))
+    chapter = await get_node(uow.projects, command.chapter_id, kind=OutlineKind.CHAPTER, field="chapterId")
+    offers = offers_for(await uow.channels.offered(), command.channel_id, command.model)
+    window_tokens = max(one.model.context_window for one in offers)
+    compiled = await compile_chapter(
+        uow, chapter, command.instructions, command.target_words or TARGET_WORDS_DEFAULT, window_tokens
+    )
+    most = compiled.max_output_tokens
+    learned = learned_from(await uow.generation.samples(offers[0].model.name))
+    prices = await uow.billing.prices_of({(one.model.name, one.channel.name) for one in offers})
+    return [
+        OfferEstimate(
+            one.channel.id, one.channel.name, one.model.name,
+            estimated(
+                prices[one.model.name, one.channel.name], learned, compiled.prompt_tokens, round(most / OUTPUT_MARGIN), most
+            ),
+        )
+        for one in offers
+    ]  # fmt: skip
 
 
 def _clean(command: StartChapter) -> StartChapter:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.generation.entities import Attempt, Generation, Route
+from domain.generation.estimate import Sample
 from domain.ids import GenerationId, JobId
 
 
@@ -16,6 +17,13 @@ class GenerationStore(Protocol):
     async def attempt(self, generation_id: GenerationId, number: int) -> Attempt | None: ...
     async def route(self, generation_id: GenerationId, number: int, route: Route) -> None:
         """Note which channel an attempt goes through. Only under a lease, as `checkpoint`."""
+        ...
+
+    async def samples(self, model: str) -> list[Sample]:
+        """The tenant's last answers of a model that it finished and counted itself, SAMPLES_MAX at most.
+
+        `aimed_tokens` is left to the length limit that each was given.
+        """
         ...
 
     async def checkpoint(

@@ -7,7 +7,9 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from domain.generation.context import OUTPUT_MARGIN
 from domain.generation.entities import Attempt, Generation, Route
+from domain.generation.estimate import SAMPLES_MAX, Sample
 from domain.ids import GenerationId, JobId, TenantId
 from persistence.generation.tables import attempts, generations
 
@@ -49,6 +51,25 @@ class SqlGeneration:
             .where(generation.tenant_id == self._tenant_id, generation.id == generation_id)
             .values(channel_id=route.channel_id, channel=route.channel)
         )
+
+    async def samples(self, model: str) -> list[Sample]:
+        attempt, generation = attempts.c, generations.c
+        rows = await self._session.execute(
+            select(
+                generation.receipt["prompt_tokens"].as_integer(), attempt.input_tokens, generation.max_output_tokens,
+                attempt.output_tokens,
+            )
+            .join(
+                attempts, (attempt.tenant_id == generation.tenant_id) & (attempt.generation_id == generation.id)
+            )
+            .where(
+                generation.tenant_id == self._tenant_id, generation.model == model, attempt.model == model,
+                attempt.outcome == "COMPLETED", attempt.usage_source == "PROVIDER_FINAL",
+            )
+            .order_by(generation.id.desc())
+            .limit(SAMPLES_MAX)
+        )  # fmt: skip
+        return [Sample(prompt, counted, round(most / OUTPUT_MARGIN), output) for prompt, counted, most, output in rows]
 
     async def checkpoint(
         self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None

@@ -9,7 +9,7 @@ import strawberry
 from domain.accounts import Permission
 from domain.channels import service as domain
 from domain.channels.entities import PLATFORM_TENANT, WINDOW_TOKENS, ChannelModel
-from domain.channels.policy import parse_policy, policy_json
+from domain.channels.policy import parse_policy
 from domain.channels.service import ChannelDraft, current_policy
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import ChannelId, TenantId
@@ -86,7 +86,7 @@ class ChannelMutations:
         home = domain.home_of(info.context.actor, platform=input.platform)
         policy = parse_policy(_policy_json(input.policy), "input", "policy")
         async with info.context.services.units(home) as uow:
-            await uow.channels.set_policy(policy_json(policy))
+            await domain.set_policy(uow.channels, policy)
         return RoutingPolicySetPayload(routing_policy=routing_policy(policy))
 
     @strawberry.mutation(description="Delete a channel and its key.")

@@ -58,6 +58,7 @@ async def watched(context: Context, wanted: set[UUID] | None) -> AsyncIterator[C
     async for change in changes:
         if wanted is not None and change.channel_id not in wanted:
             continue
+        context.reads.forget()
         row = await context.reads.one("Channel", change.channel_id)
         if row is None:
             continue

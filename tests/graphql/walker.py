@@ -87,6 +87,8 @@ KINDS = {
     "webhookEndpointRotateSecret.input.id": "WebhookEndpoint",
     "webhookEndpointTest.input.id": "WebhookEndpoint",
     "webhookRedeliver.input.id": "WebhookDelivery",
+    "estimateGeneration.input.chapterId": "Chapter",
+    "estimateGeneration.input.channelId": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }

@@ -156,8 +156,8 @@ async def test_fifty_streams_survive_the_death_of_their_channel_and_it_comes_bac
     await asyncio.wait([asyncio.ensure_future(desk.fake.exchange(30)), *running], return_when="FIRST_COMPLETED")
     desk.fake.behaviour = Behaviour().for_model("reset")
     cut_all(desk.fake)
-    for one in jobs[30:35]:
-        await desk.run(one)
+    for job_id in jobs[30:35]:
+        await desk.run(job_id)
     key = first.id, "upstream"
     assert (await board.health.read([key]))[key].state_of(board.health.now()) is HealthState.OPEN
     assert len(desk.fake.exchanges) - 30 <= BreakerRules().failures_max

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from domain.generation.entities import Attempt, Generation, GenerationState, Route
+from domain.generation.estimate import Sample
 from domain.ids import GenerationId, JobId
 
 
@@ -13,6 +14,7 @@ class MemoryGeneration:
 
     def __init__(self) -> None:
         self.generations: dict[GenerationId, Generation] = {}
+        self.known_samples: list[Sample] = []
         self.attempts: dict[tuple[GenerationId, int], Attempt] = {}
 
     async def add(self, row: Generation | Attempt) -> None:
@@ -37,6 +39,9 @@ class MemoryGeneration:
         attempt.channel_id, attempt.channel, attempt.model = route.channel_id, route.channel, route.model
         attempt.decision = route.decision
         generation.channel_id, generation.channel = route.channel_id, route.channel
+
+    async def samples(self, model: str) -> list[Sample]:
+        return self.known_samples
 
     async def checkpoint(
         self, generation_id: GenerationId, number: int, text: str, first_token_at: datetime | None
