@@ -48,8 +48,11 @@ export function DraftSheet({ draft, editor, generation, lang, onDecided }: Draft
         {running && draft.generationId && (
           <Running draft={draft} generationId={draft.generationId} generation={generation} />
         )}
-        {!running && <StatusLine stream={stream} generation={generation} />}
-        {!running && generation && generation.state !== 'FAILED' && <WhyChannel generationId={generation.id} />}
+        {!running && (
+          <StatusLine stream={stream} generation={generation}>
+            {generation && generation.state !== 'FAILED' && <WhyChannel generationId={generation.id} />}
+          </StatusLine>
+        )}
         {candidate && <Decision version={candidate} editor={editor} onDecided={onDecided} />}
       </footer>
       <div ref={end} />

@@ -17,7 +17,7 @@ export function WhyChannel({ generationId }: { generationId: string }) {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <button type="button" className="text-button" onClick={() => setOpen(true)}>
+      <button type="button" className="link-button" onClick={() => setOpen(true)}>
         {t.routing.why}
       </button>
       {open && <WhyDialog generationId={generationId} onClose={() => setOpen(false)} />}
@@ -71,7 +71,7 @@ function Decision({ routing: { strategy, choices, rejections, calls } }: { routi
       </Lines>
       <Lines title={t.routing.calls} empty={t.routing.noCalls}>
         {calls.map((one, index) => (
-          <Line key={index} {...one} said={one.outcome === 'OK' && '✓'}>
+          <Line key={index} {...one}>
             {one.outcome === null ? t.routing.running : (t.routing.outcomes[one.outcome] ?? one.outcome)}
           </Line>
         ))}
@@ -93,7 +93,7 @@ interface LineProps {
   channel: string;
   model: string;
   /** A figure, at the end of the first line. */
-  said: string | false | null;
+  said?: string | null;
   children: ReactNode;
 }
 

@@ -324,7 +324,7 @@ export const en = {
       STRATEGY: 'in the strategy’s order',
     } as Record<string, string>,
     exclusions: {
-      MODEL: 'does not offer the model',
+      MODEL: 'another model was asked for',
       EXCLUDED: 'already tried, or excluded by the policy',
       PINNED_ELSEWHERE: 'another channel was asked for',
       GROUP: 'in another group',

@@ -326,7 +326,7 @@ export const zh: Strings = {
       STRATEGY: '按策略排列',
     },
     exclusions: {
-      MODEL: '没有这个模型',
+      MODEL: '要的是别的模型',
       EXCLUDED: '已经试过，或被策略排除',
       PINNED_ELSEWHERE: '指定了别的渠道',
       GROUP: '不在这个分组',
