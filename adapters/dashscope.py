@@ -7,28 +7,34 @@ native protocol sends usage with every frame, and the finish reason as the strin
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from adapters.chat_json import message_json, tool_json
 from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame, request_id
-from adapters.wire_provider import WireProvider
-from domain.generation.provider import CompletionRequest, UsageReport
+from adapters.shapes import count_in
+from adapters.wire_provider import Vectors, WireEmbedder
+from domain.generation.provider import CompletionRequest, ToolCallChunk, UsageReport
 
 _REGION = "cn-beijing"
 
 
-class DashScopeProvider(WireProvider):
+class DashScopeProvider(WireEmbedder):
     """`base_url` ends in `/api/v1`; the international gateway and private ones differ in the host only."""
 
     default_base_url = "https://dashscope.aliyuncs.com/api/v1"
+
+    @property
+    def embedding_batch_max(self) -> int:
+        return 10
 
     def _connect(self, api_key: str | None) -> tuple[Any, Any]:
         import dashscope
         import httpx
 
-        http = httpx.AsyncClient(**self._http_options(httpx, api_key))
+        http = httpx.AsyncClient(base_url=self._base_url, **self._http_options(httpx, api_key))
         sdk = dashscope.AsyncClient(
             base_url=self._base_url,
             protocol="native",
@@ -46,27 +52,39 @@ class DashScopeProvider(WireProvider):
     async def _frames(self, sdk: Any, request: CompletionRequest) -> AsyncGenerator[Frame, None]:
         stream = await sdk.chat.completions.create(
             model=request.model,
-            messages=[{"role": message.role, "content": message.content} for message in request.messages],
+            messages=[message_json(message) for message in request.messages],
+            tools=[tool_json(tool) for tool in request.tools] or None,
             stream=True,
             max_tokens=request.max_output_tokens,
             temperature=request.temperature,
         )
         try:
             yield Frame(request_id=request_id(stream.headers))
-            async for chunk in _with_error_frames(stream):
-                yield _frame(chunk)
+            with _error_frames():
+                async for chunk in stream:
+                    yield _frame(chunk)
         finally:
             with suppress(Exception):
                 await stream.aclose()
 
+    async def _embed(
+        self, sdk: Any, texts: Sequence[str], model: str, dimensions: int | None
+    ) -> tuple[Vectors, UsageReport | None]:
+        with _error_frames():
+            answer = await sdk.embeddings.create(model=model, input=list(texts), dimension=dimensions)
+        vectors = [(item.index, item.embedding) for item in answer.embeddings]
+        # Here the firm counts in `total_tokens` alone.
+        tokens = answer.usage.total_tokens if answer.usage else 0
+        return vectors, UsageReport(max(tokens, 0), 0) if tokens else None
 
-async def _with_error_frames(stream: Any) -> AsyncGenerator[Any, None]:
+
+@contextmanager
+def _error_frames() -> Iterator[None]:
     """The SDK raises one class for a frame that holds an error and for one that is no JSON; the first has a code."""
     from dashscope.v2.errors import APIConnectionError, DashScopeError
 
     try:
-        async for chunk in stream:
-            yield chunk
+        yield
     except APIConnectionError:
         raise
     except DashScopeError as exc:
@@ -87,7 +105,13 @@ def _frame(chunk: Any) -> Frame:
         usage=usage,
         finish=None if finish == "null" else finish or None,
         request_id=chunk.request_id,
+        tool_calls=tuple(_piece(call, place) for place, call in enumerate(choice.delta.tool_calls or ())),
     )
+
+
+def _piece(call: Any, place: int) -> ToolCallChunk:
+    index = place if call.index is None else call.index
+    return ToolCallChunk(index, call.id or "", call.function.name or "", call.function.arguments)
 
 
 def _usage(usage: Any) -> UsageReport | None:
@@ -98,11 +122,11 @@ def _usage(usage: Any) -> UsageReport | None:
         output_tokens=max(usage.output_tokens, 0),
         cached_input_tokens=_detail(usage, "prompt_tokens_details", "cached_tokens"),
         reasoning_tokens=_detail(usage, "output_tokens_details", "reasoning_tokens"),
+        cache_write_tokens=_detail(usage, "prompt_tokens_details", "cache_creation_input_tokens"),
     )
 
 
 def _detail(usage: Any, group: str, name: str) -> int:
     """Counters that the SDK passes on unread, as plain dictionaries."""
     details = getattr(usage, group, None)
-    value = details.get(name) if isinstance(details, dict) else None
-    return max(value, 0) if isinstance(value, int) else 0
+    return count_in(details, name) if isinstance(details, dict) else 0

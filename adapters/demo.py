@@ -55,7 +55,8 @@ class DemoProvider:
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
         if request.model != MODEL:
             raise failure(ProviderErrorCode.MODEL_NOT_FOUND, detail=f"the demo engine offers {MODEL} only")
-        async with aclosing(events(self._frames(request), self._limits, Failures(request, None))) as stream:
+        failures = Failures([message.content for message in request.messages], None)
+        async with aclosing(events(self._frames(request), self._limits, failures)) as stream:
             async for event in stream:
                 yield event
 

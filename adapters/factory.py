@@ -1,12 +1,16 @@
-"""The text provider for a channel's kind. Caches nothing: whoever asks keeps the provider, and closes it."""
+"""The provider for a channel's kind. Caches nothing: whoever asks keeps the provider, and closes it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, assert_never
 
-from domain.generation.provider import ProviderLimits, TextProvider
+from adapters.http_errors import failure
+from adapters.wire_provider import WireEmbedder, WireProvider
+from domain.generation.provider import EmbeddingProvider, ProviderErrorCode, ProviderLimits, TextProvider
 
-ChannelKind = Literal["OPENAI_COMPATIBLE", "DASHSCOPE", "DEMO"]
+ServerKind = Literal["OPENAI_COMPATIBLE", "OPENAI", "AZURE_OPENAI", "ANTHROPIC", "GEMINI", "DASHSCOPE", "LOCAL"]
+ChannelKind = ServerKind | Literal["DEMO"]
 
 
 def provider_for(
@@ -15,22 +19,61 @@ def provider_for(
     base_url: str | None,
     api_key: str | None,
     limits: ProviderLimits,
-    demo_delay_s: float,
+    demo_delay_s: float = 0.0,
+    options: Mapping[str, str] | None = None,
 ) -> TextProvider:
-    """Opens no connection and imports no SDK: the first call does. `demo_delay_s` is the pause between two chunks."""
+    """Opens no connection and imports no SDK: the first call does. `demo_delay_s` is the pause between two chunks.
+
+    `options` by kind: AZURE_OPENAI takes `api_version`, LOCAL needs `model_path` and takes `context_tokens`.
+    """
+    if kind == "DEMO":
+        from adapters.demo import DemoProvider
+
+        return DemoProvider(chunk_delay_s=demo_delay_s, limits=limits)
+    return _adapter(kind)(base_url=base_url, api_key=api_key, limits=limits, options=options)
+
+
+def embedder_for(
+    kind: ChannelKind,
+    *,
+    base_url: str | None,
+    api_key: str | None,
+    limits: ProviderLimits,
+    options: Mapping[str, str] | None = None,
+) -> EmbeddingProvider:
+    """As `provider_for`. Raises BAD_REQUEST for a kind that has no embeddings."""
+    provider = provider_for(kind, base_url=base_url, api_key=api_key, limits=limits, options=options)
+    if kind == "LOCAL" or not isinstance(provider, WireEmbedder):
+        raise failure(ProviderErrorCode.BAD_REQUEST, detail=f"{kind} has no embeddings")
+    return provider
+
+
+def _adapter(kind: ServerKind) -> type[WireProvider]:
     match kind:
-        case "OPENAI_COMPATIBLE":
+        case "OPENAI_COMPATIBLE" | "OPENAI":
             from adapters.openai import OpenAIProvider
 
-            return OpenAIProvider(base_url=base_url, api_key=api_key, limits=limits)
+            return OpenAIProvider
+        case "AZURE_OPENAI":
+            from adapters.openai import AzureOpenAIProvider
+
+            return AzureOpenAIProvider
+        case "ANTHROPIC":
+            from adapters.anthropic import AnthropicProvider
+
+            return AnthropicProvider
+        case "GEMINI":
+            from adapters.gemini import GeminiProvider
+
+            return GeminiProvider
         case "DASHSCOPE":
             from adapters.dashscope import DashScopeProvider
 
-            return DashScopeProvider(base_url=base_url, api_key=api_key, limits=limits)
-        case "DEMO":
-            from adapters.demo import DemoProvider
+            return DashScopeProvider
+        case "LOCAL":
+            from adapters.local import LocalProvider
 
-            return DemoProvider(chunk_delay_s=demo_delay_s, limits=limits)
+            return LocalProvider
         case _:
             assert_never(kind)
 
@@ -38,8 +81,11 @@ def provider_for(
 def preload(kind: ChannelKind) -> None:
     """Import what the first call would import: seconds of CPU that its author need not wait for."""
     match kind:
-        case "OPENAI_COMPATIBLE":
+        case "OPENAI_COMPATIBLE" | "OPENAI" | "AZURE_OPENAI" | "LOCAL":
             import openai  # noqa: F401
+        case "ANTHROPIC" | "GEMINI":
+            import httpx2  # noqa: F401
+            import httpx_sse  # noqa: F401
         case "DASHSCOPE":
             import dashscope  # noqa: F401
         case "DEMO":

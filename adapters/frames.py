@@ -2,7 +2,7 @@
 
 An adapter yields `Frame`s, the wire's events translated word for word; `events` makes the port's stream of them:
 
-- no frame in time is TIMEOUT. Only text counts as life: a provider that sends keep-alives for ever is silent;
+- no frame in time is TIMEOUT. Only what a model writes counts as life: keep-alives for ever are silence;
 - an end without a finish reason is CUT, whether the connection broke or closed politely;
 - a finish reason followed by more text was not the end (some gateways repeat it on every event);
 - after the end nothing can spoil the text: a break while waiting for the usage loses the usage only;
@@ -20,15 +20,18 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, replace
 
 from adapters.http_errors import Failures, LimitReached, failure
+from adapters.tool_calls import ToolCalls
 from adapters.wire_codes import finish_of
 from domain.generation.provider import (
     Finished,
     FinishReason,
+    ProviderError,
     ProviderErrorCode,
     ProviderEvent,
     ProviderLimits,
     ReasoningChunk,
     TextChunk,
+    ToolCallChunk,
     UsageReport,
     UsageSource,
 )
@@ -46,6 +49,7 @@ class Frame:
     usage: UsageReport | None = None
     finish: str | None = None
     request_id: str | None = None
+    tool_calls: tuple[ToolCallChunk, ...] = ()
 
 
 async def events(
@@ -128,6 +132,7 @@ class _Reading:
         self._room = characters_max
         self._text = Cleaner()
         self._reasoning = Cleaner()
+        self._calls = ToolCalls()
         self._wrote = False
         self._finish: FinishReason | None = None
         self._finish_was_early = False
@@ -144,21 +149,29 @@ class _Reading:
         """The text is whole, so that a break from here on costs nothing but the usage."""
         return self._finish is not None and not self._finish_was_early
 
-    def take(self, frame: Frame) -> Iterator[TextChunk | ReasoningChunk]:
+    def take(self, frame: Frame) -> Iterator[TextChunk | ReasoningChunk | ToolCallChunk]:
         self.opened = True
         self._request_id = frame.request_id or self._request_id
         if reasoning := self._fit(self._reasoning.add(frame.reasoning)):
             yield ReasoningChunk(reasoning)
         if text := self._fit(self._text.add(frame.text)):
-            self._wrote = True
+            self._goes_on()
             yield TextChunk(text)
-            if self._finish is not None:
-                self._finish, self._finish_was_early = None, True
+        for piece in frame.tool_calls:
+            self._room -= len(piece.arguments)
+            self._calls.add(piece)
+            self._goes_on()
+            yield piece
         if frame.finish:
             self._finish_with(frame.finish)
         if frame.usage is not None:
             source = frame.usage.source if self._finish is not None else _partial(frame.usage.source)
             self._usage = replace(frame.usage, source=source)
+
+    def _goes_on(self) -> None:
+        self._wrote = True
+        if self._finish is not None:
+            self._finish, self._finish_was_early = None, True
 
     def partial_usage(self) -> Iterator[UsageReport]:
         """What a broken stream has counted, whatever its last frame called itself."""
@@ -171,7 +184,9 @@ class _Reading:
             yield self._usage
 
     def end(self) -> Iterator[ProviderEvent]:
-        """The last events of a stream that ended without an error on the wire. Raises CUT."""
+        """The last events of a stream that ended without an error on the wire. Raises CUT, or INVALID_RESPONSE for tool
+        calls that cannot be read; calls of a text that was cut short are not whole and are left out.
+        """
         reason = FinishReason.LENGTH if self.overflown else self._finish
         if reason is None:
             yield from self.partial_usage()
@@ -180,6 +195,14 @@ class _Reading:
             )
         if left := self._text.flush():
             yield TextChunk(left)
+        if reason in (FinishReason.STOP, FinishReason.TOOL_CALLS):
+            try:
+                yield from self._calls.whole()
+            except ProviderError:
+                yield from self._counted()
+                raise
+            # Several servers say "stop" after tool calls too.
+            reason = FinishReason.TOOL_CALLS if self._calls else reason
         yield from self._counted()
         yield Finished(reason, self._request_id)
 

@@ -14,12 +14,12 @@ import json
 import math
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from adapters.wire_codes import code_for
-from domain.generation.provider import CompletionRequest, ProviderError, ProviderErrorCode
+from domain.generation.provider import ProviderError, ProviderErrorCode
 
 RETRY_AFTER_S_MAX = 86_400.0
 DETAIL_CHARACTERS_MAX = 400
@@ -55,7 +55,7 @@ _NEVER_CONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError
 _TOO_SLOW = {"ReadTimeout", "WriteTimeout", "TimeoutException"}
 _BROKEN_OFF = {"RemoteProtocolError", "LocalProtocolError", "ReadError", "WriteError", "CloseError", "EndOfStream"}
 
-_KEY_LIKE = re.compile(r"\b(?:sk|key|pk)-[\w*.-]{6,}|(?i:bearer)\s+\S+")
+_KEY_LIKE = re.compile(r"\b(?:sk|key|pk)-[\w*.-]{6,}|\bAIza[\w*-]{6,}|(?i:bearer)\s+\S+")
 
 
 class HttpFailure(Exception):
@@ -86,11 +86,11 @@ class LimitReached(Exception):
 
 
 class Failures:
-    """Explains the failures of one call. Knows what must not leak: the channel's key and the call's prompt."""
+    """Explains the failures of one call. Knows what must not leak: the channel's key and the texts that were sent."""
 
-    def __init__(self, request: CompletionRequest, api_key: str | None) -> None:
-        self._request = request
-        self._api_key = api_key
+    def __init__(self, prompt: Sequence[str], api_key: str | None) -> None:
+        self._prompt = prompt
+        self._api_key = (api_key or "").strip()
 
     def explain(self, exc: BaseException, *, opened: bool) -> ProviderError:
         """`opened` says whether the provider had begun to answer: a break after that is a cut."""
@@ -119,6 +119,7 @@ class Failures:
         """From a provider's error object: `{"error": {code, type, message}}`, `{code, message}` or a bare string."""
         error = _error_object(body)
         wire_codes = [str(error[key]) for key in ("code", "type", "status") if error.get(key) not in (None, "")]
+        wire_codes = [*_reasons(error), *wire_codes]
         said = error.get("message")
         words = said if isinstance(said, str) else ""
         parts = [f"HTTP {status}" if status else "", why, "/".join(wire_codes), words]
@@ -127,7 +128,7 @@ class Failures:
             code_for(status, wire_codes, words),
             detail=self.redact("; ".join(part for part in parts if part)),
             status=status,
-            retry_after_s=retry_after_s(headers),
+            retry_after_s=_first(retry_after_s(headers), _retry_delay_s(error)),
             upstream_request_id=request_id(headers) or _text(error.get("request_id")),
         )
 
@@ -149,7 +150,7 @@ class Failures:
         if self._api_key:
             text = text.replace(self._api_key, "[key]")
         text = _KEY_LIKE.sub("[key]", text)
-        return _without_prompt(text[:DETAIL_CHARACTERS_MAX], self._request)
+        return _without_prompt(text[:DETAIL_CHARACTERS_MAX], self._prompt)
 
 
 def failure(
@@ -194,6 +195,27 @@ def request_id(headers: Mapping[str, str]) -> str | None:
         if value := headers.get(name):
             return value[:200]
     return None
+
+
+def _google_details(error: Mapping[str, object]) -> Iterator[dict[str, object]]:
+    """Google hangs typed objects onto an error: why it failed, and when to come back."""
+    details = error.get("details")
+    yield from (item for item in details if isinstance(item, dict)) if isinstance(details, list) else ()
+
+
+def _reasons(error: Mapping[str, object]) -> list[str]:
+    return [reason for item in _google_details(error) if isinstance(reason := item.get("reason"), str)]
+
+
+def _retry_delay_s(error: Mapping[str, object]) -> float | None:
+    """`{"retryDelay": "34s"}` among the details."""
+    delays = (item.get("retryDelay") for item in _google_details(error))
+    seconds = next((_number(delay.removesuffix("s")) for delay in delays if isinstance(delay, str)), None)
+    return None if seconds is None else _bounded(seconds)
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _bounded(seconds: float) -> float:
@@ -246,6 +268,8 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 def _transport_code(exc: BaseException, opened: bool) -> ProviderErrorCode | None:
     name = type(exc).__name__
+    if name == "SSEError":  # a stream by no name that a stream goes by
+        return ProviderErrorCode.INVALID_RESPONSE
     if name in _NEVER_CONNECTED:
         return ProviderErrorCode.UNREACHABLE
     if name in _TOO_SLOW:
@@ -265,12 +289,12 @@ def _of_unexpected(exc: BaseException, *, opened: bool) -> ProviderError:
     return failure(ProviderErrorCode.UNKNOWN, detail=name)
 
 
-def _without_prompt(text: str, request: CompletionRequest) -> str:
+def _without_prompt(text: str, sent: Sequence[str]) -> str:
     """Cuts `text` where it begins to repeat the prompt: 24 characters alike, or 8 when they are not ASCII."""
-    for message in request.messages:
-        if 4 <= len(message.content) < 24:
-            text = text.replace(message.content, "[prompt]")
-    prompt = " ".join(" ".join(message.content for message in request.messages).split())
+    for short in sent:
+        if 4 <= len(short) < 24:
+            text = text.replace(short, "[prompt]")
+    prompt = " ".join(" ".join(sent).split())
     for start in range(len(text)):
         window = text[start : start + 24]
         if not window.isascii():

@@ -2,8 +2,9 @@
 
 Out: only known headers, and only this channel's key. The SDKs add whatever the process's environment holds
 (`OPENAI_ORG_ID`, `OPENAI_CUSTOM_HEADERS`, another account's key) and a fingerprint of the machine.
-In: a status below 300, no web page or JSON document where a stream is due, no compression (a kilobyte may unfold to a
-gigabyte), UTF-8 only, no event longer than 1 MiB. What breaks a rule raises `HttpFailure`.
+In: a status below 300, no web page, no JSON document where a stream is due, no compression (a kilobyte may unfold to a
+gigabyte), UTF-8 only, no event longer than 1 MiB and no document longer than 64. What breaks a rule raises
+`HttpFailure`.
 
 Works with httpx and httpx2 alike: dashscope is built on the one, openai on the other.
 """
@@ -11,8 +12,10 @@ Works with httpx and httpx2 alike: dashscope is built on the one, openai on the 
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import aclosing, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -21,6 +24,7 @@ from urllib.parse import urlsplit
 from adapters.http_errors import HttpFailure
 
 EVENT_BYTES_MAX = 1 << 20
+DOCUMENT_BYTES_MAX = 64 << 20
 ERROR_BODY_BYTES_MAX = 64 << 10
 CONNECTIONS_MAX = 1_000
 
@@ -28,7 +32,7 @@ _SENT = frozenset(
     {
         "accept",
         "accept-encoding",
-        "authorization",
+        "anthropic-version",
         "connection",
         "content-length",
         "content-type",
@@ -38,7 +42,17 @@ _SENT = frozenset(
         "x-dashscope-sse",
     }
 )
-_NEVER_A_STREAM = frozenset({"text/html", "application/xhtml+xml", "application/json", "application/xml", "text/xml"})
+_NEVER_AN_ANSWER = frozenset({"text/html", "application/xhtml+xml", "application/xml", "text/xml"})
+
+
+@dataclass(slots=True)
+class Document:
+    """A JSON document that is waited for; `answered` once the provider began to send it."""
+
+    answered: bool = False
+
+
+_document: ContextVar[Document | None] = ContextVar("document", default=None)
 
 
 class Request(Protocol):
@@ -59,8 +73,22 @@ class Response(Protocol):
 Hook = Callable[[Any], Awaitable[None]]
 
 
-def hooks(api_key: str | None, stream_base: type) -> dict[str, list[Hook]]:
-    """`event_hooks` for an async client of either library; `stream_base` is the library's `AsyncByteStream`."""
+@contextmanager
+def document_due() -> Iterator[Document]:
+    """The answer to the call within is a JSON document. Without it an answer is a stream."""
+    document = Document()
+    token = _document.set(document)
+    try:
+        yield document
+    finally:
+        _document.reset(token)
+
+
+def hooks(key_header: str, api_key: str | None, stream_base: type) -> dict[str, list[Hook]]:
+    """`event_hooks` for an async client of either library; `stream_base` is the library's `AsyncByteStream`.
+
+    The key goes into `key_header` alone, behind the word Bearer when that is `authorization`.
+    """
 
     async def before(request: Request) -> None:
         headers = request.headers
@@ -68,14 +96,17 @@ def hooks(api_key: str | None, stream_base: type) -> dict[str, list[Hook]]:
             del headers[name]
         headers["accept-encoding"] = "identity"
         headers["user-agent"] = "fabula"
-        headers.pop("authorization", None)
         if api_key:
-            headers["authorization"] = f"Bearer {api_key}"
+            headers[key_header] = f"Bearer {api_key}" if key_header == "authorization" else api_key
 
     async def after(response: Response) -> None:
-        why = _refusal(response)
+        document = _document.get()
+        why = _refusal(response, document is not None)
         if why is None:
-            response.stream = _bounded_stream_type(stream_base)(response.stream)
+            rules = _BoundedStream if document is None else _BoundedDocument
+            response.stream = _bounded_type(rules, stream_base)(response.stream)
+            if document is not None:
+                document.answered = True
             return
         raise HttpFailure(response.status_code, response.headers, await _beginning(response.stream), why)
 
@@ -101,14 +132,17 @@ def usable_key(api_key: str | None) -> str | None:
     return key or None
 
 
-def _refusal(response: Response) -> str | None:
+def _refusal(response: Response, document: bool) -> str | None:
     if not 200 <= response.status_code < 300:
         return "not a success"
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding not in ("", "identity"):
         return f"compressed with {encoding[:40]}"
     content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return f"{content_type} where a stream was due" if content_type in _NEVER_A_STREAM else None
+    if document:
+        return f"{content_type} where a document was due" if content_type in _NEVER_AN_ANSWER else None
+    never = content_type in _NEVER_AN_ANSWER or content_type == "application/json"
+    return f"{content_type} where a stream was due" if never else None
 
 
 async def _beginning(stream: AsyncIterator[bytes]) -> bytes:
@@ -130,14 +164,11 @@ async def _chunks(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-class _BoundedStream:
-    """Passes bytes on, and refuses what the SDKs' decoders take: both buffer an endless event, one mends bad UTF-8."""
+class _Bounded:
+    """Passes bytes on that keep the rules."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
-        self._event_bytes = 0
-        self._tail = b""
-        self._utf8 = getincrementaldecoder("utf-8")("strict")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._inner:
@@ -146,6 +177,19 @@ class _BoundedStream:
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+    def _check(self, chunk: bytes) -> None:
+        raise NotImplementedError
+
+
+class _BoundedStream(_Bounded):
+    """Refuses what the SDKs' decoders take: both buffer an endless event, one mends bad UTF-8."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._event_bytes = 0
+        self._tail = b""
+        self._utf8 = getincrementaldecoder("utf-8")("strict")
 
     def _check(self, chunk: bytes) -> None:
         try:
@@ -161,7 +205,20 @@ class _BoundedStream:
             raise HttpFailure(200, {}, b"", f"an event longer than {EVENT_BYTES_MAX} bytes")
 
 
+class _BoundedDocument(_Bounded):
+    """The SDKs read a document into memory, however long it is."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self._room = DOCUMENT_BYTES_MAX
+
+    def _check(self, chunk: bytes) -> None:
+        self._room -= len(chunk)
+        if self._room < 0:
+            raise HttpFailure(200, {}, b"", f"a document longer than {DOCUMENT_BYTES_MAX} bytes")
+
+
 @cache
-def _bounded_stream_type(stream_base: type) -> type:
+def _bounded_type(rules: type, stream_base: type) -> type:
     # Both libraries insist on their own base class.
-    return type("BoundedStream", (_BoundedStream, stream_base), {})
+    return type(rules.__name__, (rules, stream_base), {})

@@ -7,24 +7,31 @@ and frames of any shape raise nothing, so `http_guard` stands before it and `fra
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
 
+from adapters.chat_json import message_json, tool_call_pieces, tool_json
 from adapters.frames import Frame
-from adapters.http_errors import ErrorFrame, request_id
-from adapters.wire_provider import WireProvider
-from domain.generation.provider import CompletionRequest, UsageReport
+from adapters.http_errors import ErrorFrame, failure, request_id
+from adapters.presets import BY_NAME, LengthField, Preset, preset_for
+from adapters.shapes import count_in, object_in, objects_in, text_in
+from adapters.wire_provider import Vectors, WireEmbedder
+from domain.generation.provider import CompletionRequest, ProviderErrorCode, UsageReport
 
-# These hosts refuse `max_tokens` for their newer models; servers elsewhere know nothing else.
-_RENAMED_MAX_TOKENS = ("api.openai.com", ".openai.azure.com")
 
+class OpenAIProvider(WireEmbedder):
+    """Any server of the protocol, with the quirks of its preset. Without a key none is sent, as local servers like it."""
 
-class OpenAIProvider(WireProvider):
-    """Without a key no `Authorization` is sent, as local servers like it."""
+    default_base_url: ClassVar[str | None] = BY_NAME["openai"].base_url
 
-    default_base_url = "https://api.openai.com/v1"
+    @property
+    def embedding_batch_max(self) -> int:
+        return self._preset.embedding_batch_max
+
+    @property
+    def _preset(self) -> Preset:
+        return preset_for(self._base_url)
 
     def _connect(self, api_key: str | None) -> tuple[Any, Any]:
         import httpx2
@@ -55,17 +62,65 @@ class OpenAIProvider(WireProvider):
     def _body(self, request: CompletionRequest) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "messages": [message_json(message) for message in request.messages],
             "stream": True,
-            "stream_options": {"include_usage": True},
         }
+        if self._preset.stream_options:
+            body["stream_options"] = {"include_usage": True}
+        if request.tools:
+            body["tools"] = [tool_json(tool) for tool in request.tools]
         if request.max_output_tokens is not None:
-            host = urlsplit(self._base_url).hostname or ""
-            renamed = host.endswith(_RENAMED_MAX_TOKENS)
-            body["max_completion_tokens" if renamed else "max_tokens"] = request.max_output_tokens
+            body[self._length_field] = request.max_output_tokens
         if request.temperature is not None:
             body["temperature"] = request.temperature
         return body
+
+    @property
+    def _length_field(self) -> LengthField:
+        return self._preset.length_field
+
+    async def _embed(
+        self, sdk: Any, texts: Sequence[str], model: str, dimensions: int | None
+    ) -> tuple[Vectors, UsageReport | None]:
+        body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "float"}
+        if dimensions is not None:
+            body["dimensions"] = dimensions
+        answer = object_in(await sdk.post("/embeddings", body=body, cast_to=object))
+        if "error" in answer:
+            raise ErrorFrame(answer)
+        vectors = [(item.get("index"), item["embedding"]) for item in objects_in(answer.get("data"))]
+        return vectors, _usage(answer.get("usage"))
+
+
+class AzureOpenAIProvider(OpenAIProvider):
+    """An Azure resource: the model's name is that of a deployment, and `api_version` among the options its contract.
+
+    `base_url` is the resource's address, such as https://RESOURCE.openai.azure.com.
+    """
+
+    default_base_url = None
+    key_header = "api-key"
+    default_api_version = "2024-10-21"
+
+    def _connect(self, api_key: str | None) -> tuple[Any, Any]:
+        import httpx2
+        import openai
+
+        if not self._base_url:
+            raise failure(ProviderErrorCode.BAD_REQUEST, detail="an Azure channel needs its resource's address")
+        http = httpx2.AsyncClient(**self._http_options(httpx2, api_key))
+        sdk = openai.AsyncAzureOpenAI(
+            azure_endpoint=self._base_url,
+            api_version=self._options.get("api_version") or self.default_api_version,
+            api_key="-",
+            max_retries=0,
+            http_client=http,
+        )
+        return http, sdk
+
+    @property
+    def _length_field(self) -> LengthField:
+        return "max_completion_tokens"
 
 
 async def _with_error_frames(stream: Any) -> AsyncGenerator[Any, None]:
@@ -83,54 +138,37 @@ async def _with_error_frames(stream: Any) -> AsyncGenerator[Any, None]:
 
 def _frame(event: Any) -> Frame:
     """What is shaped unlike the protocol fails here with a TypeError, and becomes INVALID_RESPONSE."""
-    event = _object(event)
+    event = object_in(event)
     if event.get("object") == "error":
         raise ErrorFrame(event)
     usage = _usage(event.get("usage"))
-    choice = next((choice for choice in map(_object, event.get("choices") or ()) if not choice.get("index")), None)
+    choice = next((choice for choice in objects_in(event.get("choices")) if not choice.get("index")), None)
     if choice is None:
         return Frame(usage=usage)
-    delta = _object(choice.get("delta"))
+    delta = object_in(choice.get("delta"))
     if delta.get("refusal"):
         raise ErrorFrame({"code": "content_policy_violation", "message": "the model refused"})
     return Frame(
-        text=_string(delta.get("content")),
-        reasoning=_string(delta.get("reasoning_content") or delta.get("reasoning")),
+        text=text_in(delta.get("content")),
+        reasoning=text_in(delta.get("reasoning_content") or delta.get("reasoning")),
         usage=usage,
-        finish=_string(choice.get("finish_reason")) or None,
+        finish=text_in(choice.get("finish_reason")) or None,
+        tool_calls=tool_call_pieces(delta.get("tool_calls")),
     )
 
 
 def _usage(usage: Any) -> UsageReport | None:
     if not usage:
         return None
-    counts = _object(usage)
+    counts = object_in(usage)
+    prompt = object_in(counts.get("prompt_tokens_details"))
     return UsageReport(
-        input_tokens=_count(counts, "prompt_tokens"),
-        output_tokens=_count(counts, "completion_tokens"),
-        # DeepSeek counts its cache under a name of its own.
-        cached_input_tokens=_count(_object(counts.get("prompt_tokens_details")), "cached_tokens")
-        or _count(counts, "prompt_cache_hit_tokens"),
-        reasoning_tokens=_count(_object(counts.get("completion_tokens_details")), "reasoning_tokens"),
+        input_tokens=count_in(counts, "prompt_tokens"),
+        output_tokens=count_in(counts, "completion_tokens"),
+        # DeepSeek and Moonshot count their caches under names of their own.
+        cached_input_tokens=count_in(prompt, "cached_tokens")
+        or count_in(counts, "prompt_cache_hit_tokens")
+        or count_in(counts, "cached_tokens"),
+        reasoning_tokens=count_in(object_in(counts.get("completion_tokens_details")), "reasoning_tokens"),
+        cache_write_tokens=count_in(prompt, "cache_write_tokens"),
     )
-
-
-def _count(counts: dict[str, Any], name: str) -> int:
-    value = counts.get(name)
-    return max(value, 0) if isinstance(value, int) else 0
-
-
-def _object(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TypeError(f"{type(value).__name__} where an object was due")
-    return value
-
-
-def _string(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} where text was due")
-    return value

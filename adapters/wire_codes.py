@@ -1,7 +1,7 @@
 """Which of our codes a provider's own words mean.
 
-Sources: the error references of OpenAI, Azure OpenAI, Alibaba Bailian, DeepSeek, Moonshot, Zhipu, Gemini, OpenRouter,
-and of the servers vLLM, llama.cpp and Ollama. A provider's code says more than its status (OpenAI answers 429 both to
+Sources: the error references of OpenAI, Azure OpenAI, Anthropic, Alibaba Bailian, DeepSeek, Moonshot, Zhipu, Gemini,
+OpenRouter, and of the servers vLLM, llama.cpp and Ollama. A provider's code says more than its status (OpenAI answers 429 both to
 haste and to an empty account), so codes are asked first, then the message, where some servers put the reason, and the
 status last.
 """
@@ -24,6 +24,8 @@ _BY_WIRE_CODE: Mapping[ProviderErrorCode, frozenset[str]] = {
             "responsibleaipolicyviolation",
             "safety",
             "sensitive",
+            "prohibited_content",
+            "blocklist",
             "1301",
         }
     ),
@@ -36,6 +38,7 @@ _BY_WIRE_CODE: Mapping[ProviderErrorCode, frozenset[str]] = {
             "insufficient_balance",
             "billing_hard_limit_reached",
             "billing_not_active",
+            "billing_error",
             "exceeded_current_quota_error",
             "quota_exceeded",
             "arrearage",
@@ -66,6 +69,7 @@ _BY_WIRE_CODE: Mapping[ProviderErrorCode, frozenset[str]] = {
     ProviderErrorCode.AUTHENTICATION: frozenset(
         {
             "invalid_api_key",
+            "api_key_invalid",
             "invalidapikey",
             "authentication_error",
             "unauthenticated",
@@ -97,7 +101,7 @@ _BY_WIRE_CODE: Mapping[ProviderErrorCode, frozenset[str]] = {
         }
     ),
     ProviderErrorCode.TIMEOUT: frozenset(
-        {"timeout", "request_timeout", "requesttimeout", "gatewaytimeout", "deadline_exceeded"}
+        {"timeout", "timeout_error", "request_timeout", "requesttimeout", "gatewaytimeout", "deadline_exceeded"}
     ),
 }
 _CODE_OF: Mapping[str, ProviderErrorCode] = {wire: code for code, wires in _BY_WIRE_CODE.items() for wire in wires}
@@ -114,7 +118,8 @@ _CONTEXT_WORDS = re.compile(
     re.IGNORECASE,
 )
 _QUOTA_WORDS = re.compile(
-    r"exceeded your current quota|insufficient balance|余额不足|欠费|overdue.payment", re.IGNORECASE
+    r"exceeded your current quota|insufficient balance|credit balance is too low|余额不足|欠费|overdue.payment",
+    re.IGNORECASE,
 )
 
 _BY_STATUS: Mapping[int, ProviderErrorCode] = {
@@ -143,6 +148,14 @@ _FINISH: Mapping[str, FinishReason] = {
     "safety": FinishReason.CONTENT_FILTER,
     "sensitive": FinishReason.CONTENT_FILTER,
     "recitation": FinishReason.CONTENT_FILTER,
+    "refusal": FinishReason.CONTENT_FILTER,
+    "blocklist": FinishReason.CONTENT_FILTER,
+    "prohibited_content": FinishReason.CONTENT_FILTER,
+    "spii": FinishReason.CONTENT_FILTER,
+    "model_armor": FinishReason.CONTENT_FILTER,
+    "tool_calls": FinishReason.TOOL_CALLS,
+    "function_call": FinishReason.TOOL_CALLS,
+    "tool_use": FinishReason.TOOL_CALLS,
 }
 
 _FAILED_FINISH: Mapping[str, ProviderErrorCode] = {

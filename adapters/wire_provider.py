@@ -1,18 +1,26 @@
-"""What the adapters built on a firm's SDK share: when the SDK is imported, who closes what, which rules apply."""
+"""What the adapters that speak to a server share: when libraries are imported, who closes what, which rules apply."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import cache
 from typing import Any, ClassVar
 
 from adapters import http_guard
 from adapters.frames import CHARACTERS_MAX, Frame, events
-from adapters.http_errors import Failures, failure
-from domain.generation.provider import CompletionRequest, ProviderErrorCode, ProviderEvent, ProviderLimits
+from adapters.http_errors import Failures, LimitReached, failure
+from domain.generation.provider import (
+    CompletionRequest,
+    Embeddings,
+    ProviderErrorCode,
+    ProviderEvent,
+    ProviderLimits,
+    UsageReport,
+)
 
 
 class WireProvider(ABC):
@@ -22,12 +30,20 @@ class WireProvider(ABC):
     not when the generator is collected. Cancelling the task that waits for the next event closes it at once.
     """
 
-    default_base_url: ClassVar[str]
+    default_base_url: ClassVar[str | None]
+    key_header: ClassVar[str] = "authorization"
 
     def __init__(
-        self, *, base_url: str | None, api_key: str | None, limits: ProviderLimits, characters_max: int = CHARACTERS_MAX
+        self,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        limits: ProviderLimits,
+        options: Mapping[str, str] | None = None,
+        characters_max: int = CHARACTERS_MAX,
     ) -> None:
-        self._base_url = base_url or self.default_base_url
+        self._base_url = base_url or self.default_base_url or ""
+        self._options = options or {}
         self._characters_max = characters_max
         self._api_key = api_key
         self._limits = limits
@@ -36,7 +52,7 @@ class WireProvider(ABC):
         self._sdk: Any = None
 
     async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
-        failures = Failures(request, self._api_key)
+        failures = Failures([message.content for message in request.messages], self._api_key)
         try:
             sdk = await self._opened()
         except Exception as exc:  # noqa: BLE001 - a missing SDK, a key that no header can hold
@@ -89,8 +105,72 @@ class WireProvider(ABC):
             "follow_redirects": False,
             "trust_env": trust_env,
             "verify": False if plain else _tls_context(httpx, trust_env),
-            "event_hooks": http_guard.hooks(api_key, httpx.AsyncByteStream),
+            "event_hooks": http_guard.hooks(self.key_header, api_key, httpx.AsyncByteStream),
         }
+
+
+Vectors = Iterable[tuple[Any, Any]]
+"""(place among the texts, vector) as the wire has them, unchecked."""
+
+
+class WireEmbedder(WireProvider):
+    """A server that has embeddings beside its text."""
+
+    @property
+    @abstractmethod
+    def embedding_batch_max(self) -> int:
+        """How many texts the firm takes in one call."""
+
+    async def embed(self, texts: Sequence[str], model: str, dimensions: int | None = None) -> Embeddings:
+        if not texts:
+            return Embeddings(())
+        if len(texts) > self.embedding_batch_max:
+            detail = f"{len(texts)} texts in one call, {self.embedding_batch_max} at most"
+            raise failure(ProviderErrorCode.BAD_REQUEST, detail=detail)
+        failures = Failures(texts, self._api_key)
+        with http_guard.document_due() as document:
+            try:
+                vectors, usage = await self._answer(texts, model, dimensions)
+                return Embeddings(_checked(vectors, len(texts), dimensions), usage)
+            except Exception as exc:  # noqa: BLE001 - whatever an SDK raises leaves as a ProviderError
+                raise failures.explain(exc, opened=document.answered) from None
+
+    async def _answer(
+        self, texts: Sequence[str], model: str, dimensions: int | None
+    ) -> tuple[Vectors, UsageReport | None]:
+        """One call within `total_s`: a document has no first token to wait for."""
+        sdk = await self._opened()
+        try:
+            async with asyncio.timeout(self._limits.total_s) as scope:
+                return await self._embed(sdk, texts, model, dimensions)
+        except TimeoutError:
+            if scope.expired():
+                raise LimitReached("total_s", self._limits.total_s) from None
+            raise
+
+    @abstractmethod
+    async def _embed(
+        self, sdk: Any, texts: Sequence[str], model: str, dimensions: int | None
+    ) -> tuple[Vectors, UsageReport | None]:
+        """One call. Texts are at least one and at most `embedding_batch_max`."""
+
+
+def _checked(vectors: Vectors, count: int, dimensions: int | None) -> tuple[tuple[float, ...], ...]:
+    """ValueError or TypeError, and with them INVALID_RESPONSE, unless there is one sound vector a text, in order."""
+    found = list(vectors)
+    if [place for place, _ in found] != list(range(count)):
+        raise ValueError("not one vector a text in the texts' order")
+    checked = tuple(tuple(_finite(number) for number in vector) for _, vector in found)
+    length = dimensions or len(checked[0])
+    if not length or any(len(vector) != length for vector in checked):
+        raise ValueError("vectors of another length")
+    return checked
+
+
+def _finite(number: Any) -> float:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError("no finite number")
+    return float(number)
 
 
 @cache

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from adapters.address_guard import refuse_private
+from adapters.presets import cancel_policy
 from app.channels import provider_factory, vault_of
 from app.settings import Settings
 from domain.channels.entities import Channel, ChannelModel
@@ -60,7 +61,7 @@ class ChannelServices:
 
 def channel_services(settings: Settings, redis: Any) -> ChannelServices:
     guard = _anywhere if settings.private_channels else refuse_private
-    keeper = Keeper(vault_of(settings), guard)
+    keeper = Keeper(vault_of(settings), guard, cancel_policy)
     return ChannelServices(keeper, Board(redis).health, provider_factory(settings, LIMITS))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from adapters.factory import preload, provider_for
 from adapters.key_vault import AesKeyVault
 from adapters.local_servers import find_local_servers
+from adapters.presets import cancel_policy
 from app.settings import Settings, secret_named
 from domain.channels.entities import WINDOW_TOKENS, Channel, ChannelModel, ProviderKind
 from domain.generation.provider import ProviderError, ProviderErrorCode, ProviderLimits, TextProvider
@@ -27,8 +28,9 @@ def _channel(
     window = DEMO_WINDOW_TOKENS if provider is ProviderKind.DEMO else WINDOW_TOKENS
     secret_ref = f"env:{secret}" if secret else None
     channel = Channel.offering(
-        name, provider, ChannelModel(model, model, window), base_url=base_url, secret_ref=secret_ref
-    )
+        name, provider, ChannelModel(model, model, window), base_url=base_url, secret_ref=secret_ref,
+        cancel_policy=cancel_policy(provider, base_url),
+    )  # fmt: skip
     channel.id = ChannelId(uuid.uuid5(_NAMESPACE, name))
     return channel
 
@@ -43,7 +45,8 @@ async def channels_of(settings: Settings) -> list[Channel]:
     if settings.provider_base_url:
         model = settings.provider_model or "default"
         base_url = settings.provider_base_url
-        found.append(_channel("openai-compatible", openai, model, base_url=base_url, secret="FABULA_OPENAI_API_KEY"))
+        secret = "FABULA_OPENAI_API_KEY" if len(settings.provider_api_key) else None
+        found.append(_channel("openai-compatible", openai, model, base_url=base_url, secret=secret))
     if settings.openai_api_key:
         found.append(_channel("openai", openai, OPENAI_MODEL, base_url=OPENAI_URL, secret="OPENAI_API_KEY"))
     if settings.dashscope_api_key:
@@ -84,6 +87,7 @@ def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMIT
             api_key=key_of(channel),
             limits=limits,
             demo_delay_s=settings.demo_delay_s,
+            options=channel.options,
         )
 
     return make

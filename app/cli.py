@@ -86,6 +86,12 @@ def _documents_arguments(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--analyze", action="store_true", help="run the statement, and say what it took")
 
 
+def _prices_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    imported = actions.add_parser("import", help="add the new prices of a list: all of it, or nothing")
+    imported.add_argument("file", type=Path, metavar="FILE", help="a price list; JSON if it is named so, else YAML")
+
+
 def _schema_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="fail when graphql_schema.graphql differs")
 
@@ -99,6 +105,7 @@ COMMANDS: Final = {
     "schema": Command("app.printer", "print the GraphQL schema", arguments=_schema_arguments),
     "check": Command("app.check", "check settings and the servers they name", (_DATABASE, _REDIS)),
     "documents": Command("app.documents", "push, check or explain trusted documents", arguments=_documents_arguments),
+    "prices": Command("app.prices", "import prices", arguments=_prices_arguments),
     "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
 }
 

@@ -1,18 +1,27 @@
-"""The relay process: outbox and sweeper."""
+"""The relay process: outbox, sweeper, mail, webhooks, schedules."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import signal
+from functools import partial
+from typing import Protocol
 
+from adapters.mail import mailer_for
+from adapters.webhooks import HttpCaller
 from app import telemetry
 from app.settings import Settings
 from persistence.database import create_engine
 from persistence.jobs.relay import RelayView
+from persistence.operations.housekeeping import KEPT, Housekeeping
+from persistence.operations.relay import OperationsView
+from persistence.operations.schedules import Schedules
 from persistence.streams import StreamLog, connect
 from persistence.unit_of_work import Units
 from workers.doorbell import DramatiqDoorbell, redis_broker
+from workers.jobs import Clock, Duty
+from workers.operations import CALLS_AT_ONCE_MAX, MAILS_AT_ONCE_MAX, Courier, mail_delivery, webhook_delivery
 from workers.relay import Relay
 
 
@@ -26,18 +35,44 @@ async def _run(settings: Settings) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await build_relay(settings).run(stopping)
+    async with asyncio.TaskGroup() as group:
+        for part in build_parts(settings):
+            group.create_task(part.run(stopping))
 
 
-def build_relay(settings: Settings) -> Relay:
-    app_engine = create_engine(settings.database_app_url.get_secret_value(), pool_size=4, application="fabula-relay")
+class Part(Protocol):
+    async def run(self, stopping: asyncio.Event) -> None: ...
+
+
+def build_parts(settings: Settings) -> list[Part]:
+    """What runs in this process, each for itself."""
+    app_url = settings.database_app_url.get_secret_value()
+    app_engine = create_engine(app_url, pool_size=4, application="fabula-relay")
+    post_engine = create_engine(app_url, pool_size=8, application="fabula-relay")  # so that jobs wait for no mail
     relay_engine = create_engine(
-        settings.database_relay_url.get_secret_value(), pool_size=2, application="fabula-relay"
+        settings.database_relay_url.get_secret_value(), pool_size=6, application="fabula-relay"
     )
-    return Relay(
+    view, post = OperationsView(relay_engine), Units(post_engine)
+    mailer = mailer_for(settings.smtp_url.get_secret_value(), settings.mail_from)
+    caller = HttpCaller(any_address=settings.dev)
+    relay = Relay(
         RelayView(relay_engine),
         Units(app_engine),
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         StreamLog(connect(settings.redis_url.get_secret_value())),
         tenant_concurrency=settings.tenant_concurrency,
     )
+    return [
+        relay,
+        Courier(view.due_mails, mail_delivery(post, mailer), at_once_max=MAILS_AT_ONCE_MAX),
+        Clock(Schedules(relay_engine), duties(Housekeeping(relay_engine, post_engine))),
+        Courier(view.due_deliveries, webhook_delivery(post, caller), at_once_max=CALLS_AT_ONCE_MAX),
+    ]
+
+
+def duties(housekeeping: Housekeeping) -> dict[str, Duty]:
+    """What runs by the clock, by the names of its schedules."""
+    return {
+        f"{kept.table}.forget": Duty(f"{17 + n} * * * *", partial(housekeeping.forget, kept))
+        for n, kept in enumerate(KEPT)
+    }

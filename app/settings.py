@@ -11,6 +11,7 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -28,6 +29,7 @@ RELAY_ROLE: Final = "fabula_relay"
 _SECRET_CHARACTERS_MIN: Final = 32
 _MASTER_KEY_BYTES: Final = 32
 _POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
+_SMTP_SCHEMES: Final = ("smtp", "smtps")
 _REDIS_SCHEMES: Final = ("redis", "rediss")
 _CONFIG: Final = SettingsConfigDict(
     env_prefix="FABULA_",
@@ -144,6 +146,9 @@ class Settings(BaseSettings):
     trace_ratio: float = Field(default=0.1, ge=0, le=1)
     metrics_port: int = Field(default=0, ge=0, le=65_535)
 
+    smtp_url: SecretStr = SecretStr("")
+    mail_from: str = "Fabula <fabula@localhost>"
+
     provider_base_url: str = Field(default="", validation_alias="FABULA_OPENAI_BASE_URL")
     provider_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="FABULA_OPENAI_API_KEY")
     provider_model: str = Field(default="", validation_alias="FABULA_OPENAI_MODEL")
@@ -171,6 +176,22 @@ class Settings(BaseSettings):
     def _as_redis(cls, value: SecretStr) -> SecretStr:
         if value.get_secret_value() and urlsplit(value.get_secret_value()).scheme not in _REDIS_SCHEMES:
             raise ValueError("must be a URL like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _as_smtp(cls, value: SecretStr) -> SecretStr:
+        parts = urlsplit(value.get_secret_value())
+        if value.get_secret_value() and not (parts.scheme in _SMTP_SCHEMES and parts.hostname):
+            raise ValueError("must be a URL like smtp://user:password@host:587 or smtps://host")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _has_an_address(cls, value: str) -> str:
+        address = parseaddr(value)[1]
+        if address.count("@") != 1 or address.startswith("@") or address.endswith("@"):
+            raise ValueError("must be an address like Fabula <mail@example.org>")
         return value
 
     @field_validator("secret")

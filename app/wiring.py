@@ -9,6 +9,7 @@ from typing import Any
 
 from graphql import GraphQLSchema
 
+from adapters.payments_simulated import SimulatedGateway
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
 from app.channel_services import channel_services
 from app.graphql.cost import Costs
@@ -125,9 +126,11 @@ def build_api(settings: Settings) -> Api:
         forget_documents=forget_documents,
         measure=measures,
         explain=Explainer(planning, registry, gate, database),
+        payments=SimulatedGateway(),
         channels=channel_services(settings, redis),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
+        any_webhook_address=settings.dev,
     )
     return Api(services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins)
 

@@ -21,6 +21,13 @@ JobId = NewType("JobId", UUID)
 ChannelId = NewType("ChannelId", UUID)
 ClientAppId = NewType("ClientAppId", UUID)
 DocumentId = NewType("DocumentId", UUID)
+PriceId = NewType("PriceId", UUID)
+LedgerEntryId = NewType("LedgerEntryId", UUID)
+GrantId = NewType("GrantId", UUID)
+NotificationId = NewType("NotificationId", UUID)
+MailId = NewType("MailId", UUID)
+EndpointId = NewType("EndpointId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
 
 
 def new_id() -> UUID:

@@ -14,6 +14,10 @@ from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.jobs import JobStore
+from domain.operations.audit import AuditStore
+from domain.operations.mails import MailStore
+from domain.operations.notifications import NotificationStore
+from domain.operations.webhooks import WebhookStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
 
@@ -44,6 +48,14 @@ class UnitOfWork(Protocol):
     def billing(self) -> BillingStore: ...
     @property
     def integrations(self) -> IntegrationStore: ...
+    @property
+    def audit(self) -> AuditStore: ...
+    @property
+    def notifications(self) -> NotificationStore: ...
+    @property
+    def mails(self) -> MailStore: ...
+    @property
+    def webhooks(self) -> WebhookStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

@@ -13,6 +13,7 @@ from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.jobs import tables as jobs
 from persistence.metadata import mapper_registry, metadata
+from persistence.operations import tables as operations
 from persistence.projects import tables as projects
 from persistence.shapes import Row
 from persistence.story import tables as story
@@ -26,6 +27,7 @@ __all__ = [
     "jobs",
     "mapper_registry",
     "metadata",
+    "operations",
     "projects",
     "story",
 ]

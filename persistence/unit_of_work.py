@@ -18,6 +18,7 @@ from persistence.database import is_outage
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
 from persistence.jobs.store import SqlJobs
+from persistence.operations.store import SqlAudit, SqlMails, SqlNotifications, SqlWebhooks
 from persistence.projects.store import SqlProjects
 from persistence.story.store import SqlStory
 
@@ -36,8 +37,12 @@ class SqlUnitOfWork:
         self.jobs = SqlJobs(session, tenant_id)
         self.channels = SqlChannels(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
-        self.billing = SqlBilling(session, tenant_id)
+        self.billing = SqlBilling(session, tenant_id, now)
         self.integrations = SqlIntegrations(session, tenant_id)
+        self.audit = SqlAudit(session)
+        self.notifications = SqlNotifications(session, tenant_id)
+        self.mails = SqlMails(session, tenant_id)
+        self.webhooks = SqlWebhooks(session, tenant_id)
 
 
 class Units:

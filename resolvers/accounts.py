@@ -13,6 +13,7 @@ from domain.ids import ApiTokenId, ClientAppId, SessionId, TenantId, new_id
 from domain.integrations import get_client_app
 from persistence.accounts import reads
 from resolvers.mutations import refusals_as
+from resolvers.operations import audited
 from resolvers.projects import fresh
 from resolvers.services import IssuedTokens, Services
 from schema import accounts as types
@@ -167,6 +168,7 @@ class AccountMutations:
                 uow.accounts, actor, name=input.name, scopes=input.scopes, expires_at=input.expires_at, prefix=prefix,
                 secret_hash=secret_hash, now=uow.now, client_app_id=app_id,
             )  # fmt: skip
+            await audited(info, uow, "api_token.create", ("ApiToken", made.id), {"scopes": made.scopes})
         return types.ApiTokenCreatePayload(token=token, api_token=await fresh(info, "ApiToken", made.id))
 
     @strawberry.mutation(description="Revoke an API token: it stops working at once.")
@@ -176,6 +178,7 @@ class AccountMutations:
         token_id = ApiTokenId(decode_id("ApiToken", input.id))
         async with info.context.services.units(actor.tenant_id) as uow:
             await domain.revoke_api_token(uow.accounts, actor, token_id, uow.now)
+            await audited(info, uow, "api_token.revoke", ("ApiToken", token_id))
         info.context.services.forget_standing()
         return types.ApiTokenRevokePayload(api_token=await fresh(info, "ApiToken", token_id))
 

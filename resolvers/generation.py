@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
 
 from domain.accounts import Permission
 from domain.billing import QuotaExhausted
+from domain.billing.money import micros_of
 from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
 from domain.events import decode_cursor
 from domain.generation import service
@@ -15,7 +17,6 @@ from domain.generation.context import ContextTooSmall
 from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
-from persistence.accounts.reads import WALLET
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -23,7 +24,6 @@ from resolvers.services import Services
 from schema import generation as types
 from schema.base import money, mutation_error
 from schema.batched import After
-from schema.billing import Wallet
 from schema.context import Context, Info
 from schema.cost import Cost
 from schema.events import GenerationEvent, JobEvent
@@ -33,17 +33,9 @@ from schema.tracing import trace_parent
 logger = logging.getLogger(__name__)
 
 
-@strawberry.type
-class GenerationQueries:
-    @strawberry.field(description="The tenant's credit.")
-    async def wallet(self, info: Info) -> Wallet:
-        reads: Any = info.context.reader()
-        balance = {row.kind: row.balance for row in await reads.shaped(WALLET)}
-        return Wallet(
-            available=money(balance.get("AVAILABLE", 0)),
-            held=money(balance.get("HELD", 0)),
-            spent=money(balance.get("SPENT", 0)),
-        )
+def _micros(amount: Decimal | None) -> int | None:
+    """Raises Rejected for what no amount of money is."""
+    return micros_of(amount, "maxCost") if amount is not None else None
 
 
 @strawberry.type
@@ -57,7 +49,7 @@ class GenerationMutations:
             channel_id = decode_optional("Channel", input.channel_id, "channelId")
             command = service.StartChapter(
                 NodeId(decode_id("Chapter", input.chapter_id, "chapterId")), input.instructions, input.idempotency_key,
-                input.target_words, ChannelId(channel_id) if channel_id else None, input.model, trace_parent(),
+                input.target_words, ChannelId(channel_id) if channel_id else None, input.model, trace_parent(), _micros(input.max_cost),
             )  # fmt: skip
             services: Services = context.services
             async with services.units(actor.tenant_id) as uow:

@@ -1,6 +1,7 @@
 """Root fields of the integrations room: client applications, trusted documents, usage."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from domain.ids import ClientAppId, DocumentId
 from domain.integrations import FIRST_PARTY, SHA256, ClientAppDraft, Inquiry, Submitted
 from persistence.integrations import reads
 from resolvers.mutations import refusals_as
+from resolvers.operations import audited
 from resolvers.projects import fresh
 from schema import integrations as types
 from schema.base import Connection
@@ -110,6 +112,7 @@ class IntegrationMutations:
         actor = info.context.actor
         async with info.context.services.units(actor.tenant_id) as uow:
             app = await domain.create_client_app(uow.integrations, actor, _draft(input))
+            await audited(info, uow, "client_app.create", ("ClientApp", app.id), _decided(input))
         info.context.services.forget_documents()
         return types.ClientAppCreatePayload(client_app=await fresh(info, "ClientApp", app.id))
 
@@ -119,15 +122,17 @@ class IntegrationMutations:
         actor, app_id = info.context.actor, _app_id(input.id)
         async with info.context.services.units(actor.tenant_id) as uow:
             await domain.update_client_app(uow.integrations, actor, app_id, _draft(input), uow.now)
+            await audited(info, uow, "client_app.update", ("ClientApp", app_id), _decided(input))
         _forget(info)
         return types.ClientAppUpdatePayload(client_app=await fresh(info, "ClientApp", app_id))
 
     @strawberry.mutation(description="Delete a client application. Its tokens are revoked.")
     @refusals_as(types.ClientAppDeletePayload)
     async def client_app_delete(self, info: Info, input: types.ClientAppDeleteInput) -> types.ClientAppDeletePayload:
-        actor = info.context.actor
+        actor, app_id = info.context.actor, _app_id(input.id)
         async with info.context.services.units(actor.tenant_id) as uow:
-            await domain.delete_client_app(uow.integrations, actor, _app_id(input.id), uow.now)
+            await domain.delete_client_app(uow.integrations, actor, app_id, uow.now)
+            await audited(info, uow, "client_app.delete", ("ClientApp", app_id))
         _forget(info)
         return types.ClientAppDeletePayload(deleted_id=input.id)
 
@@ -143,6 +148,7 @@ class IntegrationMutations:
         good, bad = await asyncio.to_thread(domain.measured_all, documents, services.measure)
         async with services.units(actor.tenant_id) as uow:
             await domain.register_documents(uow.integrations, actor, app_id, good)
+            await audited(info, uow, "trusted_document.register", ("ClientApp", app_id), {"documents": len(good)})
         services.forget_documents()
         return types.TrustedDocumentsRegisterPayload(
             registered=len(good),
@@ -159,6 +165,7 @@ class IntegrationMutations:
         document_id = DocumentId(decode_id("TrustedDocument", input.id))
         async with info.context.services.units(actor.tenant_id) as uow:
             await domain.retire_document(uow.integrations, actor, document_id, uow.now)
+            await audited(info, uow, "trusted_document.retire", ("TrustedDocument", document_id))
         info.context.services.forget_documents()
         return types.TrustedDocumentRetirePayload(trusted_document=await fresh(info, "TrustedDocument", document_id))
 
@@ -170,6 +177,11 @@ def _forget(info: Info) -> None:
 
 def _draft(input: types.ClientAppCreateInput | types.ClientAppUpdateInput) -> ClientAppDraft:
     return ClientAppDraft(input.name, input.mode, input.allowed_origins, input.scopes, input.cost_budget)
+
+
+def _decided(input: types.ClientAppCreateInput | types.ClientAppUpdateInput) -> dict[str, Any]:
+    """The parts of an application that a person has named, as they go into the audit log."""
+    return {name: value for name, value in dataclasses.asdict(_draft(input)).items() if value is not None}
 
 
 def _rejections(rejected: Sequence[domain.Rejection]) -> list[types.DocumentRejection]:

@@ -14,17 +14,19 @@ from opentelemetry import metrics
 from sqlalchemy import Select
 from strawberry.dataloader import DataLoader
 
-from domain.accounts import Actor
+from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.ids import JobId, TenantId
 from persistence.accounts import reads as accounts
+from persistence.billing import reads as billing
 from persistence.channels import reads as channels
 from persistence.database import Database
 from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
 from persistence.jobs import reads as jobs
 from persistence.listing import PARENT, Listing, Lookup, page_values
+from persistence.operations import reads as operations
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.projects import reads as projects
 from persistence.shapes import Shape
@@ -54,10 +56,16 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "ApiToken": accounts.API_TOKENS_BY_ID,
     "Channel": channels.CHANNELS_BY_ID,
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
+    "LedgerEntry": billing.ENTRIES_BY_ID.shape,
+    "Price": billing.PRICES_BY_ID,
     "Tenant": accounts.TENANTS_BY_ID,
     "User": accounts.MEMBERS_BY_ID,
+    "WebhookDelivery": operations.DELIVERIES_BY_ID.shape,
+    "WebhookEndpoint": operations.ENDPOINTS_BY_ID.shape,
 }
 """How each kind of node is found by its `ids`."""
+NEEDED = {"LedgerEntry": Permission.BILLING}
+"""Kinds of nodes that are not for everybody who may read: for others there is none."""
 
 
 class TenantReads:
@@ -99,7 +107,10 @@ class TenantReads:
         if type_name == "GenerationOfJob":
             return self._loader(type_name, self._generations_of_jobs)
         found_by = NODES.get(type_name)
-        if found_by is None:
+        needed = NEEDED.get(type_name)
+        if found_by is None or (
+            needed is not None and self._actor is not None and needed not in self._actor.permissions
+        ):
             return None
 
         async def load(ids: list[UUID]) -> list[Any | None]:

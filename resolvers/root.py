@@ -10,10 +10,12 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
-from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
+from resolvers.generation import GenerationMutations, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
 from resolvers.story import StoryMutations
 from schema.base import CONFIG, Node
@@ -41,14 +43,30 @@ class NodeQueries:
         return list(await asyncio.gather(*(_node(info, id) for id in ids)))
 
 
+GUARDED = {"WebhookDelivery": Permission.ADMIN, "WebhookEndpoint": Permission.ADMIN}
+"""Types whose things are read with another right than the usual one; without it they are missing."""
+
+
 async def _node(info: Info, id: strawberry.ID) -> Any:
     type_name, value = split_id(id)
+    right = GUARDED.get(type_name)
+    if right is not None and right not in info.context.actor.permissions:
+        return None
     return await info.context.reader().one(type_name, value)
 
 
 Query = merge_types(
     "Query",
-    (NodeQueries, AccountQueries, ProjectQueries, GenerationQueries, ChannelQueries, JobQueries, IntegrationQueries),
+    (
+        NodeQueries,
+        AccountQueries,
+        ProjectQueries,
+        ChannelQueries,
+        JobQueries,
+        IntegrationQueries,
+        BillingQueries,
+        OperationsQueries,
+    ),
 )
 Mutation = merge_types(
     "Mutation",
@@ -62,6 +80,9 @@ Mutation = merge_types(
         ChannelMutations,
         JobMutations,
         IntegrationMutations,
+        BillingMutations,
+        OperationsMutations,
+        WebhookMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions))
@@ -104,6 +125,15 @@ UNUSUAL: dict[str, Permission | None] = {
     "channelTest": Permission.ADMIN,
     "routingPolicySet": Permission.ADMIN,
     "operationExplain": Permission.PLATFORM,
+    "auditEntries": Permission.ADMIN,
+    "webhookEndpoints": Permission.ADMIN,
+    "webhookEndpointCreate": Permission.ADMIN,
+    "webhookEndpointUpdate": Permission.ADMIN,
+    "webhookEndpointDelete": Permission.ADMIN,
+    "webhookEndpointRotateSecret": Permission.ADMIN,
+    "webhookEndpointTest": Permission.ADMIN,
+    "webhookRedeliver": Permission.ADMIN,
+    "notificationRead": Permission.READ,
     "chapterGenerate": Permission.GENERATE,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,
@@ -111,6 +141,16 @@ UNUSUAL: dict[str, Permission | None] = {
     "queuePause": Permission.PLATFORM,
     "queueResume": Permission.PLATFORM,
     "workers": Permission.PLATFORM,
+    "schedules": Permission.PLATFORM,
+    "ledgerEntries": Permission.BILLING,
+    "usage": Permission.BILLING,
+    "usageRecords": Permission.BILLING,
+    "usageExport": Permission.BILLING,
+    "creditTopUp": Permission.BILLING,
+    "statementReconcile": Permission.BILLING,
+    "creditAdjust": Permission.PLATFORM,
+    "entryReverse": Permission.PLATFORM,
+    "priceImport": Permission.PLATFORM,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

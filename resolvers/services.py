@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from domain.accounts import PasswordHasher, Session, User
+from domain.billing.payments import PaymentGateway
 from domain.channels.entities import Channel, ChannelModel
 from domain.channels.service import Keeper, Trial
 from domain.ids import TenantId
@@ -84,5 +85,8 @@ class Services:
     explain: Explain
     channels: ChannelServices
     events: EventSource
+    payments: PaymentGateway
     tenant_concurrency: int
     starting_credit_micros: int
+    any_webhook_address: bool
+    """Whether webhooks may call this machine and private networks, as while developing."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum, StrEnum
 from typing import Annotated, Any, Generic, NewType, TypeVar
 
@@ -47,6 +47,19 @@ def _token_count(value: Any) -> int:
     return value
 
 
+def _decimal(value: Any) -> Decimal:
+    """A number is taken as it reads: 0.1 is a tenth."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        raise ValueError("a Decimal is a number, or a number as a string")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("a Decimal is a number such as 12.34") from None
+    if not number.is_finite():
+        raise ValueError("a Decimal is finite")
+    return number
+
+
 SCALARS: dict[object, Any] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -60,7 +73,7 @@ SCALARS: dict[object, Any] = {
         description="An exact decimal number as a string: `12.340000`.",
         specified_by_url="https://en.wikipedia.org/wiki/Decimal",
         serialize=str,
-        parse_value=Decimal,
+        parse_value=_decimal,
     ),
     TokenCount: strawberry.scalar(
         name="TokenCount",

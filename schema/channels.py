@@ -15,7 +15,12 @@ from schema.context import Info
 described_enum(
     ProviderKind,
     OPENAI_COMPATIBLE="Any server that speaks OpenAI's protocol.",
+    OPENAI="OpenAI itself.",
+    AZURE_OPENAI="OpenAI's models as deployments of an Azure resource.",
+    ANTHROPIC="Anthropic in its own protocol.",
+    GEMINI="Google Gemini in its own protocol.",
     DASHSCOPE="Alibaba Bailian in its own protocol.",
+    LOCAL="A model file on the worker's own machine; for channels of the platform only.",
     DEMO="The built-in offline engine: deterministic, and no language model.",
 )
 described_enum(
@@ -148,7 +153,13 @@ class ChannelCreateInput:
     requests_per_minute: int | None = strawberry.field(default=None, description="Calls a minute.")
     tokens_per_minute: int | None = strawberry.field(default=None, description="Tokens a minute.")
     concurrency: int | None = strawberry.field(default=None, description="Calls at once.")
-    cancel_policy: CancelPolicy | None = strawberry.field(default=None, description="UNKNOWN by default.")
+    cancel_policy: CancelPolicy | None = strawberry.field(
+        default=None, description="A guess by its provider by default."
+    )
+    api_version: str | None = strawberry.field(default=None, description="The protocol's version, which Azure wants.")
+    model_path: str | None = strawberry.field(
+        default=None, description="A model file on the operator's machine, for LOCAL."
+    )
     enabled: bool = strawberry.field(default=True, description="Whether it is on at once.")
     is_default: bool = strawberry.field(default=False, description="Whether its first model becomes the usual one.")
     platform: bool = strawberry.field(default=False, description="For every tenant; for platform administrators.")
@@ -172,6 +183,8 @@ class ChannelUpdateInput:
     tokens_per_minute: int | None = strawberry.field(default=None, description="Tokens a minute; 0 for no limit.")
     concurrency: int | None = strawberry.field(default=None, description="Calls at once; 0 for no limit.")
     cancel_policy: CancelPolicy | None = strawberry.field(default=None, description="What a stop costs upstream.")
+    api_version: str | None = strawberry.field(default=None, description="Another version of the protocol.")
+    model_path: str | None = strawberry.field(default=None, description="Another model file, for LOCAL.")
     enabled: bool | None = strawberry.field(default=None, description="On or off.")
     is_default: bool | None = strawberry.field(default=None, description="Whether its first model is the usual one.")
 

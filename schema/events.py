@@ -100,7 +100,8 @@ class StreamSnapshot(GenerationEvent, JobEvent):
 @strawberry.type(description="What the generation has cost so far.")
 class MeterTick(GenerationEvent, JobEvent):
     held: Money = strawberry.field(description="What is reserved for it.")
-    accrued: Money = strawberry.field(description="What it has used.")
+    accrued: Money = strawberry.field(description="What it has used, as far as can be counted while it is written.")
+    left: Money = strawberry.field(description="What is left of what is reserved.")
 
 
 async def _version(info: Info, version_id: str | None) -> Any | None:
@@ -206,7 +207,9 @@ SHAPES: dict[EventType, Shape] = {
     ),
     EventType.RESET: _shape(StreamReset, attempt=_datum("attempt"), reason=_datum("reason")),
     EventType.SNAPSHOT: _shape(StreamSnapshot, attempt=_datum("attempt"), text=_datum("text")),
-    EventType.METER: _shape(MeterTick, held=_datum("held", money), accrued=_datum("accrued", money)),
+    EventType.METER: _shape(
+        MeterTick, held=_datum("held", money), accrued=_datum("accrued", money), left=_datum("left", money)
+    ),
     EventType.COMPLETED: _shape(GenerationCompleted, data=attrgetter("data")),
     EventType.FAILED: _shape(GenerationFailed, code=_datum("code"), message=_datum("message")),
     EventType.CANCELLED: _shape(GenerationCancelled, data=attrgetter("data")),

@@ -1,6 +1,7 @@
 """Types of the generation room: generations, attempts, receipts, channels."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 import strawberry
@@ -181,6 +182,9 @@ class ChapterGenerateInput:
     target_words: int | None = strawberry.field(default=None, description="How long; 800 words by default.")
     channel_id: strawberry.ID | None = strawberry.field(default=None, description="The channel; the default if null.")
     model: str | None = strawberry.field(default=None, description="Another model of the channel.")
+    max_cost: Decimal | None = strawberry.field(
+        default=None, description="The most that it may cost. A text that comes to it is TRUNCATED and kept."
+    )
     idempotency_key: str = strawberry.field(
         description="The same key and input give the same generation for 24 hours; another input is refused."
     )

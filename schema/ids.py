@@ -10,6 +10,7 @@ from domain.errors import ErrorCode, Rejected
 
 _CODES = {
     "ApiToken": b"at",
+    "AuditEntry": b"ae",
     "Channel": b"cn",
     "Chapter": b"ch",
     "ClientApp": b"ca",
@@ -17,12 +18,17 @@ _CODES = {
     "CodexRelation": b"cr",
     "Generation": b"gn",
     "Job": b"jb",
+    "LedgerEntry": b"le",
+    "Notification": b"nt",
     "OutlineNode": b"on",
+    "Price": b"pr",
     "Project": b"pj",
     "Tenant": b"tn",
     "TextVersion": b"tv",
     "TrustedDocument": b"td",
     "User": b"us",
+    "WebhookDelivery": b"wd",
+    "WebhookEndpoint": b"we",
 }
 _TYPES = {code: name for name, code in _CODES.items()}
 _BYTES = 18

@@ -131,7 +131,7 @@ def test_the_layers_import_downwards_only() -> None:
 
 def test_every_room_has_its_place_in_the_vocabulary() -> None:
     rooms = {"accounts", "projects", "story", "generation", "conversations", "assistants", "knowledge", "channels",
-             "billing", "files", "plugins", "jobs", "audit", "integrations"}  # fmt: skip
+             "billing", "files", "plugins", "jobs", "audit", "integrations", "operations"}  # fmt: skip
     infrastructure = {
         "domain": {"errors", "events", "ids", "text", "unit_of_work"},
         "persistence": {
@@ -150,7 +150,17 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
         },
         "schema": {"base", "batched", "context", "cost", "events", "ids", "routing", "tracing"},
         "resolvers": {"event_source", "mutations", "reads", "root", "services"},
-        "workers": {"doorbell", "narrator", "relay", "restarts", "routing", "runtime", "telemetry"},
+        "workers": {
+            "doorbell",
+            "meter",
+            "narrator",
+            "relay",
+            "restarts",
+            "routing",
+            "runtime",
+            "stopping",
+            "telemetry",
+        },
     }
     for layer, own in infrastructure.items():
         found = {path.stem for path in (TREE / layer).iterdir() if path.suffix == ".py" or path.is_dir()}

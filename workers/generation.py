@@ -15,13 +15,11 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import Enum, auto
-from typing import TypeVar
 
-from domain.billing import Price, Usage, cost
+from domain.billing import Price, QuotaExhausted, Usage, cost, extend_hold
 from domain.channels.health import Outcome
 from domain.errors import LeaseLost
 from domain.events import EventType
@@ -39,15 +37,18 @@ from domain.generation.provider import (
     UsageReport,
     UsageSource,
 )
+from domain.generation.work import Work, begin
 from domain.ids import JobId, TenantId
 from domain.jobs import Lease
 from domain.text import estimated_tokens, word_count
 from persistence import database
 from persistence.streams import Fenced
+from workers.meter import Meter
 from workers.narrator import Narrator
 from workers.restarts import through_restarts
 from workers.routing import Router, Taken
 from workers.runtime import Runtime
+from workers.stopping import Stop, Stopping
 from workers.telemetry import attempt_span, call_span, count_ending, observe_first_token
 
 BEAT_S = 1.0
@@ -57,15 +58,6 @@ OVERLENGTH = 1.5
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-
-class Stop(Enum):
-    CANCEL = auto()
-    LEASE_LOST = auto()
-    SHUTDOWN = auto()
-    OVERLENGTH = auto()
-
 
 async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
     """Claim and run one generation; returns at once when there is nothing to claim."""
@@ -73,7 +65,7 @@ async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
         return
     async with runtime.units(tenant_id) as uow:
         lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
-        work = await service.begin(uow, lease) if lease is not None else None
+        work = await begin(uow, lease) if lease is not None else None
     if lease is None or work is None:
         return
     cancel = runtime.cancels.add(job_id)
@@ -87,16 +79,18 @@ async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
 class GenerationRun:
     """One claimed generation, from the announcement to its end."""
 
-    def __init__(self, runtime: Runtime, lease: Lease, work: service.Work, cancel: asyncio.Event) -> None:
+    def __init__(self, runtime: Runtime, lease: Lease, work: Work, cancel: asyncio.Event) -> None:
         self._runtime = runtime
         self._lease = lease
         self._work = work
         self._cancel = cancel
         self._failures = work.failures
         self._router = Router(runtime.board, work)
-        self._stop: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
+        self._meter = Meter(work.held, work.generation.max_cost_micros)
+        self._stopping = Stopping()
         self._narrator = Narrator(runtime.log, lease)
         self._bulk = asyncio.Event()
+        self._metered = (0, 0)
         self._served_by = ""
         self._reset()
 
@@ -127,8 +121,8 @@ class GenerationRun:
         helpers = [
             asyncio.create_task(self._narrate()),
             asyncio.create_task(self._beat_forever()),
-            asyncio.create_task(self._stop_when(self._cancel, Stop.CANCEL)),
-            asyncio.create_task(self._stop_when(self._runtime.stopping, Stop.SHUTDOWN)),
+            asyncio.create_task(self._stopping.when(self._cancel, Stop.CANCEL)),
+            asyncio.create_task(self._stopping.when(self._runtime.stopping, Stop.SHUTDOWN)),
         ]
         try:
             ending = await self._write_chapter()
@@ -145,7 +139,7 @@ class GenerationRun:
         try:
             await self._narrator.run()
         except Fenced:
-            self._ask_stop(Stop.LEASE_LOST)
+            self._stopping.ask(Stop.LEASE_LOST)
 
     # -- the provider ---------------------------------------------------------------------------------------------
 
@@ -154,7 +148,7 @@ class GenerationRun:
         tries = 0
         while True:
             tries += 1
-            step = await self._until_stopped(self._call())
+            step = await self._stopping.until(self._call())
             if isinstance(step, Stop):
                 return await self._stopped(step)
             if isinstance(step, Ending):
@@ -169,20 +163,9 @@ class GenerationRun:
                 await self._switch(step)
                 tries = 0
             self._note(f"next try in {following.delay_s:.1f} s")
-            stop = await self._until_stopped(asyncio.sleep(following.delay_s))
+            stop = await self._stopping.until(asyncio.sleep(following.delay_s))
             if isinstance(stop, Stop):
                 return await self._stopped(stop)
-
-    async def _until_stopped(self, work: Coroutine[None, None, T]) -> T | Stop:
-        """What the work comes to, or the reason why it was cancelled before."""
-        task = asyncio.create_task(work)
-        waiting: set[asyncio.Future[T] | asyncio.Future[Stop]] = {task, self._stop}
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        task.cancel()
-        await asyncio.wait({task})
-        return self._stop.result()
 
     async def _call(self) -> Ending | ProviderError:
         taken = await self._router.wait(self._note)
@@ -216,6 +199,9 @@ class GenerationRun:
             self._narrator.say(EventType.STARTED, {"attempt": attempt, "model": taken.model.name, "channel": channel})
         self._served_by = channel
         self._taken, self._route_kept = taken, False
+        self._meter.serve(self._price, self._work.prompt_tokens, self._work.generation.max_output_tokens)
+        if self._meter.lacking:
+            self._bulk.set()
 
     async def _exchange(self, taken: Taken) -> Ending:
         """One call of the provider. Raises ProviderError."""
@@ -254,6 +240,9 @@ class GenerationRun:
             self._note("first token")
             observe_first_token(taken.channel.name, time.monotonic() - self._began)
         self._text += text
+        self._meter.add(text)
+        if self._meter.exhausted:
+            self._stopping.ask(Stop.BUDGET)
         self._narrator.tell(text)
         if len(self._text) - self._checkpointed >= CHECKPOINT_CHARS:
             self._bulk.set()
@@ -274,20 +263,12 @@ class GenerationRun:
 
     # -- stopping -------------------------------------------------------------------------------------------------
 
-    async def _stop_when(self, event: asyncio.Event, why: Stop) -> None:
-        await event.wait()
-        self._ask_stop(why)
-
-    def _ask_stop(self, why: Stop) -> None:
-        if not self._stop.done():
-            self._stop.set_result(why)
-
     async def _stopped(self, why: Stop) -> Ending | None:
         self._note(f"stopped: {why.name.lower()}")
         match why:
             case Stop.CANCEL:
                 return cancelled(self._text)
-            case Stop.OVERLENGTH:
+            case Stop.BUDGET:
                 return truncated(TruncationReason.BUDGET)
             case Stop.SHUTDOWN:
                 await self._hand_back()
@@ -306,14 +287,14 @@ class GenerationRun:
             await self._until_checkpoint_is_due()
             try:
                 if await self._beat():
-                    self._ask_stop(Stop.CANCEL)
+                    self._stopping.ask(Stop.CANCEL)
             except LeaseLost:
-                self._ask_stop(Stop.LEASE_LOST)
+                self._stopping.ask(Stop.LEASE_LOST)
                 return
             except database.OUTAGES as error:
                 logger.warning("job %s: no heartbeat: %s", self._lease.job_id, error)
             if estimated_tokens(self._text) > OVERLENGTH * self._work.generation.max_output_tokens:
-                self._ask_stop(Stop.OVERLENGTH)
+                self._stopping.ask(Stop.BUDGET)
 
     async def _until_checkpoint_is_due(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -324,17 +305,35 @@ class GenerationRun:
     async def _beat(self) -> bool:
         lease, text, generation, taken = self._lease, self._text, self._work.generation, self._taken
         route = self._router.route(taken) if taken is not None and not self._route_kept else None
-        percent = min(99, word_count(text) * 100 // generation.target_words)
         async with self._runtime.units(lease.tenant_id) as uow:
-            cancel_asked = await uow.jobs.beat(lease, self._runtime.lease_s, percent)
+            cancel_asked = await uow.jobs.beat(lease, self._runtime.lease_s, self._percent)
             if route is not None:
                 await uow.generation.route(generation.id, lease.attempt, route)
             if text:
                 await uow.generation.checkpoint(generation.id, lease.attempt, text, self._first_token_at)
         self._checkpointed, self._route_kept = len(text), True
+        if self._meter.lacking:
+            await self._extend_hold()
+        if text and (self._meter.held, self._meter.accrued) != self._metered:
+            self._metered = held, accrued = self._meter.held, self._meter.accrued
+            self._narrator.say(EventType.METER, {"held": held, "accrued": accrued, "left": max(0, held - accrued)})
         if taken is not None:
             await self._router.renew(taken)
         return cancel_asked
+
+    @property
+    def _percent(self) -> int:
+        return min(99, word_count(self._text) * 100 // self._work.generation.target_words)
+
+    async def _extend_hold(self) -> None:
+        """Reserve what the channel's longest answer may cost more than was held; what the wallet has not is refused."""
+        async with self._runtime.units(self._lease.tenant_id) as uow:
+            await uow.jobs.beat(self._lease, self._runtime.lease_s, self._percent)
+            try:
+                held = await extend_hold(uow.billing, self._lease.job_id, self._meter.lacking)
+            except QuotaExhausted:
+                held = None
+        self._meter.extended(held)
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -348,7 +347,12 @@ class GenerationRun:
         """The provider's own count, else an estimate; nothing when not even a call was answered."""
         if (said := self._usage) is not None:
             return Usage(
-                said.input_tokens, said.output_tokens, said.cached_input_tokens, said.reasoning_tokens, said.source
+                said.input_tokens,
+                said.output_tokens,
+                said.cached_input_tokens,
+                said.reasoning_tokens,
+                said.source,
+                said.cache_write_tokens,
             )
         if not self._text:
             return Usage(0, 0, source=UsageSource.UNKNOWN)
@@ -356,8 +360,9 @@ class GenerationRun:
 
     @property
     def _price(self) -> Price:
-        taken = self._taken
-        return self._work.prices[taken.model.name if taken is not None else self._work.generation.model]
+        taken, asked = self._taken, self._work.generation
+        call = (taken.model.name, taken.channel.name) if taken is not None else (asked.model, asked.channel)
+        return self._work.prices[call]
 
     async def _end(self, ending: Ending, flusher: asyncio.Task[None]) -> None:
         result = self._result(ending)

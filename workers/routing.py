@@ -21,7 +21,7 @@ from domain.channels.routing import route
 from domain.generation.endings import Ending, failed
 from domain.generation.entities import Route
 from domain.generation.provider import ProviderErrorCode
-from domain.generation.service import Work
+from domain.generation.work import Work
 from domain.ids import ChannelId
 from persistence.channels.board import Board
 from persistence.channels.load import Lease, Limits
@@ -190,11 +190,11 @@ def _limited(channel: Channel) -> bool:
 
 def _candidate(offer: Offer, work: Work, loads: Mapping[ChannelId, Any]) -> Candidate:
     channel, model = offer.channel, offer.model
-    price, load = work.prices[model.name], loads.get(channel.id)
+    price, load = work.prices[model.name, channel.name], loads.get(channel.id)
     return Candidate(
         channel.id, channel.name, model.name, model.upstream, channel.provider, frozenset(channel.groups),
         channel.region or None, channel.weight, channel.priority, model.context_window,
-        cost_micros=work.cost_micros(model.name), input_price=price.input_micros,
+        cost_micros=work.cost_micros(model.name, channel.name), input_price=price.input_micros,
         cached_input_price=price.cached_input_micros, in_flight=load.in_flight if load else 0,
         requests=load.requests if load else 0, tokens=load.tokens if load else 0,
         concurrency_max=channel.concurrency, rpm_max=channel.requests_per_minute, tpm_max=channel.tokens_per_minute,

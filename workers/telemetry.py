@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from domain.generation.service import Work
+from domain.generation.work import Work
 from domain.jobs import Lease
 
 _tracer = trace.get_tracer("fabula.workers")

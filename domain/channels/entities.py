@@ -19,7 +19,12 @@ class ProviderKind(StrEnum):
     """The protocol that a channel speaks."""
 
     OPENAI_COMPATIBLE = "OPENAI_COMPATIBLE"
+    OPENAI = "OPENAI"
+    AZURE_OPENAI = "AZURE_OPENAI"
+    ANTHROPIC = "ANTHROPIC"
+    GEMINI = "GEMINI"
     DASHSCOPE = "DASHSCOPE"
+    LOCAL = "LOCAL"
     DEMO = "DEMO"
 
 

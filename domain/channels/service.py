@@ -7,7 +7,7 @@ module knows whether there is one, and no more.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -124,6 +124,8 @@ class Keeper:
 
     vault: KeyVault
     guard: AddressGuard
+    cancel_policy: Callable[[str, str | None], str]
+    """The first guess for a provider and an address."""
 
 
 def home_of(actor: Actor, *, platform: bool) -> TenantId:
@@ -138,8 +140,15 @@ async def create_channel(store: ChannelStore, home: TenantId, keeper: Keeper, dr
         raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {CHANNELS_MAX} channels.")
     if draft.provider is None:
         raise Rejected(ErrorCode.BAD_USER_INPUT, "A channel has a provider.", "input", "provider")
+    if draft.provider is ProviderKind.LOCAL and home != PLATFORM_TENANT:
+        # It names a file of the operator's machine.
+        raise Rejected(ErrorCode.BAD_USER_INPUT, "Models on this machine are the operator's.", "input", "provider")
     channel = Channel.offering(clean_line(draft.name or "", "name"), draft.provider, tenant_id=home)
     _apply(channel, keeper, draft)
+    if draft.cancel_policy is None:
+        channel.cancel_policy = keeper.cancel_policy(channel.provider, channel.base_url)
+    if channel.provider == ProviderKind.AZURE_OPENAI and channel.base_url is None:
+        raise Rejected(ErrorCode.EMPTY, "Azure has an address for each of its customers.", "input", "baseUrl")
     if not channel.offers:
         raise Rejected(ErrorCode.EMPTY, "A channel offers at least one model.", "input", "models")
     if channel.is_default:
@@ -196,7 +205,10 @@ def _apply(channel: Channel, keeper: Keeper, draft: ChannelDraft) -> None:
     if draft.region is not None:
         channel.region = clean_line(draft.region, "region", chars_max=50, required=False)
     if draft.options is not None:
-        channel.options = dict(draft.options)
+        channel.options = {
+            **channel.options,
+            **{name: clean_line(value, name, chars_max=500) for name, value in draft.options.items()},
+        }
     channel.weight = _within(draft.weight, "weight", 0, WEIGHT_MAX, channel.weight)
     channel.priority = _within(draft.priority, "priority", -PRIORITY_MAX, PRIORITY_MAX, channel.priority)
     channel.requests_per_minute = _limit(draft.requests_per_minute, "requestsPerMinute", channel.requests_per_minute)

@@ -87,6 +87,8 @@ def after_finish(reason: FinishReason, text: str) -> Ending:
             return truncated(TruncationReason.LENGTH)
         case FinishReason.STOP:
             return completed()
+        case FinishReason.TOOL_CALLS:
+            return failed(ProviderErrorCode.INVALID_RESPONSE, "The model asked for a tool that it was not offered.")
         case _:
             assert_never(reason)
 

@@ -90,6 +90,7 @@ class Generation:
     target_words: int
     state: str = GenerationState.QUEUED
     pinned: bool = False
+    max_cost_micros: int | None = None
     version_id: VersionId | None = None
     truncation_reason: str | None = None
     error_code: str | None = None

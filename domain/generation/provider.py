@@ -1,27 +1,51 @@
-"""The one port through which text is asked of a model.
+"""The ports through which a model is asked: for text, and for embeddings.
 
 An adapter turns one firm's wire protocol into the events below and every failure into one `ProviderError`.
 It does not retry: whether another try is allowed depends on what the reader has already seen, which only the
 generation engine knows.
 
-A stream is `TextChunk* | ReasoningChunk* ... UsageReport? ... Finished`. `Finished` is required: a provider that
-closes the connection without a finish reason has been cut, and the adapter raises `ProviderErrorCode.CUT`.
+A stream is `(TextChunk | ReasoningChunk | ToolCallChunk)* ToolCall* UsageReport? Finished`. `Finished` is required: a
+provider that closes the connection without a finish reason has been cut, and the adapter raises
+`ProviderErrorCode.CUT`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from domain.errors import DomainError
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model may ask to be called. `parameters` is the JSON schema of an object: the arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asks for, whole. `signature` is the provider's own and goes back to it unread."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
-    role: Literal["system", "user", "assistant"]
+    """`tool_calls` are what an assistant asked for; a message of the role "tool" answers the one it names."""
+
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +54,7 @@ class CompletionRequest:
     messages: tuple[ChatMessage, ...]
     max_output_tokens: int | None = None
     temperature: float | None = None
+    tools: tuple[Tool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +71,7 @@ class FinishReason(StrEnum):
     STOP = "STOP"
     LENGTH = "LENGTH"
     CONTENT_FILTER = "CONTENT_FILTER"
+    TOOL_CALLS = "TOOL_CALLS"
 
 
 class UsageSource(StrEnum):
@@ -69,14 +95,30 @@ class ReasoningChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCallChunk:
+    """A piece of a tool call as it is written. Pieces of one `index` belong together; `arguments` is JSON text."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReport:
-    """Token counts of the whole call so far; a later report replaces an earlier one."""
+    """Token counts of the whole call so far; a later report replaces an earlier one.
+
+    Whatever the firm's own way to count: `input_tokens` is the whole prompt, of which `cached_input_tokens` were read
+    from the provider's cache and `cache_write_tokens` written to it; `reasoning_tokens` are part of `output_tokens`.
+    """
 
     input_tokens: int
     output_tokens: int
     cached_input_tokens: int = 0
     reasoning_tokens: int = 0
     source: UsageSource = UsageSource.PROVIDER_FINAL
+    cache_write_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +127,7 @@ class Finished:
     upstream_request_id: str | None = None
 
 
-ProviderEvent = TextChunk | ReasoningChunk | UsageReport | Finished
+ProviderEvent = TextChunk | ReasoningChunk | ToolCallChunk | ToolCall | UsageReport | Finished
 
 
 class ProviderErrorCode(StrEnum):
@@ -151,5 +193,26 @@ class TextProvider(Protocol):
     """A model provider. Cancelling the task that iterates closes the provider's socket at once."""
 
     def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]: ...
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """One vector a text, in the order of the texts, all of one length and finite. `usage` when the provider told it."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    usage: UsageReport | None = None
+
+
+class EmbeddingProvider(Protocol):
+    """A provider of vectors. A call with more than `embedding_batch_max` texts is refused as BAD_REQUEST."""
+
+    @property
+    def embedding_batch_max(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str], model: str, dimensions: int | None = None) -> Embeddings:
+        """`dimensions` asks for shorter vectors than the model's own. Raises `ProviderError` only."""
+        ...
 
     async def aclose(self) -> None: ...

@@ -6,16 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from domain.accounts import Actor, Permission
-from domain.billing import Price, Usage, UsageRecord, close_hold, cost, take_hold
+from domain.billing import Usage, UsageRecord, book_usage, close_hold, cost, take_hold
 from domain.channels.entities import ProviderKind
-from domain.channels.offers import Offer, every_offer, offers_for
-from domain.channels.policy import Policy
-from domain.channels.service import current_policy
+from domain.channels.offers import offers_for
 from domain.errors import ErrorCode, LeaseLost, NotFound, Rejected
 from domain.generation.endings import Ending, after_crash, cancelled
 from domain.generation.entities import (
     JOB_STATE,
-    Attempt,
     AttemptOutcome,
     Generation,
     GenerationState,
@@ -23,6 +20,7 @@ from domain.generation.entities import (
 )
 from domain.generation.prompting import compile_chapter
 from domain.generation.provider import UsageSource
+from domain.generation.work import new_attempt
 from domain.ids import ChannelId, GenerationId, JobId, NodeId, VersionId, new_id
 from domain.jobs import QUEUES, IdempotencyKey, Job, JobKind, JobState, Lease, body_hash
 from domain.projects.entities import NodeStatus, OutlineKind, OutlineNode, VersionOrigin
@@ -46,10 +44,13 @@ class StartChapter:
     channel_id: ChannelId | None = None
     model: str | None = None
     trace_parent: str | None = None
+    max_cost_micros: int | None = None
 
     def body(self) -> dict[str, object]:
         """What an idempotency key is bound to."""
-        return {k: v for k, v in asdict(self).items() if k not in {"idempotency_key", "trace_parent"}}
+        values = {k: v for k, v in asdict(self).items() if k not in {"idempotency_key", "trace_parent"}}
+        # What was no part of a request once is left out where it is not used: keys of that time are still good.
+        return {k: v for k, v in values.items() if k != "max_cost_micros" or v is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *,
         channel.id, channel.name, offers[0].model.name,
         [{"role": m.role, "content": m.content} for m in compiled.messages], compiled.receipt(),
         compiled.max_output_tokens, command.target_words or TARGET_WORDS_DEFAULT,
-        pinned=command.channel_id is not None,
+        pinned=command.channel_id is not None, max_cost_micros=command.max_cost_micros,
     )  # fmt: skip
     chapter.status = NodeStatus.GENERATING
     ring = await _enqueue(uow, job, generation, compiled.prompt_tokens, concurrency_max)
@@ -98,6 +99,8 @@ def _clean(command: StartChapter) -> StartChapter:
     target = command.target_words
     if target is not None and not 1 <= target <= TARGET_WORDS_MAX:
         raise Rejected(ErrorCode.BAD_USER_INPUT, f"Between 1 and {TARGET_WORDS_MAX:,} words.", "input", "targetWords")
+    if command.max_cost_micros is not None and command.max_cost_micros <= 0:
+        raise Rejected(ErrorCode.BAD_USER_INPUT, "A limit is more than nothing.", "input", "maxCost")
     key = clean_line(command.idempotency_key, "idempotencyKey", chars_max=KEY_CHARS_MAX)
     model = clean_line(command.model, "model") if command.model is not None else None
     return replace(command, instructions=instructions, idempotency_key=key, model=model)
@@ -127,10 +130,16 @@ def _new_job(uow: UnitOfWork, actor: Actor, trace_parent: str | None, retry_of: 
 
 
 async def _enqueue(uow: UnitOfWork, job: Job, generation: Generation, prompt_tokens: int, concurrency_max: int) -> bool:
-    price = await uow.billing.price_of(generation.model)
+    price = await uow.billing.price_of(generation.model, generation.channel)
     ring = await uow.jobs.enqueue(job, concurrency_max=concurrency_max)
     await uow.generation.add(generation)
-    await take_hold(uow.billing, job.id, cost(price, Usage(prompt_tokens, generation.max_output_tokens)))
+    most = cost(price, Usage(prompt_tokens, generation.max_output_tokens))
+    if (limit := generation.max_cost_micros) is not None:
+        if limit <= cost(price, Usage(prompt_tokens, 0)):
+            message = "The prompt alone costs that much. Raise the limit, or leave something out."
+            raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "maxCost")
+        most = min(most, limit)
+    await take_hold(uow.billing, job.id, most)
     return ring
 
 
@@ -157,7 +166,7 @@ def _again(before: Generation, job_id: JobId) -> Generation:
     return Generation(
         before.tenant_id, GenerationId(new_id()), job_id, before.project_id, before.node_id, before.instructions,
         before.channel_id, before.channel, before.model, before.prompt, before.receipt, before.max_output_tokens,
-        before.target_words, pinned=before.pinned,
+        before.target_words, pinned=before.pinned, max_cost_micros=before.max_cost_micros,
     )  # fmt: skip
 
 
@@ -203,63 +212,6 @@ class Result:
     route: Route | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """All that a worker needs of a claimed generation. Without `offers` no channel is left for it."""
-
-    generation: Generation
-    offers: list[Offer]
-    policy: Policy
-    prices: dict[str, Price]
-    failures: int
-    trace_parent: str | None
-
-    @property
-    def prompt_tokens(self) -> int:
-        return int(self.generation.receipt["prompt_tokens"])
-
-    @property
-    def needed_tokens(self) -> int:
-        """Of a model's window: the prompt and the longest answer."""
-        return self.prompt_tokens + self.generation.max_output_tokens
-
-    def cost_micros(self, model: str) -> int:
-        """What the longest answer would cost."""
-        return cost(self.prices[model], Usage(self.prompt_tokens, self.generation.max_output_tokens))
-
-
-async def begin(uow: UnitOfWork, lease: Lease) -> Work:
-    """Load a claimed generation and open its attempt's row. Raises LeaseLost when it ended meanwhile."""
-    job = await uow.jobs.lock(lease.job_id)
-    generation = await uow.generation.of_job(lease.job_id)
-    if job is None or generation is None or job.lease_token != lease.token:
-        raise LeaseLost
-    generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
-    await uow.generation.add(_new_attempt(uow, generation, lease.attempt))
-    offers = await _offers(uow, generation)
-    names = {generation.model, *(one.model.name for one in offers)}
-    prices = {name: await uow.billing.price_of(name) for name in sorted(names)}
-    return Work(generation, offers, await current_policy(uow.channels), prices, job.failures, job.trace_parent)
-
-
-async def _offers(uow: UnitOfWork, generation: Generation) -> list[Offer]:
-    """As they are now: since the generation was asked for, channels may have come and gone."""
-    channels = await uow.channels.offered()
-    listed = any(one.model_named(generation.model) for one in channels)
-    if listed and not generation.pinned:
-        return every_offer(channels)
-    try:
-        return offers_for(channels, generation.channel_id, generation.model)
-    except Rejected:
-        return []
-
-
-def _new_attempt(uow: UnitOfWork, generation: Generation, number: int) -> Attempt:
-    return Attempt(
-        uow.tenant_id, generation.id, number, generation.channel, generation.model, started_at=uow.now
-    )  # fmt: skip
-
-
 async def switch_attempt(uow: UnitOfWork, lease: Lease, result: Result) -> Lease:
     """Close a failed attempt, book its tokens to the operator, and open the next. Raises LeaseLost."""
     renewed = await uow.jobs.next_attempt(lease)
@@ -267,7 +219,7 @@ async def switch_attempt(uow: UnitOfWork, lease: Lease, result: Result) -> Lease
     if generation is None:
         raise LeaseLost
     await _close_attempt(uow, generation, lease.attempt, result, billed=False)
-    await uow.generation.add(_new_attempt(uow, generation, renewed.attempt))
+    await uow.generation.add(new_attempt(uow, generation, renewed.attempt))
     return renewed
 
 
@@ -282,6 +234,9 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> VersionId | N
     generation = await uow.generation.of_job(lease.job_id)
     if generation is None:
         raise LeaseLost
+    # Before the generation's row is changed: a row that is changed twice asks for its chapter's row as well, and two
+    # generations of one chapter that end together would each wait for the other.
+    await uow.projects.node(generation.node_id, lock=True, deleted=True)
     generation.state, generation.finished_at = ending.state, uow.now
     generation.truncation_reason = ending.truncation
     generation.error_code, generation.error_message = ending.code, ending.message
@@ -298,7 +253,8 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
     if (route := result.route) is not None:
         generation.channel_id, generation.channel = route.channel_id, route.channel
     model = route.model if route is not None else attempt.model if attempt is not None else generation.model
-    charged = cost(await uow.billing.price_of(model), usage)
+    price = await uow.billing.price_of(model, generation.channel)
+    charged = cost(price, usage)
     if attempt is not None:
         if route is not None:
             attempt.channel_id, attempt.channel, attempt.decision = route.channel_id, route.channel, route.decision
@@ -311,8 +267,11 @@ async def _close_attempt(uow: UnitOfWork, generation: Generation, number: int, r
         attempt.input_tokens, attempt.output_tokens = usage.input_tokens, usage.output_tokens
         attempt.cached_input_tokens, attempt.usage_source = usage.cached_input_tokens, usage.source
         attempt.cost_micros = charged
-    record = UsageRecord(generation.job_id, number, "LLM", model, generation.channel, usage, charged, billed, uow.now)
-    await uow.billing.record_usage(record)
+    record = UsageRecord(
+        generation.job_id, number, "LLM", model, generation.channel, usage, charged, billed, uow.now, price.id,
+        generation.project_id, generation.channel_id,
+    )  # fmt: skip
+    await book_usage(uow.billing, record)
     return charged if billed else 0
 
 

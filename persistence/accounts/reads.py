@@ -1,4 +1,4 @@
-"""Reads of the accounts room, and the wallet."""
+"""Reads of the accounts room."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from uuid import UUID
 from sqlalchemy import BindParameter, Select, Update, func, select, update
 
 from persistence.accounts.tables import api_tokens, memberships, sessions, tenants, users
-from persistence.billing.tables import ledger_accounts
 from persistence.integrations.tables import client_apps
 from persistence.listing import by_ids
 from persistence.paging import Keyset, SortColumn
-from persistence.shapes import TENANT, Shape
+from persistence.shapes import TENANT
 
 API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
 
@@ -83,7 +82,3 @@ def touch_api_token(tenant_id: UUID, token_id: UUID) -> Update:
         .where(api_tokens.c.tenant_id == tenant_id, api_tokens.c.id == token_id)
         .values(last_used_at=func.now())
     )
-
-
-WALLET = Shape(select(ledger_accounts.c.kind, ledger_accounts.c.balance).where(ledger_accounts.c.tenant_id == TENANT))
-"""Rows (kind, balance)."""

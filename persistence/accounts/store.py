@@ -6,9 +6,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.accounts import ApiToken, Membership, Role, Session, Tenant, User
+from domain.accounts import ApiToken, Membership, Permission, Role, Session, Tenant, User, roles_with
 from domain.ids import ApiTokenId, SessionId, TenantId, UserId
-from persistence.accounts.tables import api_tokens, users
+from persistence.accounts.tables import api_tokens, memberships, users
 
 _MEMBERSHIPS_OF = text("select tenant_id, slug, name, role from app.memberships_of(:user_id)")
 
@@ -43,6 +43,15 @@ class SqlAccounts:
     async def memberships_of(self, user_id: UserId) -> list[tuple[Tenant, Role]]:
         rows = await self._session.execute(_MEMBERSHIPS_OF, {"user_id": user_id})
         return [(Tenant(row.tenant_id, row.slug, row.name), Role(row.role)) for row in rows]
+
+    async def members_with(self, permission: Permission) -> list[User]:
+        statement = (
+            select(User)
+            .join(memberships, memberships.c.user_id == users.c.id)
+            .where(memberships.c.tenant_id == self._tenant_id, memberships.c.role.in_(roles_with(permission)))
+            .order_by(memberships.c.created_at, users.c.id)
+        )
+        return list(await self._session.scalars(statement))
 
     async def add_session(self, session: Session) -> None:
         await self._add(session)

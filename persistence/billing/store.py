@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select, update
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, Text, func, insert, literal, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.billing import AccountKind, Entry, Price, QuotaExhausted, UsageRecord
-from domain.ids import JobId, TenantId, new_id
+from domain.billing.grants import Grant, GrantSource, Hold, Move
+from domain.billing.ledger import AccountKind, Entry, EntryKind, Posting
+from domain.billing.money import QuotaExhausted
+from domain.billing.prices import ANY_MODEL, Price, choose
+from domain.billing.usage import UsageRecord
+from domain.errors import NotFound
+from domain.ids import JobId, LedgerEntryId, PriceId, TenantId, new_id
 from persistence.billing.tables import (
+    grant_moves,
+    grants,
     holds,
     ledger_accounts,
     ledger_entries,
@@ -16,52 +27,106 @@ from persistence.billing.tables import (
     prices,
     usage_records,
 )
+from persistence.channels.tables import channels
+from persistence.jobs.tables import jobs
+
+_LOCK_PRICES = text("select pg_advisory_xact_lock(hashtextextended('fabula.prices', 0))")
+_FORGET_USAGE = text("select app.forget_usage(:before)")
 
 
 class SqlBilling:
-    """Implements `domain.billing.BillingStore`."""
+    """Implements `domain.billing.store.BillingStore`."""
 
-    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+    def __init__(self, session: AsyncSession, tenant_id: TenantId, now: datetime) -> None:
         self._session = session
         self._tenant_id = tenant_id
+        self.now = now
 
-    async def price_of(self, model: str) -> Price:
-        """The newest valid row of the model, or of "*" when it has none of its own."""
-        row = (
-            await self._session.execute(
-                select(prices)
-                .where(prices.c.model.in_((model, "*")), prices.c.valid_from <= func.now())
-                .order_by(prices.c.model == "*", prices.c.valid_from.desc())
-                .limit(1)
+    # -- prices ---------------------------------------------------------------------------------------------------
+
+    async def price_of(self, model: str, channel: str | None = None, group: str | None = None) -> Price:
+        rows = await self._prices({model}, {channel} - {None}, group)
+        return self._chosen(rows, model, channel, group)
+
+    async def prices_of(self, calls: Collection[tuple[str, str]]) -> dict[tuple[str, str], Price]:
+        rows = await self._prices({model for model, _ in calls}, {channel for _, channel in calls}, None)
+        return {call: self._chosen(rows, *call) for call in calls}
+
+    async def _prices(self, models: set[str], names: set[Any], group: str | None) -> Sequence[Price]:
+        """Every row in force that may decide."""
+        rows = await self._session.scalars(
+            select(Price).where(
+                prices.c.model.in_({*models, ANY_MODEL}),
+                or_(prices.c.channel.is_(None), prices.c.channel.in_(names)),
+                or_(prices.c.group.is_(None), prices.c.group == group),
+                prices.c.valid_from <= self.now,
+                or_(prices.c.valid_to.is_(None), prices.c.valid_to > self.now),
             )
-        ).one()
-        return Price(row.model, row.input_micros, row.cached_input_micros, row.output_micros)
+        )
+        return rows.all()
+
+    def _chosen(self, rows: Sequence[Price], model: str, channel: str | None, group: str | None = None) -> Price:
+        chosen = choose(rows, model, channel, group, self.now)
+        if chosen is None:
+            raise LookupError(f"there is no price of {model}, not even of any model")
+        return chosen
+
+    async def lock_prices(self) -> Sequence[Price]:
+        await self._session.execute(_LOCK_PRICES)
+        return (await self._session.scalars(select(Price).where(prices.c.valid_to.is_(None)))).all()
+
+    async def add_prices(self, prices: Sequence[Price]) -> None:
+        for one in prices:
+            one.id = PriceId(new_id())
+        self._session.add_all(prices)
+        await self._session.flush()
+
+    # -- the ledger -----------------------------------------------------------------------------------------------
 
     async def open_wallet(self) -> None:
         rows = [{"tenant_id": self._tenant_id, "kind": kind} for kind in AccountKind]
         await self._session.execute(insert(ledger_accounts), rows)
 
-    async def post(self, entry: Entry) -> None:
+    async def lock_wallet(self) -> list[Grant]:
+        account = ledger_accounts.c
+        locked = await self._session.execute(
+            select(account.balance)
+            .where(account.tenant_id == self._tenant_id, account.kind == AccountKind.AVAILABLE)
+            .with_for_update(key_share=True)
+        )
+        if locked.first() is None:
+            raise NotFound("The wallet")
+        rows = await self._session.execute(
+            select(grants).where(grants.c.tenant_id == self._tenant_id, grants.c.left_micros > 0)
+        )
+        return [_grant(row) for row in rows]
+
+    async def post(self, entry: Entry) -> LedgerEntryId:
         await self._session.flush()
-        entry_id = new_id()
+        entry_id = LedgerEntryId(new_id())
+        own = {"tenant_id": self._tenant_id, "entry_id": entry_id}
         await self._session.execute(
             insert(ledger_entries).values(
-                tenant_id=self._tenant_id, id=entry_id, kind=entry.kind, reference=entry.reference, job_id=entry.job_id
+                tenant_id=self._tenant_id, id=entry_id, kind=entry.kind, reference=entry.reference, job_id=entry.job_id,
+                reason=entry.reason, reverses_id=entry.reverses_id, posted_by=entry.posted_by,
             )
-        )
-        # One order for every entry, so that two transactions cannot wait for each other's accounts.
-        rows = [
-            {"tenant_id": self._tenant_id, "entry_id": entry_id, "account": p.account, "micros": p.micros}
-            for p in sorted(entry.postings, key=lambda p: p.account)
-        ]
+        )  # fmt: skip
+        postings = [own | {"account": one.account, "micros": one.micros} for one in entry.postings]
         try:
             async with self._session.begin_nested():
-                await self._session.execute(insert(ledger_postings).values(rows))
+                await self._session.execute(insert(ledger_postings).values(postings))
         except IntegrityError as error:
             if "ledger_accounts_covered_check" not in str(error.orig):
                 raise
-            needed = -min(p.micros for p in entry.postings)
+            needed = -min(one.micros for one in entry.postings)
             raise QuotaExhausted(needed, await self._balance(AccountKind.AVAILABLE)) from None
+        if entry.opens:
+            opened = [_new_grant(self._tenant_id, one) for one in entry.opens]
+            await self._session.execute(insert(grants).values(opened))
+        if entry.moves:
+            moves = [own | {"grant_id": one.grant_id, "micros": one.micros} for one in entry.moves]
+            await self._session.execute(insert(grant_moves).values(moves))
+        return entry_id
 
     async def _balance(self, account: AccountKind) -> int:
         return (
@@ -73,26 +138,106 @@ class SqlBilling:
             or 0
         )
 
+    async def entry(self, entry_id: LedgerEntryId) -> Entry | None:
+        row = (await self._session.execute(self._entries().where(ledger_entries.c.id == entry_id))).first()
+        if row is None:
+            return None
+        part, move = ledger_postings.c, grant_moves.c
+        postings = await self._session.execute(
+            select(part.account, part.micros).where(part.tenant_id == self._tenant_id, part.entry_id == entry_id)
+        )
+        moves = await self._session.execute(
+            select(move.grant_id, move.micros).where(move.tenant_id == self._tenant_id, move.entry_id == entry_id)
+        )
+        return Entry(
+            EntryKind(row.kind), row.reference, tuple(Posting(AccountKind(one.account), one.micros) for one in postings),
+            row.job_id, tuple(Move(*one) for one in moves), (), row.reason, row.reverses_id, row.posted_by,
+        )  # fmt: skip
+
+    async def entry_by(self, kind: EntryKind, reference: str) -> LedgerEntryId | None:
+        entry = ledger_entries.c
+        found = (
+            await self._session.execute(self._entries().where(entry.kind == kind, entry.reference == reference))
+        ).first()
+        return LedgerEntryId(found.id) if found is not None else None
+
+    def _entries(self) -> Select[Any]:
+        return select(ledger_entries).where(ledger_entries.c.tenant_id == self._tenant_id)
+
+    # -- holds ----------------------------------------------------------------------------------------------------
+
     async def open_hold(self, job_id: JobId, micros: int) -> None:
         await self._session.execute(insert(holds).values(tenant_id=self._tenant_id, job_id=job_id, micros=micros))
 
-    async def close_hold(self, job_id: JobId) -> int | None:
-        amount: int | None = await self._session.scalar(
+    async def extend_hold(self, job_id: JobId, micros: int) -> int | None:
+        held: int | None = await self._session.scalar(
             update(holds)
-            .where(holds.c.tenant_id == self._tenant_id, holds.c.job_id == job_id, holds.c.closed_at.is_(None))
-            .values(closed_at=func.now())
+            .where(*self._open(), holds.c.job_id == job_id)
+            .values(micros=holds.c.micros + micros)
             .returning(holds.c.micros)
         )
-        return amount
+        return held
+
+    async def close_hold(self, job_id: JobId) -> Hold | None:
+        closed = await self._session.execute(
+            update(holds)
+            .where(*self._open(), holds.c.job_id == job_id)
+            .values(closed_at=func.now())
+            .returning(holds.c.job_id, holds.c.micros, holds.c.opened_at)
+        )
+        row = closed.first()
+        return Hold(*row) if row is not None else None
+
+    async def held(self, job_id: JobId) -> int:
+        return await self._session.scalar(select(holds.c.micros).where(*self._open(), holds.c.job_id == job_id)) or 0
+
+    async def open_holds(self) -> list[Hold]:
+        rows = await self._session.execute(
+            select(holds.c.job_id, holds.c.micros, holds.c.opened_at).where(*self._open())
+        )
+        return [Hold(*row) for row in rows]
+
+    def _open(self) -> tuple[ColumnElement[bool], ...]:
+        return holds.c.tenant_id == self._tenant_id, holds.c.closed_at.is_(None)
+
+    # -- usage ----------------------------------------------------------------------------------------------------
 
     async def record_usage(self, record: UsageRecord) -> None:
         usage = record.usage
-        await self._session.execute(
-            insert(usage_records).values(
-                tenant_id=self._tenant_id, job_id=record.job_id, attempt=record.attempt, kind=record.kind,
-                model=record.model, channel=record.channel, input_tokens=usage.input_tokens,
-                cached_input_tokens=usage.cached_input_tokens, output_tokens=usage.output_tokens,
-                reasoning_tokens=usage.reasoning_tokens, source=usage.source, cost_micros=record.cost_micros,
-                billed=record.billed, occurred_at=record.occurred_at,
-            )
-        )  # fmt: skip
+        values: dict[str, Any] = {
+            "tenant_id": self._tenant_id, "job_id": record.job_id, "attempt": record.attempt, "kind": record.kind,
+            "model": record.model, "channel": record.channel, "input_tokens": usage.input_tokens,
+            "cached_input_tokens": usage.cached_input_tokens, "cache_write_tokens": usage.cache_write_tokens,
+            "output_tokens": usage.output_tokens, "reasoning_tokens": usage.reasoning_tokens, "source": usage.source,
+            "cost_micros": record.cost_micros, "billed": record.billed, "price_id": record.price_id,
+            "project_id": record.project_id, "channel_id": record.channel_id, "occurred_at": record.occurred_at,
+        }  # fmt: skip
+        await self._session.execute(insert(usage_records).values(**values, **self._asker(record)))
+
+    def _asker(self, record: UsageRecord) -> dict[str, Any]:
+        """Who asked, as the job knows, and what the channel speaks."""
+        job = jobs.c
+        mine = (job.tenant_id == self._tenant_id, job.id == record.job_id)
+        token = func.nullif(func.split_part(job.principal, literal("token:", Text), 2), "")
+        return {
+            "user_id": select(job.requested_by).where(*mine).scalar_subquery(),
+            "api_token_id": select(token.cast(job.id.type)).where(*mine).scalar_subquery(),
+            "provider": select(channels.c.provider)
+            .where(channels.c.id == record.channel_id)
+            .limit(1)
+            .scalar_subquery(),
+        }
+
+    async def forget_usage(self, before: datetime) -> int:
+        return await self._session.scalar(_FORGET_USAGE, {"before": before}) or 0
+
+
+def _grant(row: Any) -> Grant:
+    return Grant(row.id, GrantSource(row.source), row.amount_micros, row.left_micros, row.priority, row.expires_at)
+
+
+def _new_grant(tenant_id: TenantId, grant: Grant) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id, "id": grant.id, "source": grant.source, "amount_micros": grant.amount_micros,
+        "priority": grant.priority, "expires_at": grant.expires_at,
+    }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, Uuid, false
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Uuid, false
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -18,6 +18,7 @@ generations = tenant_table(
     text("instructions"),
     Column("channel_id", Uuid, nullable=False),
     text("channel"),
+    Column("max_cost_micros", BigInteger),
     Column("pinned", Boolean, nullable=False, server_default=false()),
     text("model"),
     Column("prompt", JSONB, nullable=False),
@@ -32,6 +33,7 @@ generations = tenant_table(
     timestamp("created_at", default=True),
     timestamp("finished_at"),
     one_of("state", entities.GenerationState),
+    CheckConstraint("max_cost_micros > 0", name="max_cost"),
     one_of("truncation_reason", entities.TruncationReason),
     references("job_id", "jobs"),
     references("project_id", "projects"),

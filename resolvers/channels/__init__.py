@@ -159,6 +159,10 @@ def _policy_json(input: RoutingPolicyInput) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _options(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _models(names: Sequence[str], details: Sequence[types.ChannelModelInput] | None) -> list[ChannelModel]:
     """Raises Rejected for details of a model that is not named."""
     known = {one.name: one for one in details or ()}
@@ -184,5 +188,6 @@ def _draft(
         groups=input.groups, region=input.region, weight=input.weight, priority=input.priority,
         requests_per_minute=input.requests_per_minute, tokens_per_minute=input.tokens_per_minute,
         concurrency=input.concurrency, cancel_policy=input.cancel_policy, enabled=input.enabled,
+        options=_options(api_version=input.api_version, model_path=input.model_path),
         is_default=input.is_default,
     )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from adapters.anthropic import AnthropicProvider
 from adapters.dashscope import DashScopeProvider
-from adapters.openai import OpenAIProvider
+from adapters.gemini import GeminiProvider
+from adapters.openai import AzureOpenAIProvider, OpenAIProvider
 from domain.generation.provider import (
     ChatMessage,
     CompletionRequest,
@@ -19,21 +21,43 @@ from domain.generation.provider import (
     ReasoningChunk,
     TextChunk,
     TextProvider,
+    ToolCall,
     UsageReport,
 )
+from tests.fakes.anthropic_server import FakeAnthropic
 from tests.fakes.dashscope_server import FakeDashScope
-from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.gemini_server import FakeGemini
+from tests.fakes.openai_server import FakeAzure, FakeOpenAI
 from tests.fakes.wire import FakeProvider
 
 KEY = "sk-fabula-test-0123456789"
 SYSTEM = "You are the co-author of a long novel about a town that sells its echoes."
 USER = "写一章：米拉在雾里听见钥匙在嗡鸣。Then let the ferryman tell her what it opens."
 
-Firm = Literal["openai", "dashscope"]
-FIRMS: dict[Firm, tuple[type[FakeProvider], Callable[..., Any]]] = {
-    "openai": (FakeOpenAI, OpenAIProvider),
-    "dashscope": (FakeDashScope, DashScopeProvider),
+ALL_COUNTED = UsageReport(12, 20, cached_input_tokens=4, reasoning_tokens=3, cache_write_tokens=2)
+
+Firm = Literal["openai", "azure", "anthropic", "gemini", "dashscope"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a firm differs: its fake, its adapter, and what its protocol tells of a whole text of 20 tokens."""
+
+    fake: type[FakeProvider]
+    adapter: Callable[..., Any]
+    usage: UsageReport = ALL_COUNTED
+    signature: str = ""
+
+
+FIRMS: dict[Firm, Dialect] = {
+    "openai": Dialect(FakeOpenAI, OpenAIProvider),
+    "azure": Dialect(FakeAzure, AzureOpenAIProvider),
+    "anthropic": Dialect(FakeAnthropic, AnthropicProvider),
+    "gemini": Dialect(FakeGemini, GeminiProvider, replace(ALL_COUNTED, cache_write_tokens=0), "c2lnbmVk"),
+    "dashscope": Dialect(FakeDashScope, DashScopeProvider),
 }
+EMBEDDING_FIRMS: tuple[Firm, ...] = ("openai", "azure", "gemini", "dashscope")
+KEY_HEADERS = {dialect.fake.KEY_HEADER.lower() for dialect in FIRMS.values()}
 PATIENT = ProviderLimits(connect_s=2, first_token_s=5, idle_s=5, total_s=10)
 
 
@@ -47,6 +71,7 @@ class Reading:
 
     text: str = ""
     reasoning: str = ""
+    tool_calls: list[ToolCall] = field(default_factory=list)
     usage: list[UsageReport] = field(default_factory=list)
     finished: Finished | None = None
     error: ProviderError | None = None
@@ -75,6 +100,8 @@ async def _fill(reading: Reading, stream: AsyncIterator[ProviderEvent]) -> None:
                     reading.text += event.text
                 case ReasoningChunk():
                     reading.reasoning += event.text
+                case ToolCall():
+                    reading.tool_calls.append(event)
                 case UsageReport():
                     reading.usage.append(event)
                 case Finished():
@@ -96,16 +123,27 @@ class Wire:
 
     def __init__(self, firm: Firm, fake: FakeProvider) -> None:
         self.firm = firm
+        self.dialect = FIRMS[firm]
         self.fake = fake
         self._opened: list[Any] = []
 
     def provider(self, *, limits: ProviderLimits = PATIENT, **options: Any) -> Any:
         arguments = {"base_url": self.fake.base_url, "api_key": KEY, "limits": limits, **options}
-        self._opened.append(FIRMS[self.firm][1](**arguments))
+        self._opened.append(self.dialect.adapter(**arguments))
         return self._opened[-1]
 
     async def read(self, model: str, *, limits: ProviderLimits = PATIENT, **options: Any) -> Reading:
         return await read(self.provider(limits=limits, **options).stream(completion(model)))
+
+    def key(self) -> tuple[str, str]:
+        """The header, in lower case, and the value by which the firm wants the key."""
+        name = self.fake.KEY_HEADER.lower()
+        return name, f"Bearer {KEY}" if name == "authorization" else KEY
+
+    def keys_sent(self) -> list[tuple[str, str]]:
+        """Of the first call: whatever went where any firm takes keys."""
+        headers = {name.lower(): value for name, value in self.fake.exchanges[0].headers.items()}
+        return [(name, headers[name]) for name in sorted(KEY_HEADERS) if name in headers]
 
     async def aclose(self) -> None:
         for provider in self._opened:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.dashscope import DashScopeProvider
-from domain.generation.provider import ProviderErrorCode, ProviderLimits, UsageReport, UsageSource
-from tests.adapters.calls import ask, completion
+from domain.generation.provider import ProviderErrorCode, ProviderLimits, UsageSource
+from tests.adapters.calls import FIRMS, ask, completion
 from tests.fakes.dashscope_server import FakeDashScope
 
 
@@ -35,7 +36,7 @@ async def test_text_is_asked_for_piece_by_piece(fake: FakeDashScope) -> None:
 @pytest.mark.parametrize("mode", ["cut", "eof", "garbage"])
 async def test_what_was_counted_before_a_break_is_told_as_partial(fake: FakeDashScope, mode: str) -> None:
     reading = await ask(_provider(fake), completion(mode))
-    counted = UsageReport(12, 5, cached_input_tokens=4, reasoning_tokens=3, source=UsageSource.PROVIDER_PARTIAL)
+    counted = replace(FIRMS["dashscope"].usage, output_tokens=5, source=UsageSource.PROVIDER_PARTIAL)
     assert (reading.usage, reading.error is not None) == ([counted], True)
 
 

@@ -33,7 +33,15 @@ async def _program(name: str, *options: str) -> AsyncGenerator[str, None]:
         assert await process.wait() == 0
 
 
-@pytest.mark.parametrize(("name", "kind"), [("openai_server", "OPENAI_COMPATIBLE"), ("dashscope_server", "DASHSCOPE")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("openai_server", "OPENAI_COMPATIBLE"),
+        ("anthropic_server", "ANTHROPIC"),
+        ("gemini_server", "GEMINI"),
+        ("dashscope_server", "DASHSCOPE"),
+    ],
+)
 async def test_a_fake_runs_as_a_program_and_is_steered_from_outside(name: str, kind: ChannelKind) -> None:
     async with _program(name, "--tokens", "30", "--delay-ms", "1") as base_url, httpx.AsyncClient() as control:
         page = f"{base_url.rsplit('/v1', 1)[0].removesuffix('/api')}/control"

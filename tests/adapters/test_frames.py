@@ -16,7 +16,7 @@ from domain.generation.provider import (
     UsageReport,
     UsageSource,
 )
-from tests.adapters.calls import Reading, completion, read
+from tests.adapters.calls import Reading, read
 
 
 async def _read(*frames: Frame | Exception, characters_max: int = 1_000) -> Reading:
@@ -26,7 +26,7 @@ async def _read(*frames: Frame | Exception, characters_max: int = 1_000) -> Read
                 raise frame
             yield frame
 
-    failures = Failures(completion(), None)
+    failures = Failures((), None)
     return await read(events(script(), ProviderLimits(), failures, characters_max=characters_max))
 
 
@@ -93,7 +93,7 @@ async def test_leaving_early_closes_what_is_below_before_it_returns() -> None:
             closed = True
 
     frames = script()  # held here, so that no garbage collector closes it in our place
-    stream = events(frames, ProviderLimits(), Failures(completion(), None))
+    stream = events(frames, ProviderLimits(), Failures((), None))
     await anext(stream)
     await stream.aclose()
     assert closed
@@ -106,7 +106,7 @@ async def test_waiting_in_small_pieces_is_waiting_all_the_same() -> None:
             yield Frame()
 
     limits = ProviderLimits(first_token_s=0.1)
-    reading = await read(events(pings(), limits, Failures(completion(), None)))
+    reading = await read(events(pings(), limits, Failures((), None)))
     assert reading.failure.detail == "first_token_s of 0.1 s reached"
 
 
@@ -115,7 +115,7 @@ async def test_the_clock_stops_even_a_stream_that_never_waits() -> None:
         while True:
             yield Frame(text="x")
 
-    reading = await read(events(flood(), ProviderLimits(total_s=0.05), Failures(completion(), None)))
+    reading = await read(events(flood(), ProviderLimits(total_s=0.05), Failures((), None)))
     assert reading.failure.detail == "total_s of 0.05 s reached"
 
 

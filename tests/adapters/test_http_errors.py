@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from httpx_sse import SSEError
 
 from adapters.http_errors import SENTENCES, Failures, HttpFailure, LimitReached, retry_after_s
-from domain.generation.provider import ChatMessage, CompletionRequest, ProviderError, ProviderErrorCode
+from domain.generation.provider import ProviderError, ProviderErrorCode
 
 PROMPT = "Mira counts the lamps of the quay, and there is one too many."
-REQUEST = CompletionRequest(
-    "m", (ChatMessage("system", "You write."), ChatMessage("user", f"{PROMPT}\n她数了数码头的灯，多了一盏。"))
-)
+SENT = ("You write.", f"{PROMPT}\n她数了数码头的灯，多了一盏。")
 
 
 def _explained(exc: BaseException, *, opened: bool = True, api_key: str | None = "secret-key") -> ProviderError:
-    return Failures(REQUEST, api_key).explain(exc, opened=opened)
+    return Failures(SENT, api_key).explain(exc, opened=opened)
 
 
 def test_every_code_has_a_sentence_for_a_writer() -> None:
@@ -81,7 +80,7 @@ def test_the_pause_is_read_from_seconds_milliseconds_or_a_date(headers: dict[str
     ],
 )
 def test_a_quoted_prompt_is_cut_from_the_detail(said: str) -> None:
-    detail = Failures(REQUEST, None).redact(said)
+    detail = Failures(SENT, None).redact(said)
     assert detail in ("flagged: [prompt]", "内容不合规：[prompt]", "flagged:[prompt]")
 
 
@@ -89,13 +88,13 @@ def test_a_quoted_prompt_is_cut_from_the_detail(said: str) -> None:
     "said", ["bad key secret-key!", "bad key sk-abcdef123456!", "bad key sk-ab****wxyz!", "bad key Bearer xyz!"]
 )
 def test_a_quoted_key_is_cut_from_the_detail(said: str) -> None:
-    detail = Failures(REQUEST, "secret-key").redact(said)
+    detail = Failures(SENT, "secret-key").redact(said)
     assert detail.startswith("bad key [key]")
     assert not [part for part in ("secret", "abcdef", "wxyz", "xyz") if part in detail]
 
 
 def test_a_long_detail_is_cut() -> None:
-    assert len(Failures(REQUEST, None).redact("x" * 5_000)) == 400
+    assert len(Failures(SENT, None).redact("x" * 5_000)) == 400
 
 
 def test_a_break_before_the_answer_is_no_cut() -> None:
@@ -116,3 +115,7 @@ def test_our_own_clock_is_a_timeout() -> None:
 def test_a_group_of_failed_addresses_is_one_failure() -> None:
     group = ExceptionGroup("all failed", [ConnectionRefusedError("a"), ConnectionRefusedError("b")])
     assert _explained(group, opened=False).code is ProviderErrorCode.UNREACHABLE
+
+
+def test_a_stream_of_another_type_is_an_invalid_response() -> None:
+    assert _explained(SSEError("Expected text/event-stream")).code is ProviderErrorCode.INVALID_RESPONSE

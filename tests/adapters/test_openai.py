@@ -8,10 +8,10 @@ import pytest
 
 from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame
-from adapters.openai import OpenAIProvider, _frame
-from domain.generation.provider import ProviderErrorCode, ProviderLimits, UsageReport
+from adapters.openai import AzureOpenAIProvider, OpenAIProvider, _frame
+from domain.generation.provider import ProviderErrorCode, ProviderLimits, ToolCallChunk, UsageReport
 from tests.adapters.calls import ask, completion
-from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.openai_server import FakeAzure, FakeOpenAI
 
 
 def _event(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -31,18 +31,27 @@ async def test_an_address_with_a_slash_at_its_end_is_the_same_address() -> None:
         assert fake.exchanges[0].path == "/v1/chat/completions"
 
 
-@pytest.mark.parametrize(
-    ("base_url", "name"),
-    [
-        (None, "max_completion_tokens"),
-        ("https://firm.openai.azure.com/openai/v1", "max_completion_tokens"),
-        ("https://api.deepseek.com", "max_tokens"),
-        ("http://127.0.0.1:11434/v1", "max_tokens"),
-    ],
-)
-def test_the_length_limit_goes_by_the_name_that_the_host_knows(base_url: str | None, name: str) -> None:
-    provider = OpenAIProvider(base_url=base_url, api_key=None, limits=ProviderLimits())
-    assert provider._body(completion(max_output_tokens=9))[name] == 9
+def _azure(base_url: str | None, **options: str) -> AzureOpenAIProvider:
+    return AzureOpenAIProvider(base_url=base_url, api_key="k", limits=ProviderLimits(), options=options)
+
+
+async def test_azure_is_asked_by_deployment_and_version() -> None:
+    async with FakeAzure() as fake:
+        await ask(_azure(fake.base_url), completion())
+        await ask(_azure(f"{fake.base_url}/", api_version="2025-04-01-preview"), completion("gpt 5"))
+        assert fake.versions == ["2024-10-21", "2025-04-01-preview"]
+        assert [exchange.path for exchange in fake.exchanges] == [
+            "/openai/deployments/fake-writer/chat/completions",
+            "/openai/deployments/gpt 5/chat/completions",
+        ]
+
+
+async def test_azure_without_a_resource_is_refused_without_a_call() -> None:
+    error = (await ask(_azure(None), completion())).failure
+    assert (error.code, error.detail) == (
+        ProviderErrorCode.BAD_REQUEST,
+        "an Azure channel needs its resource's address",
+    )
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
@@ -58,6 +67,19 @@ def test_deepseek_counts_its_cache_under_a_name_of_its_own() -> None:
         "completion_tokens_details": None,
     }
     assert _frame({"choices": [], "usage": usage}).usage == UsageReport(9, 5, cached_input_tokens=7)
+
+
+def test_moonshot_too() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 5, "cached_tokens": 7}
+    assert _frame({"choices": [], "usage": usage}).usage == UsageReport(9, 5, cached_input_tokens=7)
+
+
+def test_a_call_without_a_number_counts_by_its_place() -> None:
+    call = {"id": "c", "function": {"name": "roll", "arguments": "{}"}}
+    assert _frame(_event({"tool_calls": [call, call]})).tool_calls == (
+        ToolCallChunk(0, "c", "roll", "{}"),
+        ToolCallChunk(1, "c", "roll", "{}"),
+    )
 
 
 def test_only_the_first_choice_is_read() -> None:
@@ -86,6 +108,8 @@ def test_an_error_object_without_a_wrapper_is_an_error() -> None:
         {"choices": [{"delta": {"content": ["text"]}}]},
         {"choices": [{"delta": {}, "finish_reason": 1}]},
         {"choices": [], "usage": [1]},
+        {"choices": [{"delta": {"tool_calls": "text"}}]},
+        {"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {}}}]}}]},
     ],
 )
 def test_a_foreign_shape_is_refused(event: object) -> None:

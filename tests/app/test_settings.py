@@ -117,11 +117,13 @@ def test_every_variable_at_fault_is_named_and_no_value_is_shown(monkeypatch: pyt
     monkeypatch.setenv("REDIS_URL", "http://hidden-2")
     monkeypatch.setenv("FABULA_SECRET", "hidden-3")
     monkeypatch.setenv("FABULA_PORT", "hidden-4")
+    monkeypatch.setenv("FABULA_SMTP_URL", "http://user:hidden-5@mail")
+    monkeypatch.setenv("FABULA_MAIL_FROM", "hidden-6")
     with pytest.raises(SettingsError) as raised:
         Settings.read()
     message = str(raised.value)
     assert [line.split(":")[0] for line in message.splitlines()] == [
-        "DATABASE_URL", "REDIS_URL", "FABULA_SECRET", "FABULA_PORT",
+        "DATABASE_URL", "REDIS_URL", "FABULA_SECRET", "FABULA_PORT", "FABULA_SMTP_URL", "FABULA_MAIL_FROM",
     ]  # fmt: skip
     assert "hidden" not in message
 

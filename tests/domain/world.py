@@ -14,6 +14,7 @@ from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.errors import ErrorCode, Rejected
 from domain.generation import service
 from domain.generation.entities import Attempt, Generation
+from domain.generation.work import begin
 from domain.ids import GenerationId, JobId, TenantId, UserId, new_id
 from domain.jobs import Job, Lease
 from domain.projects import OutlineKind, OutlineNode, Project
@@ -85,7 +86,7 @@ class World:
     async def claim(self, job_id: JobId) -> Lease:
         lease = await self.uow.jobs.claim(job_id, "worker-1", 5.0)
         assert lease is not None
-        await service.begin(self.uow, lease)
+        await begin(self.uow, lease)
         return lease
 
     def job(self, job_id: JobId) -> Job:

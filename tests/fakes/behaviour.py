@@ -6,6 +6,7 @@ The text is `w0001 w0002 ...` (or Chinese), so that any gap, repetition or loss 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -46,7 +47,22 @@ MODES: Mapping[str, str] = {
     "reasoning": "three reasoning pieces before the text",
     "empty": "a finish reason and no text",
     "surrogates": "a character split into surrogate halves over two events, and a NUL",
+    "tool_calls": "the text, then `TOOL_CALLS`",
+    "broken_tool_call": "the text, then a tool call whose arguments end in the middle",
+    "few_vectors": "one vector too few",
+    "many_vectors": "one vector too many",
+    "swapped_vectors": "the vectors in another order than the texts",
+    "nan_vector": "a vector with a number that is none",
+    "text_vector": "a vector with text in it",
+    "uneven_vectors": "one vector shorter than the others",
+    "empty_vectors": "vectors without numbers",
 }
+
+TOOL_CALLS: tuple[tuple[str, str, str], ...] = (
+    ("call_a", "look_up", '{"name": "米拉", "chapters": [1, 2]}'),
+    ("call_b", "roll", "{}"),
+)
+"""(id, name, arguments)"""
 
 BROKEN_MODES = frozenset(
     {
@@ -70,6 +86,31 @@ def token(number: int, script: str = "en") -> str:
 
 def expected_text(tokens: int, script: str = "en") -> str:
     return "".join(token(number, script) for number in range(1, tokens + 1))
+
+
+def vector(text: str, dimensions: int) -> list[float]:
+    return [len(text) + place / 8 for place in range(dimensions)]
+
+
+def spoilt(mode: str, vectors: list[tuple[int, list[Any]]]) -> list[tuple[int, list[Any]]]:
+    """(place of the text, vector), as the modes about vectors want them."""
+    (place, last), head = vectors[-1], vectors[:-1]
+    match mode:
+        case "few_vectors":
+            return head
+        case "many_vectors":
+            return [*vectors, (place + 1, last)]
+        case "swapped_vectors":
+            return vectors[::-1]
+        case "nan_vector":
+            return [*head, (place, [*last[:-1], math.nan])]
+        case "text_vector":
+            return [*head, (place, [*last[:-1], "1,5"])]
+        case "uneven_vectors":
+            return [*head, (place, last[:-1])]
+        case "empty_vectors":
+            return [(place, []) for place, _ in vectors]
+    return vectors
 
 
 @dataclass(frozen=True, slots=True)

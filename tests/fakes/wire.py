@@ -11,30 +11,31 @@ machine share.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import signal
 import socket
 import struct
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from email.utils import formatdate
 from typing import Any, ClassVar, Self
 
 from aiohttp import web
 
-from tests.fakes.behaviour import BROKEN_MODES, Behaviour, Exchange, Piece, token
+from tests.fakes.behaviour import BROKEN_MODES, TOOL_CALLS, Behaviour, Exchange, Piece, spoilt, token, vector
 
 
 class FakeProvider(ABC):
     """`async with FakeX() as fake:` serves at `fake.base_url` until the block ends."""
 
     PATHS: ClassVar[tuple[str, ...]]
+    EMBEDDING_PATHS: ClassVar[tuple[str, ...]] = ()
     BASE: ClassVar[str]
+    KEY_HEADER: ClassVar[str] = "Authorization"
+    REQUEST_ID_HEADER: ClassVar[str | None] = "x-request-id"
 
     def __init__(self, behaviour: Behaviour | None = None, *, port: int = 0) -> None:
         self.behaviour = behaviour or Behaviour()
@@ -57,7 +58,9 @@ class FakeProvider(ABC):
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 << 20)
         for path in self.PATHS:
-            app.router.add_post(path, self._answer)
+            app.router.add_post(path, self._write)
+        for path in self.EMBEDDING_PATHS:
+            app.router.add_post(path, self._embed)
         app.router.add_get("/control", self._show)
         app.router.add_post("/control", self._change)
         self.add_routes(app.router)
@@ -73,11 +76,20 @@ class FakeProvider(ABC):
         if self._runner is not None:
             await self._runner.cleanup()
 
-    @abstractmethod
-    def add_routes(self, router: web.UrlDispatcher) -> None:
-        """For what a provider serves beside text."""
+    def add_routes(self, router: web.UrlDispatcher) -> None:  # noqa: B027 - most have none
+        """For what a provider serves beside text and embeddings."""
 
     # The wire protocol, one firm's each.
+
+    def model_of(self, request: web.Request, body: dict[str, Any]) -> str:
+        return str(body.get("model", ""))
+
+    def begin(self, *, usage: str = "full") -> bytes:
+        """What comes before anything else; `usage` is "full", "zero" or "none"."""
+        return b""
+
+    def ping(self) -> bytes:
+        return b": still here\n\n"
 
     @abstractmethod
     def text(self, text: str, number: int, *, finish: str | None = None, counted: bool = True) -> bytes:
@@ -103,19 +115,40 @@ class FakeProvider(ABC):
     def error_body(self, code: str, message: str) -> dict[str, Any]: ...
 
     @abstractmethod
+    def tool_call(self, index: int, call_id: str, name: str, arguments: str) -> list[bytes]: ...
+
+    @abstractmethod
     def prompt(self, body: dict[str, Any]) -> str: ...
+
+    @abstractmethod
+    def asked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`length` and `temperature`, those that were asked for."""
+
+    def embedded(self, body: dict[str, Any]) -> tuple[list[str], int | None]:
+        """(texts, dimensions) of a request for embeddings."""
+        raise NotImplementedError
+
+    def embeddings(self, vectors: list[tuple[int, list[Any]]], tokens: int) -> dict[str, Any]:
+        """The answer to one: (place of the text, vector)."""
+        raise NotImplementedError
 
     # What happens to a request.
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _write(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._stream)
+
+    async def _embed(self, request: web.Request) -> web.StreamResponse:
+        return await self._answer(request, self._vectors)
+
+    async def _answer(self, request: web.Request, well: Answer) -> web.StreamResponse:
         body = await request.json()
-        behaviour = self._behaviour_of(str(body.get("model", "")))
+        behaviour = self._behaviour_of(self.model_of(request, body))
         exchange = Exchange(request.path, dict(request.headers), body, behaviour, time.monotonic())
         self.exchanges.append(exchange)
         async with self._arrived:
             self._arrived.notify_all()
         try:
-            response = await self._fault(request, exchange) or await self._stream(request, exchange)
+            response = await self._fault(request, exchange) or await well(request, exchange)
         except ConnectionError:
             exchange.end("disconnected")
             return web.Response()
@@ -135,7 +168,7 @@ class FakeProvider(ABC):
     async def _fault(self, request: web.Request, exchange: Exchange) -> web.StreamResponse | None:
         """The answer of the modes that never come to a stream; None for the others."""
         behaviour = exchange.behaviour
-        headers = {"x-request-id": "req-fault"}
+        headers = self._identified("req-fault")
         match behaviour.mode:
             case "hang":
                 await asyncio.sleep(3_600)
@@ -149,7 +182,7 @@ class FakeProvider(ABC):
             case "json":
                 return web.json_response(self.error_body(behaviour.code, behaviour.message) if behaviour.code else {})
             case "echo_error":
-                quoted = f"bad key {request.headers.get('Authorization')} for prompt: {self.prompt(exchange.body)}"
+                quoted = f"bad key {request.headers.get(self.KEY_HEADER)} for prompt: {self.prompt(exchange.body)}"
                 return web.json_response(self.error_body("invalid_value", quoted), status=400, headers=headers)
             case "status":
                 if behaviour.retry_after:
@@ -158,9 +191,12 @@ class FakeProvider(ABC):
                 return web.json_response(body, status=behaviour.status, headers=headers)
         return None
 
+    def _identified(self, request_id: str) -> dict[str, str]:
+        return {self.REQUEST_ID_HEADER: request_id} if self.REQUEST_ID_HEADER else {}
+
     async def _stream(self, request: web.Request, exchange: Exchange) -> web.StreamResponse:
         behaviour = exchange.behaviour
-        response = web.StreamResponse(headers={"content-type": "text/event-stream", "x-request-id": "req-1"})
+        response = web.StreamResponse(headers={"content-type": "text/event-stream", **self._identified("req-1")})
         if behaviour.mode == "gzip":
             response.enable_compression(web.ContentCoding.gzip)
         await response.prepare(request)
@@ -188,13 +224,15 @@ class FakeProvider(ABC):
             yield Piece(then="wait")
         elif mode == "keepalive":
             yield from self._keepalive()
-        elif mode in BROKEN_MODES:
-            yield from self._tokens(behaviour, after)
-            yield from self._break(behaviour)
-        elif mode == "endless":
-            yield from self._endless(behaviour)
         else:
-            yield from self._whole(behaviour)
+            yield Piece(self.begin(usage=_USAGE.get(mode, "full")))
+            if mode in BROKEN_MODES:
+                yield from self._tokens(behaviour, after)
+                yield from self._break(behaviour)
+            elif mode == "endless":
+                yield from self._endless(behaviour)
+            else:
+                yield from self._whole(behaviour)
 
     def _break(self, behaviour: Behaviour) -> Iterator[Piece]:
         """What follows the first `after` tokens in the modes that break a stream."""
@@ -235,10 +273,9 @@ class FakeProvider(ABC):
             yield Piece(self.text("\ude00b\x00c", 2), 1)
         elif mode != "empty":
             yield from self._tokens(behaviour, count)
-        reasons = {"length": "length", "content_filter": "content_filter", "odd_finish": behaviour.code}
-        reason = reasons.get(mode, "stop")
-        usage = {"no_usage": "none", "zero_usage": "zero"}.get(mode, "full")
-        last = self.finish(reason, count, usage=usage)
+        yield from self._calls(behaviour)
+        reason = behaviour.code if mode == "odd_finish" else _REASONS.get(mode, "stop")
+        last = self.finish(reason, count, usage=_USAGE.get(mode, "full"))
         if mode == "duplicate_finish":
             yield Piece(last[0])
         if mode == "late_cut":
@@ -246,22 +283,40 @@ class FakeProvider(ABC):
             yield Piece(then="abort")
         yield from (Piece(data) for data in last)
 
+    def _calls(self, behaviour: Behaviour) -> Iterator[Piece]:
+        if behaviour.mode == "tool_calls":
+            for index, call in enumerate(TOOL_CALLS):
+                yield from (Piece(data) for data in self.tool_call(index, *call))
+        if behaviour.mode == "broken_tool_call":
+            yield from (Piece(data) for data in self.tool_call(0, "call_a", "look_up", '{"name": "Mi'))
+
     def _endless(self, behaviour: Behaviour) -> Iterator[Piece]:
         number = 0
         while True:
             number += 1
             yield Piece(self.text(token(number, behaviour.script), number), 1, pause_s=behaviour.delay_ms / 1_000)
 
-    @staticmethod
-    def _keepalive() -> Iterator[Piece]:
+    def _keepalive(self) -> Iterator[Piece]:
         while True:
-            yield Piece(b": still here\n\n", pause_s=0.01)
+            yield Piece(self.ping(), pause_s=0.01)
 
     @staticmethod
     def _huge() -> Iterator[Piece]:
         yield Piece(b"data: ")
         while True:
             yield Piece(b"x" * 65_536)
+
+    async def _vectors(self, _request: web.Request, exchange: Exchange) -> web.StreamResponse:
+        mode = exchange.behaviour.mode
+        if mode == "garbage":
+            return web.Response(text="}{ not json", content_type="application/json")
+        if mode == "foreign":
+            return web.json_response(["no", "object"])
+        if mode == "endless":
+            return web.Response(body=b" " * (65 << 20), content_type="application/json")
+        texts, dimensions = self.embedded(exchange.body)
+        vectors = spoilt(mode, [(place, vector(text, dimensions or 8)) for place, text in enumerate(texts)])
+        return web.json_response(self.embeddings(vectors, sum(map(len, texts))))
 
     # The control page.
 
@@ -285,6 +340,11 @@ def sse(document: object, **lines: str) -> bytes:
     text = json.dumps(document, ensure_ascii="\\ud" in json.dumps(document))
     head = "".join(f"{name.strip('_')}:{value}\n" for name, value in lines.items())
     return f"{head}data: {text}\n\n".encode()
+
+
+Answer = Callable[[web.Request, Exchange], Awaitable[web.StreamResponse]]
+_USAGE = {"no_usage": "none", "zero_usage": "zero"}
+_REASONS = {"length": "length", "content_filter": "content_filter", "tool_calls": "tool_calls"}
 
 
 def _parts(data: bytes, behaviour: Behaviour) -> Iterator[bytes]:
@@ -319,24 +379,3 @@ def closed_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def main(kind: type[FakeProvider], name: str) -> None:
-    """Serves until SIGINT or SIGTERM. The first line of the output is the base URL."""
-    parser = argparse.ArgumentParser(prog=f"python -m tests.fakes.{name}", description=kind.__doc__)
-    parser.add_argument("--port", type=int, default=0)
-    for item in fields(Behaviour):
-        default = 200 if item.name == "tokens" else item.default
-        parser.add_argument(f"--{item.name.replace('_', '-')}", type=type(item.default), default=default)
-    options = vars(parser.parse_args())
-    port = options.pop("port")
-    asyncio.run(_serve(kind(Behaviour().overridden(options), port=port)))
-
-
-async def _serve(fake: FakeProvider) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with fake:
-        print(fake.base_url, flush=True)
-        await stop.wait()

@@ -23,6 +23,14 @@ _UNBALANCED = (
     "select count(*) from (select from app.ledger_postings group by entry_id having sum(micros) <> 0) as wrong"
 )
 _HELD = "select balance from app.ledger_accounts where kind = 'HELD'"
+_CREDIT = """
+select (select coalesce(sum(balance), 0) from app.ledger_accounts where kind in ('AVAILABLE', 'HELD')),
+       (select coalesce(sum(left_micros), 0) from app.grants)
+"""
+_COUNTED = """
+select (select coalesce(sum(cost_micros), 0) from app.usage_records),
+       (select coalesce(sum(cost_micros), 0) from app.usage_days)
+"""
 _OPEN = "select coalesce(sum(micros), 0) from app.holds where closed_at is null"
 
 
@@ -59,8 +67,12 @@ async def imbalances(author: Author) -> list[str]:
     """What does not add up in the whole tenant."""
     async with author.database() as connection:
         unbalanced = await connection.fetchval(_UNBALANCED)
+        credit, granted = await connection.fetchrow(_CREDIT)
+        recorded, counted = await connection.fetchrow(_COUNTED)
         held, open_holds = await connection.fetchval(_HELD), await connection.fetchval(_OPEN)
     wrong = [f"{unbalanced} entries do not sum to zero"] if unbalanced else []
+    if (credit, recorded) != (granted, counted):
+        wrong.append(f"credit {credit}, grants {granted}; usage {recorded}, by day {counted}")
     if (held, open_holds) != (0, 0):
         wrong.append(f"held {held}, open holds {open_holds}")
     return wrong

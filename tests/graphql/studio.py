@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from domain.ids import JobId, TenantId
 from domain.integrations import SHA256, document_hash
+from domain.operations.notifications import NotificationKind, notify
 from persistence.database import Database
 from schema.ids import decode_id
 from tests.documents import GENERATE
@@ -59,7 +60,10 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     made = await mutate("apiTokenCreate", "token apiToken { id }", name=words("key"), scopes=["read"])
     ids["ApiToken"], studio.token = made["apiToken"]["id"], made["token"]
     await _client_app(studio)
+    await _operations(studio)
     await _generations(studio, runtime)
+    ids["Price"] = (await person("{ prices { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
+    ids["LedgerEntry"] = (await person("{ ledgerEntries { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     return studio
 
 
@@ -83,6 +87,21 @@ async def _client_app(studio: Studio) -> None:
         response = await person.site.http.post("/graphql", json=body, headers={"authorization": client.authorization})
         assert "errors" not in response.json(), response.text
     await person.site.api.uses.flush()
+
+
+async def _operations(studio: Studio) -> None:
+    """A notification, and an endpoint with a delivery."""
+    person = studio.person
+    async with person.site.api.services.units(person.tenant_id) as uow:
+        await notify(uow, person.user_id, NotificationKind.WEBHOOK_DISABLED, {"url": studio.words("https://")})
+    read = await person("{ notifications { edges { node { id } } } }")
+    studio.ids["Notification"] = read["edges"][0]["node"]["id"]
+    made = await person.mutate(
+        "webhookEndpointCreate", "webhookEndpoint { id }", url=f"https://{MARKER}.example/", events=["TEST"]
+    )
+    studio.ids["WebhookEndpoint"] = endpoint = made["webhookEndpoint"]["id"]
+    made = await person.mutate("webhookEndpointTest", "webhookDelivery { id }", id=endpoint)
+    studio.ids["WebhookDelivery"] = made["webhookDelivery"]["id"]
 
 
 async def _entry(studio: Studio, name: str) -> str:

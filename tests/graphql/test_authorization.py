@@ -84,7 +84,7 @@ async def trespasses(thief: Person, studio: Studio, admin: Database, kind: str, 
     before = await rows_of(admin, studio.person.tenant_id)
     for operation in with_strangers_ids(kind, name, studio.ids):
         answer = await answer_to(thief, operation)
-        shared = {studio.ids["User"]} if name == "login" else set()
+        shared = {studio.ids["Price"], *([studio.ids["User"]] if name == "login" else [])}
         shown = [one for one in ({MARKER, *studio.ids.values()} - shared) if one in answer]
         if shown:
             found.append(f"{operation} shows {shown}: {answer[:500]}")
@@ -102,9 +102,10 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
-    "jobEvents", "channels", "channelHealth",
+    "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport",
+    "auditEntries", "notifications", "webhookEndpoints",
 }  # fmt: skip
-FOR_THE_PLATFORM = {"workers", "operationExplain"}
+FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain"}
 
 
 @pytest.mark.parametrize(("kind", "name"), [one for one in FIELDS if one[0] != "mutation"])
@@ -136,12 +137,12 @@ async def test_nobody_without_credentials_gets_through(
 
 
 RIGHTS = {
-    "VIEWER": set(),
-    "BILLING": set(),
-    "AUTHOR": {"write", "generate"},
-    "EDITOR": {"write", "generate"},
-    "ADMIN": {"write", "generate", "admin"},
-    "OWNER": {"write", "generate", "admin"},
+    "VIEWER": {"read"},
+    "BILLING": {"read", "billing"},
+    "AUTHOR": {"read", "write", "generate"},
+    "EDITOR": {"read", "write", "generate"},
+    "ADMIN": {"read", "write", "generate", "admin"},
+    "OWNER": {"read", "write", "generate", "admin", "billing"},
 }
 NEEDS = {
     "apiTokenCreate": "admin",
@@ -160,8 +161,20 @@ NEEDS = {
     "generationCancel": "generate",
     "jobRetry": "generate",
     "jobCancel": "generate",
+    "notificationRead": "read",
+    "webhookEndpointCreate": "admin",
+    "webhookEndpointUpdate": "admin",
+    "webhookEndpointDelete": "admin",
+    "webhookEndpointRotateSecret": "admin",
+    "webhookEndpointTest": "admin",
+    "webhookRedeliver": "admin",
     "queuePause": "platform",
     "queueResume": "platform",
+    "creditTopUp": "billing",
+    "statementReconcile": "billing",
+    "creditAdjust": "platform",
+    "entryReverse": "platform",
+    "priceImport": "platform",
 }
 """What a mutation asks for; the others ask for the right to write."""
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from domain.accounts import Role
 from domain.billing import top_up_entry
+from domain.billing.ledger import adjust_entry
 from domain.ids import JobId
 from persistence.database import Database
 from schema.ids import decode_id
@@ -193,7 +194,9 @@ async def test_a_retry_that_the_wallet_does_not_cover_is_refused_in_words(
     person = await site.tenant(credit_micros=1_000_000)
     old = await failed(person, runtime, await new_chapter(person))
     async with site.api.services.units(person.tenant_id) as uow:
-        await uow.billing.post(top_up_entry("taken back", -1_000_000))
+        await uow.billing.post(
+            adjust_entry("taken-back", -1_000_000, "a test", await uow.billing.lock_wallet(), person.user_id)
+        )
     before = await rows_of(admin, person.tenant_id)
     payload = await person.mutate("jobRetry", RETRY, id=old, idempotencyKey="x")
     assert [error["code"] for error in payload["userErrors"]] == ["QUOTA_EXHAUSTED"]

@@ -135,7 +135,9 @@ def test_no_output_field_bears_a_secrets_name() -> None:
         if SECRETS.search(name)
     ]
     assert shown == [
-        "ContextReceipt.prefixHash", "DocumentRejection.hash", "DocumentUsage.hash", "TrustedDocument.hash",
+        "ContextReceipt.prefixHash", "DocumentRejection.hash", "DocumentUsage.hash",
+        "Mutation.webhookEndpointRotateSecret", "TrustedDocument.hash",
+        "WebhookEndpointCreatePayload.secret", "WebhookEndpointRotateSecretPayload.secret",
     ]  # fmt: skip
 
 

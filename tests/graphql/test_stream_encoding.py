@@ -39,7 +39,7 @@ DATA: dict[EventType, dict[str, Any]] = {
     EventType.SWITCHED: {"attempt": 2, "channel": "d", "reason": "cut"},
     EventType.RESET: {"attempt": 2, "reason": "cut"},
     EventType.SNAPSHOT: {"attempt": 1, "text": "all of it"},
-    EventType.METER: {"held": 1_500_000, "accrued": 7},
+    EventType.METER: {"held": 1_500_000, "accrued": 7, "left": 1_499_993},
     EventType.COMPLETED: {"version": None, **USED},
     EventType.FAILED: {"code": "X", "message": "It failed."},
     EventType.CANCELLED: {"version": None},
@@ -107,7 +107,7 @@ def test_every_type_of_event_has_a_sample() -> None:
 def test_all_that_an_event_has_is_answered_as_graphql_core_answers(type_: EventType, field: str) -> None:
     name = SHAPES[type_].type.__strawberry_definition__.name  # type: ignore[attr-defined]
     own = {
-        EventType.METER: "held { __typename amount currency } accrued { micros: amount }",
+        EventType.METER: "held { __typename amount currency } accrued { micros: amount } left { amount }",
         EventType.COMPLETED: "__typename",
         EventType.CANCELLED: "__typename",
         EventType.TRUNCATED: "reason message",

@@ -72,22 +72,33 @@ KINDS = {
     "trustedDocumentsRegister.input.clientAppId": "ClientApp",
     "trustedDocumentRetire.input.id": "TrustedDocument",
     "schemaUsage.clientAppId": None,
+    "creditAdjust.input.tenantId": "Tenant",
+    "entryReverse.input.tenantId": "Tenant",
+    "entryReverse.input.id": "LedgerEntry",
     "channelUpdate.input.id": "Channel",
     "channelDelete.input.id": "Channel",
     "channelTest.input.id": "Channel",
     "channelHealth.channelIds": None,
     "routingPolicySet.input.policy.excluded": None,
+    "auditEntries.subjectId": None,
+    "notificationRead.input.ids": "Notification",
+    "webhookEndpointUpdate.input.id": "WebhookEndpoint",
+    "webhookEndpointDelete.input.id": "WebhookEndpoint",
+    "webhookEndpointRotateSecret.input.id": "WebhookEndpoint",
+    "webhookEndpointTest.input.id": "WebhookEndpoint",
+    "webhookRedeliver.input.id": "WebhookDelivery",
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
 }
 """What kind of thing each id names. None: left out when a field is asked rightly, still tried with strangers' ids."""
-NARROWING = {"after", "filter", "orderBy", "from", "to", "field"}
-"""What would make a list show less: left out."""
+NARROWING = {"action", "after", "filter", "orderBy", "from", "to", "field", "fallback"}
+"""What would make a list show less, and what would never end: left out."""
 SCALARS: dict[str, Any] = {
     "String": "sample",
     "Int": 5,
     "Float": 1.0,
     "Boolean": False,
+    "Decimal": "5.00",
     "DateTime": "2999-01-01T00:00:00Z",
     "TokenCount": 5,
     "JSON": {},
@@ -98,6 +109,7 @@ TEXTS = {
     "password": "sample password",
     "language": "en",
     "locale": "en",
+    "url": "https://sample.example/hooks",
 }
 LISTS = {"scopes": ["read"]}
 

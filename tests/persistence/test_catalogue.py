@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import CheckConstraint, Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +18,8 @@ from persistence.database import Database, create_engine
 from persistence.metadata import PLATFORM
 from persistence.tables import metadata
 
-PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents"}
+WORD = re.compile(r"'(\w+)'")
+PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents", "schedules"}
 
 UNPROTECTED = """
     select c.relname from pg_class c
@@ -202,6 +204,15 @@ async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
         "update app.jobs set state = 'FAILED'",
         "delete from app.outbox",
         "select email from app.users",
+        "select recipient from app.mails",
+        "update app.mails set state = 'SENT'",
+        "select secret from app.webhook_endpoints",
+        "select body from app.webhook_deliveries",
+        "select params from app.notifications",
+        "select body_hash from app.idempotency_keys",
+        "delete from app.idempotency_keys",
+        "select action from app.audit_entries",
+        "update app.schedules set enabled = false",
     ):
         with pytest.raises(DBAPIError, match="permission denied"):
             await relay.platform_rows(text(statement))
@@ -210,10 +221,12 @@ async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
 
 async def test_the_application_may_not_write_what_the_platform_decides(database: Database) -> None:
     for statement in (
-        "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros) "
-        "values (gen_random_uuid(), 'x', 0, 0, 0)",
+        "update app.prices set input_micros = 0",
+        "update app.prices set valid_to = now()",
+        "delete from app.prices",
         "update app.platform_documents set text = 'x'",
         "delete from app.users",
+        "update app.schedules set enabled = false",
         "create table app.mine (id int)",
         "alter table app.projects disable row level security",
         "set role fabula_owner",
@@ -229,3 +242,21 @@ async def test_the_migrations_make_what_the_code_maps(admin: Database) -> None:
 
     async with admin.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_a_column_of_choices_allows_the_same_words_in_the_code_and_in_the_database(admin: Database) -> None:
+    found = await admin.platform_rows(
+        text(
+            "select conname, pg_get_constraintdef(oid) as rule from pg_constraint "
+            "where connamespace = 'app'::regnamespace and contype = 'c'"
+        )
+    )
+    in_database = {one.conname: set(WORD.findall(one.rule)) for one in found}
+    in_code = {
+        str(rule.name): set(WORD.findall(str(rule.sqltext)))
+        for table in metadata.tables.values()
+        for rule in table.constraints
+        if isinstance(rule, CheckConstraint) and " in (" in str(rule.sqltext)
+    }
+    assert "channels_provider_check" in in_code
+    assert {name: words for name, words in in_code.items() if in_database.get(name) != words} == {}

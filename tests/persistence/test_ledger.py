@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -12,18 +13,18 @@ from sqlalchemy.exc import DBAPIError
 from domain.accounts import GRANTS, Actor, Role
 from domain.billing import (
     AccountKind,
-    Entry,
-    EntryKind,
-    Posting,
     QuotaExhausted,
     Usage,
     UsageRecord,
-    hold_entry,
-    release_entry,
-    settle_entry,
+    book_usage,
+    close_hold,
+    extend_hold,
     take_hold,
     top_up_entry,
 )
+from domain.billing.grants import GrantSource, Move
+from domain.billing.holds import expire_credit
+from domain.billing.ledger import Entry, EntryKind, Posting, grant_entry, hold_entry, release_entry, settle_entry
 from domain.ids import JobId, TenantId, UserId, new_id
 from domain.jobs import Job, JobKind
 from domain.projects import OutlineKind
@@ -107,7 +108,7 @@ async def test_one_reference_is_posted_once(units: Units, tenant: TenantId) -> N
             await uow.billing.post(top_up_entry("first", 1_000))
 
 
-@pytest.mark.parametrize("table", ["ledger_entries", "ledger_postings", "usage_records"])
+@pytest.mark.parametrize("table", ["ledger_entries", "ledger_postings", "grant_moves", "usage_records"])
 @pytest.mark.parametrize("change", ["delete from app.{}", "update app.{} set tenant_id = tenant_id"])
 async def test_what_was_booked_stays_even_for_its_owner(
     admin: Database, units: Units, tenant: TenantId, table: str, change: str
@@ -145,7 +146,7 @@ async def test_a_job_is_settled_or_released_and_never_both(units: Units, tenant:
         job_id = await _job(uow)
         await take_hold(uow.billing, job_id, 100)
     async with units(tenant) as uow:
-        await uow.billing.post(settle_entry(job_id, 1, 100, 30))
+        await close_hold(uow.billing, job_id, 1, 30)
     for second in (release_entry(job_id, 100), settle_entry(job_id, 2, 100, 30)):
         with pytest.raises(DBAPIError, match="ledger_entries_hold_closes_once_idx"):
             async with units(tenant) as uow:
@@ -174,9 +175,138 @@ async def test_a_hold_closes_once(units: Units, tenant: TenantId) -> None:
         job_id = await _job(uow)
         await uow.billing.open_hold(job_id, 10)
     async with units(tenant) as uow:
-        assert await uow.billing.close_hold(job_id) == 10
+        closed = await uow.billing.close_hold(job_id)
+        assert closed is not None
+        assert (closed.job_id, closed.micros) == (job_id, 10)
     async with units(tenant) as uow:
         assert await uow.billing.close_hold(job_id) is None
+
+
+async def test_a_hold_grows_and_never_shrinks(
+    units: Units, tenant: TenantId, database: Database, admin: Database
+) -> None:
+    async with units(tenant) as uow:
+        job_id = await _job(uow)
+        await take_hold(uow.billing, job_id, 100)
+    async with units(tenant) as uow:
+        assert await extend_hold(uow.billing, job_id, 50) == 150
+    with pytest.raises(QuotaExhausted) as refused:
+        async with units(tenant) as uow:
+            await extend_hold(uow.billing, job_id, 851)
+    assert refused.value.available.micros == 850
+    async with admin.engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="is closed, or would shrink"):
+            await connection.execute(text("update app.holds set micros = 149 where job_id = :id"), {"id": job_id})
+    async with units(tenant) as uow:
+        await close_hold(uow.billing, job_id, 1, 120)
+    assert await _balances(database, tenant) == {"AVAILABLE": 880, "SPENT": 120, "FUNDING": -1_000}
+
+
+# Grants.
+
+
+async def _left(database: Database, tenant_id: TenantId) -> dict[str, int]:
+    rows = await database.rows(tenant_id, text("select source, left_micros from app.grants"))
+    return {row.source: row.left_micros for row in rows}
+
+
+async def test_what_is_left_of_grants_is_what_the_wallet_has(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        await uow.billing.post(grant_entry("gift", 100, GrantSource.GIFT, expires_at=uow.now + timedelta(hours=1)))
+        job_id = await _job(uow)
+        await take_hold(uow.billing, job_id, 300)
+    assert await _left(database, tenant) == {"TOPUP": 1_000, "GIFT": 100}
+    async with units(tenant) as uow:
+        await close_hold(uow.billing, job_id, 1, 250)
+    assert await _left(database, tenant) == {"TOPUP": 850, "GIFT": 0}
+    assert (await _balances(database, tenant))["AVAILABLE"] == 850
+
+
+async def test_credit_cannot_move_without_its_grants_nor_grants_without_credit(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        job_id = await _job(uow)
+        await take_hold(uow.billing, job_id, 100)
+        [grant] = await uow.billing.lock_wallet()
+    for moves in ((), (Move(grant.id, -29),), (Move(grant.id, -31),)):
+        with pytest.raises(DBAPIError, match="of the wallet and"):
+            async with units(tenant) as uow:
+                await uow.billing.post(settle_entry(job_id, 1, 100, 30, moves))
+    with pytest.raises(DBAPIError, match="of the wallet and"):
+        async with units(tenant) as uow:
+            await uow.billing.post(replace(release_entry(job_id, 100), moves=(Move(grant.id, -1),)))
+    assert await _left(database, tenant) == {"TOPUP": 1_000}
+
+
+async def test_what_is_left_of_a_grant_is_changed_by_moves_alone(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    for change in (
+        "update app.grants set left_micros = 5",
+        "delete from app.grants",
+        "insert into app.grants (tenant_id, id, source, amount_micros, left_micros, priority) "
+        "values (app.tid(), gen_random_uuid(), 'GIFT', 5, 5, 1)",
+        "update app.usage_days set cost_micros = 0",
+    ):
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await database.change(tenant, text(change))
+
+
+@pytest.mark.parametrize("micros", [-1_001, 1])
+async def test_a_grant_has_neither_less_than_nothing_nor_more_than_was_granted(
+    units: Units, tenant: TenantId, micros: int
+) -> None:
+    with pytest.raises(DBAPIError, match="grants_left_check"):
+        async with units(tenant) as uow:
+            [grant] = await uow.billing.lock_wallet()
+            postings = (Posting(AccountKind.AVAILABLE, micros), Posting(AccountKind.OVERRUN, -micros))
+            await uow.billing.post(top_up_entry("more", 1))
+            await uow.billing.post(Entry(EntryKind.TOP_UP, "x", postings, moves=(Move(grant.id, micros),)))
+
+
+async def test_credit_that_expired_while_it_was_held_is_settled_and_the_rest_of_it_goes(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        soon = uow.now + timedelta(hours=1)
+        await uow.billing.post(grant_entry("gift", 100, GrantSource.GIFT, expires_at=soon))
+        job_id = await _job(uow)
+        await take_hold(uow.billing, job_id, 60)
+    for later, gone in ((1, 40), (2, 0)):
+        async with units(tenant) as uow:
+            assert await expire_credit(uow.billing, soon + timedelta(hours=later)) == gone
+    async with units(tenant) as uow:
+        await close_hold(uow.billing, job_id, 1, 50)
+    async with units(tenant) as uow:
+        assert await expire_credit(uow.billing, soon) == 10
+    assert await _left(database, tenant) == {"TOPUP": 1_000, "GIFT": 0}
+    assert await _balances(database, tenant) == {
+        "AVAILABLE": 1_000, "SPENT": 50, "EXPIRED": 50, "FUNDING": -1_000, "PROMOTION": -100}  # fmt: skip
+
+
+async def test_entries_of_every_kind_at_once_wait_for_each_other_and_never_for_ever(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async def work(number: int) -> None:
+        async with units(tenant) as uow:
+            job_id = await _job(uow)
+            await take_hold(uow.billing, job_id, 20)
+        async with units(tenant) as uow:
+            await book_usage(uow.billing, replace(usage_of(job_id), billed=False))
+            await (extend_hold(uow.billing, job_id, 5) if number % 2 else expire_credit(uow.billing, uow.now))
+        async with units(tenant) as uow:
+            await uow.billing.post(top_up_entry(f"more:{number}", 3))
+            await close_hold(uow.billing, job_id, 1, 10)
+
+    await asyncio.gather(*(work(number) for number in range(20)))
+    assert await _balances(database, tenant) == {"AVAILABLE": 860, "SPENT": 200, "COST": 20, "FUNDING": -1_080}
+    assert sum((await database.rows(tenant, text("select sum(left_micros) from app.grants")))[0]) == 860
+
+
+# Jobs and versions.
 
 
 @pytest.mark.parametrize(

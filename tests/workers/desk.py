@@ -12,7 +12,8 @@ from domain.accounts import GRANTS, Actor, Role, join_tenant
 from domain.billing import top_up_entry
 from domain.events import TERMINAL, Event, EventType, Position
 from domain.generation import service
-from domain.ids import JobId, NodeId, TenantId, new_id
+from domain.generation.work import begin
+from domain.ids import ChannelId, JobId, NodeId, TenantId, new_id
 from domain.jobs import Lease
 from domain.projects import OutlineKind
 from domain.projects import service as projects
@@ -114,9 +115,13 @@ class Desk:
     def tenant_id(self) -> TenantId:
         return self.actor.tenant_id
 
-    async def start(self, model: str | None = None, instructions: str = "", target_words: int | None = None) -> JobId:
+    async def start(
+        self, model: str | None = None, instructions: str = "", target_words: int | None = None,
+        channel_id: ChannelId | None = None,
+    ) -> JobId:  # fmt: skip
         """A waiting generation. `model` names how the fake behaves, e.g. `cut:after=5`."""
-        command = service.StartChapter(self.chapter, instructions, secrets.token_hex(8), target_words, None, model)
+        key = secrets.token_hex(8)
+        command = service.StartChapter(self.chapter, instructions, key, target_words, channel_id, model)
         async with self.units(self.tenant_id) as uow:
             started = await service.start_chapter(uow, self.actor, command, concurrency_max=100)
         assert started.job_id is not None
@@ -145,7 +150,7 @@ class Desk:
         async with self.units(self.tenant_id) as uow:
             lease = await uow.jobs.claim(job_id, "doomed", -1.0)
             assert lease is not None
-            work = await service.begin(uow, lease)
+            work = await begin(uow, lease)
             if text_so_far:
                 await uow.generation.checkpoint(work.generation.id, lease.attempt, text_so_far, None)
         return lease

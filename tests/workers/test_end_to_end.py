@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app.relay import build_relay
+from app.relay import build_parts
 from app.settings import Settings
 from app.work import POLL_MS, WorkerProcess
 from schema.ids import decode_id
@@ -36,7 +36,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture(scope="module")
 async def relay(settings: Settings) -> AsyncIterator[None]:
     stopping = asyncio.Event()
-    running = asyncio.create_task(build_relay(settings).run(stopping))
+    running = asyncio.create_task(build_parts(settings)[0].run(stopping))
     yield
     stopping.set()
     await running

@@ -94,6 +94,7 @@ test('a form that is saved unchanged asks for what there is, and for no other ke
     ],
     baseUrl: 'https://models.example/v1',
     apiKey: null,
+    apiVersion: null,
     groups: ['eu', 'cheap'],
     region: 'eu-1',
     weight: 3,

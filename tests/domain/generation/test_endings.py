@@ -49,6 +49,8 @@ def test_a_call_that_finished_ends_as_the_table_says() -> None:
         ("STOP", TEXT): ("COMPLETED", "COMPLETED", True, None, None),
         ("LENGTH", TEXT): ("TRUNCATED", "TRUNCATED", True, "LENGTH", None),
         ("CONTENT_FILTER", TEXT): ("TRUNCATED", "TRUNCATED", True, "CONTENT_FILTER", None),
+        ("TOOL_CALLS", TEXT): ("FAILED", "FAILED", False, None, "INVALID_RESPONSE"),
+        **{("TOOL_CALLS", blank): ("FAILED", "FAILED", False, None, "EMPTY_ANSWER") for blank in BLANKS},
         **{("STOP", blank): ("FAILED", "FAILED", False, None, "EMPTY_ANSWER") for blank in BLANKS},
         **{("LENGTH", blank): ("FAILED", "FAILED", False, None, "EMPTY_ANSWER") for blank in BLANKS},
         **{("CONTENT_FILTER", blank): ("FAILED", "FAILED", False, None, "CONTENT_BLOCKED") for blank in BLANKS},

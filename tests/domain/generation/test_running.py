@@ -13,6 +13,7 @@ from domain.generation import service
 from domain.generation.endings import Ending, after_finish, cancelled, completed, failed, truncated
 from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from domain.generation.provider import FinishReason
+from domain.generation.work import begin
 from domain.ids import new_id
 from domain.jobs import CRASHES_MAX, Lease
 from domain.projects.service import ANY_BASE, accept_version, delete_node, update_text
@@ -69,9 +70,11 @@ async def test_an_author_pays_for_text_that_is_kept_and_for_nothing_else(
     assert world.uow.billing.balance[AccountKind.SPENT] == charged
     assert world.uow.billing.balance[AccountKind.AVAILABLE] == CREDIT_MICROS - charged
     assert open_holds(world) == []
+    generation = world.generation(lease.job_id)
     (record,) = world.uow.billing.usage.values()
     assert (record.cost_micros, record.billed) == (COST, charged > 0)
-    generation = world.generation(lease.job_id)
+    assert world.uow.billing.balance[AccountKind.COST] == COST - charged
+    assert (record.price_id, record.project_id) == (world.uow.billing.versions[0].id, generation.project_id)
     assert (generation.error_code, generation.truncation_reason) == (ending.code, ending.truncation)
 
 
@@ -111,7 +114,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> Non
     stale = replace(lease, token=new_id())
     before = repr((world.uow.jobs.jobs, world.uow.generation.attempts, world.uow.billing.entries))
     for write in (
-        service.begin(world.uow, stale),
+        begin(world.uow, stale),
         service.finish(world.uow, stale, result(completed())),
         service.switch_attempt(world.uow, stale, result(completed())),
         service.hand_back(world.uow, stale, result(service.CRASHED)),
@@ -136,7 +139,7 @@ async def test_an_attempt_that_was_cut_is_the_operators_loss_and_the_next_one_is
     attempts = [(one.number, one.outcome, one.text) for one in world.attempts(generation.id)]
     assert attempts == [(1, "CUT", "The fo"), (2, "COMPLETED", TEXT)]
     assert [record.billed for record in world.uow.billing.usage.values()] == [False, True]
-    assert world.uow.billing.balance[AccountKind.SPENT] == COST
+    assert world.uow.billing.balance[AccountKind.SPENT] == world.uow.billing.balance[AccountKind.COST] == COST
     assert [version.text for version in world.uow.projects.versions.values()] == [TEXT]
 
 
@@ -169,7 +172,7 @@ async def test_a_job_whose_worker_lives_is_left_alone(world: World) -> None:
     assert (world.job(lease.job_id).state, world.job(lease.job_id).crashes) == ("RUNNING", 0)
 
 
-async def test_a_job_that_kills_its_workers_fails_at_the_tenth_and_costs_nothing(world: World) -> None:
+async def test_a_job_that_kills_its_workers_fails_at_the_tenth_and_costs_its_author_nothing(world: World) -> None:
     chapter = await world.ready()
     lease = await world.running(chapter)
     states = [await crash(world, lease)]
@@ -179,7 +182,7 @@ async def test_a_job_that_kills_its_workers_fails_at_the_tenth_and_costs_nothing
     assert states == ["QUEUED"] * (CRASHES_MAX - 1) + ["FAILED"]
     job = world.job(lease.job_id)
     assert (job.state, job.error_code, job.attempt) == ("FAILED", "WORKER_CRASHED", 10)
-    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS}
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS - 650, "COST": 650}
     assert (chapter.status, len(world.uow.billing.usage)) == ("PLANNED", 10)
 
 
@@ -192,7 +195,9 @@ async def test_a_dead_workers_cancelled_job_is_cancelled_with_its_checkpoint(wor
     assert open_holds(world) == []
 
 
-async def test_a_cancel_while_a_crashed_job_waits_keeps_what_was_written_and_costs_nothing(world: World) -> None:
+async def test_a_cancel_while_a_crashed_job_waits_keeps_what_was_written_and_costs_its_author_nothing(
+    world: World,
+) -> None:
     chapter = await world.ready()
     lease = await world.running(chapter)
     assert await crash(world, lease) == "QUEUED"
@@ -205,7 +210,7 @@ async def test_a_cancel_while_a_crashed_job_waits_keeps_what_was_written_and_cos
         False,
     )
     assert (chapter.status, open_holds(world)) == ("PLANNED", [])
-    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS}
+    assert balances(world) == {"AVAILABLE": CREDIT_MICROS, "FUNDING": -CREDIT_MICROS - 65, "COST": 65}
 
 
 async def test_a_worker_that_is_told_to_stop_hands_its_job_on_without_blame(world: World) -> None:

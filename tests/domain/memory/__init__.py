@@ -14,6 +14,7 @@ from tests.domain.memory.clock import NOW
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.jobs import MemoryJobs
+from tests.domain.memory.operations import MemoryAudit, MemoryMails, MemoryNotifications, MemoryWebhooks
 from tests.domain.memory.projects import MemoryProjects
 from tests.domain.memory.story import MemoryStory
 
@@ -34,3 +35,7 @@ class MemoryUnitOfWork:
         self.generation = MemoryGeneration()
         self.billing = MemoryBilling()
         self.integrations = MemoryIntegrations(self.tenant_id, self.accounts)
+        self.audit = MemoryAudit()
+        self.notifications = MemoryNotifications()
+        self.mails = MemoryMails()
+        self.webhooks = MemoryWebhooks()

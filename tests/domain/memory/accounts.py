@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.accounts import ApiToken, Membership, Role, Session, Tenant, User
+from domain.accounts import ApiToken, Membership, Permission, Role, Session, Tenant, User, roles_with
 from domain.ids import ApiTokenId, SessionId, TenantId, UserId
 
 
@@ -36,6 +36,9 @@ class MemoryAccounts:
 
     async def memberships_of(self, user_id: UserId) -> list[tuple[Tenant, Role]]:
         return [(self.tenants[one.tenant_id], Role(one.role)) for one in self.memberships if one.user_id == user_id]
+
+    async def members_with(self, permission: Permission) -> list[User]:
+        return [self.users[one.user_id] for one in self.memberships if one.role in roles_with(permission)]
 
     async def add_session(self, session: Session) -> None:
         self.sessions[session.id] = session

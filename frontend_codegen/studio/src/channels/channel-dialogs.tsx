@@ -116,6 +116,11 @@ function WhatItIs(props: FieldsProps) {
       <Field label={t.channels.baseUrl} hint={t.channels.baseUrlHint} error={errorOf('baseUrl')} optional>
         <input type="url" inputMode="url" {...bind('baseUrl')} />
       </Field>
+      {draft.provider === 'AZURE_OPENAI' && (
+        <Field label={t.channels.apiVersion} hint={t.channels.apiVersionHint} error={errorOf('apiVersion')} optional>
+          <input {...bind('apiVersion')} />
+        </Field>
+      )}
     </>
   );
 }

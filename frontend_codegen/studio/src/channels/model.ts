@@ -13,7 +13,16 @@ import type {
 export type Channel = ChannelRowFragment;
 export type LiveChannel = NonNullable<ChannelHealthSubscription['channelHealth']['channel']>;
 
-export const PROVIDERS: ProviderKind[] = ['OPENAI_COMPATIBLE', 'DASHSCOPE', 'DEMO'];
+/** Those that a studio can make channels for: a model file on the worker's machine is the platform's alone. */
+export const PROVIDERS: ProviderKind[] = [
+  'OPENAI_COMPATIBLE',
+  'OPENAI',
+  'AZURE_OPENAI',
+  'ANTHROPIC',
+  'GEMINI',
+  'DASHSCOPE',
+  'DEMO',
+];
 export const STRATEGIES: Strategy[] = [
   'WEIGHTED',
   'ROUND_ROBIN',
@@ -65,6 +74,8 @@ export interface ChannelDraft {
   baseUrl: string;
   apiKey: string;
   dropKey: boolean;
+  /** Azure wants one. It is not shown again, so an empty one leaves it as it is. */
+  apiVersion: string;
   groups: string;
   region: string;
   weight: string;
@@ -82,6 +93,7 @@ export const channelDraftOf = (channel: Channel | null): ChannelDraft => ({
   baseUrl: channel?.baseUrl ?? '',
   apiKey: '',
   dropKey: false,
+  apiVersion: '',
   groups: channel?.groups.join(', ') ?? '',
   region: channel?.region ?? '',
   weight: String(channel?.weight ?? 1),
@@ -97,6 +109,7 @@ function sharedOf(draft: ChannelDraft, known: Channel['models']) {
   const models = modelsOf(draft.models);
   return {
     name: draft.name,
+    apiVersion: draft.apiVersion.trim() || null,
     models: models.map((model) => model.name),
     modelDetails: models.map((model) => {
       const { contextWindow = null, maxOutputTokens = null } = known.find(({ name }) => name === model.name) ?? {};

@@ -1,84 +1,33 @@
-"""Billing: exact money, entries that balance, and charges that never pass their hold."""
+"""The ledger: entries that balance, and charges that never pass their hold."""
 
 from __future__ import annotations
-
-from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.billing import (
-    AccountKind,
+from domain.billing import AccountKind, Money, QuotaExhausted, close_hold, extend_hold, take_hold, top_up_entry
+from domain.billing.grants import GrantSource
+from domain.billing.ledger import (
     Entry,
     EntryKind,
-    Money,
     Posting,
-    Price,
-    QuotaExhausted,
-    Usage,
-    close_hold,
-    cost,
+    cost_entry,
+    extend_entry,
+    grant_entry,
     hold_entry,
     release_entry,
     settle_entry,
-    take_hold,
-    top_up_entry,
 )
 from domain.ids import JobId, new_id
 from tests.domain.memory import MemoryBilling
 
 JOB = JobId(new_id())
-PRICE = Price("writer-1", input_micros=500_000, cached_input_micros=125_000, output_micros=2_000_000)
 micros = st.integers(1, 2**50)
-tokens = st.integers(0, 2_000_000)
 
 
 def moved(entry: Entry) -> dict[str, int]:
     return {posting.account: posting.micros for posting in entry.postings}
-
-
-# Cost.
-
-
-COSTS = [
-    (Usage(0, 0), 0),
-    (Usage(1_000_000, 0), 500_000),
-    (Usage(0, 1_000_000), 2_000_000),
-    (Usage(1_200, 800), 600 + 1_600),
-    (Usage(1_000_000, 0, cached_input_tokens=1_000_000), 125_000),
-    (Usage(1_000, 0, cached_input_tokens=400), 300 + 50),
-    (Usage(1, 0), 1),
-    (Usage(2, 0), 1),
-    (Usage(3, 0), 2),
-    (Usage(1, 0, cached_input_tokens=1), 1),
-    (Usage(1_000, 100, reasoning_tokens=60), 500 + 200),
-]
-
-
-def test_a_call_costs_its_fresh_its_cached_and_its_written_tokens() -> None:
-    assert [(usage, cost(PRICE, usage)) for usage, _ in COSTS] == COSTS
-
-
-def test_a_call_is_rounded_up_once_and_not_for_each_kind_of_token() -> None:
-    a_third = Price("m", 333_333, 333_333, 333_333)
-    assert cost(a_third, Usage(2, 1, cached_input_tokens=1)) == 1
-    assert cost(a_third, Usage(2, 2, cached_input_tokens=1)) == 2
-
-
-def test_more_cached_than_read_is_never_a_discount() -> None:
-    assert cost(PRICE, Usage(10, 0, cached_input_tokens=1_000)) == 125
-
-
-@given(st.builds(Price, st.just("m"), micros, micros, micros), tokens, tokens, tokens)
-def test_a_cost_is_the_exact_amount_rounded_up(price: Price, fresh: int, cached: int, written: int) -> None:
-    exact = (
-        Decimal(fresh) * price.input_micros
-        + Decimal(cached) * price.cached_input_micros
-        + Decimal(written) * price.output_micros
-    )
-    charged = cost(price, Usage(fresh + cached, written, cached_input_tokens=cached))
-    assert 0 <= charged * 1_000_000 - exact < 1_000_000
 
 
 # Entries.
@@ -90,7 +39,10 @@ def test_every_entry_sums_to_zero_and_moves_something_in_each_of_its_postings(he
         hold_entry(JOB, held),
         settle_entry(JOB, 1, held, spent),
         release_entry(JOB, held),
-        top_up_entry("coupon:1", held),
+        extend_entry(JOB, held, held + spent),
+        cost_entry(JOB, 1, "LLM", spent),
+        top_up_entry("payment:1", held),
+        grant_entry("coupon:1", held, GrantSource.COUPON),
     ):
         assert sum(posting.micros for posting in entry.postings) == 0
         assert len(entry.postings) >= 2
@@ -171,6 +123,31 @@ async def test_a_job_that_cost_nothing_has_its_hold_released(wallet: MemoryBilli
     assert [entry.kind for entry in wallet.entries] == ["TOP_UP", "HOLD", "RELEASE"]
 
 
+async def test_a_hold_grows_while_there_is_credit_and_not_one_micro_beyond(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 600)
+    assert await extend_hold(wallet, JOB, 300) == 900
+    assert balances(wallet) == [100, 900, 0]
+    with pytest.raises(QuotaExhausted):
+        await extend_hold(wallet, JOB, 101)
+    assert [(entry.kind, entry.reference) for entry in wallet.entries[1:]] == [
+        ("HOLD", f"job:{JOB}"), ("EXTEND", f"job:{JOB}:900")]  # fmt: skip
+
+
+async def test_a_hold_that_is_closed_or_was_never_taken_does_not_grow(wallet: MemoryBilling) -> None:
+    assert await extend_hold(wallet, JOB, 1) is None
+    await take_hold(wallet, JOB, 600)
+    await close_hold(wallet, JOB, 1, 600)
+    assert await extend_hold(wallet, JOB, 1) is None
+    assert balances(wallet) == [400, 0, 600]
+
+
+async def test_an_extended_hold_is_settled_whole(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 600)
+    await extend_hold(wallet, JOB, 300)
+    await close_hold(wallet, JOB, 1, 850)
+    assert balances(wallet) == [150, 0, 850]
+
+
 async def test_a_free_model_needs_no_hold_and_no_credit() -> None:
     empty = MemoryBilling()
     await empty.open_wallet()
@@ -195,19 +172,3 @@ async def test_a_wallet_never_goes_below_zero_and_all_of_it_is_accounted_for(cal
         spent += min(held, used)
     assert balances(billing) == [3_000 - spent, 0, spent]
     assert sum(billing.balance.values()) == 0
-
-
-# Money.
-
-
-@given(st.integers(-(2**63), 2**63 - 1))
-def test_an_amount_is_exact_to_the_micro(value: int) -> None:
-    amount = Money(value).amount
-    assert amount * 1_000_000 == value
-    assert int(amount.scaleb(6)) == value
-
-
-def test_an_amount_reads_as_units() -> None:
-    assert str(Money(1_234_567).amount) == "1.234567"
-    assert str(Money(1).amount.normalize()) == "0.000001"
-    assert Money(0).currency == "USD"

@@ -1,0 +1,22 @@
+"""Billing: versioned prices, grants behind the ledger, reversals, usage by day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
+from sqlalchemy import text
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    script = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
+    connection = op.get_bind()
+    connection.execute(text("select 1"))  # opens the transaction that the script below runs in
+    connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(script))  # type: ignore[union-attr]
+
+
+def downgrade() -> None:
+    raise NotImplementedError("a ledger is not taken back: entries of the new kinds would have no place")

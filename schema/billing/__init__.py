@@ -1,0 +1,1 @@
+"""Types of the billing room: the wallet and its ledger, prices, usage."""
