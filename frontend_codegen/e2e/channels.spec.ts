@@ -103,7 +103,9 @@ test('a channel that fails is shown as paused while one looks on', async ({ page
   await chapter.getByRole('button', { name: 'Write this chapter' }).click();
   await expect(chapter.getByRole('alert')).toContainText('No draft was written.', { timeout: 30_000 });
   await expect(row.locator('.channel-status')).toHaveText('Paused after failures');
-  await expect(row.locator('.channel-health')).toContainText(/Calls fail .* last error: not reachable · tried again at/);
+  await expect(row.locator('.channel-health')).toContainText(
+    /Calls fail .* last error: not reachable · tried again at/,
+  );
   await chapter.getByRole('button', { name: 'Why this channel?' }).click();
   await expect(chapter.getByRole('dialog')).toContainText('not reachable');
   await dropChannel(api, id);
