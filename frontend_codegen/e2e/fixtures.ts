@@ -1,5 +1,9 @@
 /** What every test starts from: a page that may not misbehave, and the API for setting things up and looking behind. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
 import { type APIRequestContext, type BrowserContext, expect, type Page, test as base } from '@playwright/test';
+import type { AxeResults } from 'axe-core';
 
 export { expect };
 
@@ -181,4 +185,13 @@ export function recordFrames(page: Page) {
       return event.__typename === 'TextDelta' ? so_far + event.text! : so_far;
     }, '');
   return { events, subscriptions, text };
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds on the page: contrast, names, roles, structure. */
+export async function barriers(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate<AxeResults>('axe.run()');
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
 }

@@ -1,11 +1,6 @@
 /** Every page in both languages and themes, for people to look at, without barriers; and what the switches promise. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-
-import type { Page } from '@playwright/test';
-import type { AxeResults } from 'axe-core';
-
 import {
+  barriers,
   draftOf,
   dropNovel,
   editorOf,
@@ -18,15 +13,6 @@ import {
   waitForEnd,
   waitForLength,
 } from './fixtures';
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What axe finds on the page: contrast, names, roles, structure. */
-async function barriers(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate<AxeResults>('axe.run()');
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
-}
 
 const LOOKS = [
   { name: 'en-light', language: 'en', scheme: 'light', width: 1360 },
@@ -69,6 +55,10 @@ for (const { name, language, scheme, width } of LOOKS) {
     await waitForEnd(page);
     await expect(page.getByRole('button', { name: /^(Accept|采用)$/ })).toBeVisible();
     await picture('7-draft');
+    await page.getByRole('button', { name: /^(Why this channel\?|为什么用这个渠道？)$/ }).click();
+    await expect(page.getByRole('heading', { name: /^(Calls|调用)$/ })).toBeVisible();
+    await picture('7-why');
+    await page.keyboard.press('Escape');
     await page.getByRole('button', { name: /^(Accept|采用)$/ }).click();
     await expect(editorOf(page)).not.toHaveValue('');
     await page.getByRole('tab', { name: /^(Versions|版本)$/ }).click();
@@ -79,6 +69,12 @@ for (const { name, language, scheme, width } of LOOKS) {
     );
     expect(overflow).toBe(0);
     await dropNovel(api, projectId);
+    await page.getByRole('link', { name: /^(Channels|渠道)$/ }).click();
+    await expect(page.getByRole('article').first()).toBeVisible();
+    await page.getByRole('checkbox', { name: /^(Have a fallback|没有合适的渠道)/ }).check();
+    await picture('9-channels');
+    await page.getByRole('button', { name: /^(New channel|新建渠道)$/ }).click();
+    await picture('10-channel');
   });
 }
 

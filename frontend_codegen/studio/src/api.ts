@@ -14,6 +14,7 @@ export const createClient = () =>
 export const SHELF_CONTEXT = { additionalTypenames: ['Project'] };
 export const PROJECT_CONTEXT = { additionalTypenames: ['OutlineNode', 'Chapter'] };
 export const CODEX_CONTEXT = { additionalTypenames: ['CodexEntry'] };
+export const CHANNEL_CONTEXT = { additionalTypenames: ['Channel'] };
 
 /** For idempotency keys. `crypto.randomUUID` exists only in secure contexts; a LAN address is not one. */
 export function randomKey(): string {

@@ -3,6 +3,8 @@ import { useMemo, useSyncExternalStore } from 'react';
 import { Redirect, Route, Switch } from 'wouter';
 
 import { createClient, session } from './api';
+import { CHANNELS_PATH } from './links';
+import { ChannelsPage } from './pages/channels';
 import { ChapterPage } from './pages/chapter';
 import { LoginPage } from './pages/login';
 import { NotFound } from './pages/not-found';
@@ -37,6 +39,7 @@ function Inside() {
         <Redirect to="/" replace />
       </Route>
       <Route path="/" component={ShelfPage} />
+      <Route path={CHANNELS_PATH} component={ChannelsPage} />
       <Route path="/projects/:projectId">{(params) => <ProjectPage id={decodeURIComponent(params.projectId)} />}</Route>
       <Route path="/projects/:projectId/chapters/:chapterId">
         {(params) => (

@@ -30,6 +30,20 @@ export function formatSeconds(ms: number, language: Language): string {
   return new Intl.NumberFormat(locale(language), options).format(ms / 1000);
 }
 
+export const formatMilliseconds = (ms: number, language: Language) =>
+  new Intl.NumberFormat(locale(language), { style: 'unit', unit: 'millisecond', unitDisplay: 'short' }).format(ms);
+
+export const formatPercent = (part: number, language: Language) =>
+  new Intl.NumberFormat(locale(language), { style: 'percent', maximumFractionDigits: 1 }).format(part);
+
+/** A figure of unknown size, with the digits that matter. */
+export const formatDecimal = (n: number, language: Language) =>
+  new Intl.NumberFormat(locale(language), { maximumSignificantDigits: 3 }).format(n);
+
+/** The time of day, as a clock on the wall shows it. */
+export const formatClock = (iso: string, language: Language) =>
+  new Intl.DateTimeFormat(locale(language), { timeStyle: 'medium' }).format(new Date(iso));
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 31_536_000],
   ['month', 2_592_000],

@@ -5,6 +5,7 @@ import './styles/controls.css';
 import './styles/pages.css';
 import './styles/chapter.css';
 import './styles/desk.css';
+import './styles/channels.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -11,6 +11,7 @@ import { StatusLine } from './status-line';
 import type { Draft } from './use-draft';
 import type { Editor } from './use-editor';
 import { useFollow } from './use-follow';
+import { WhyChannel } from './why-channel';
 
 interface DraftSheetProps {
   draft: Draft;
@@ -47,7 +48,11 @@ export function DraftSheet({ draft, editor, generation, lang, onDecided }: Draft
         {running && draft.generationId && (
           <Running draft={draft} generationId={draft.generationId} generation={generation} />
         )}
-        {!running && <StatusLine stream={stream} generation={generation} />}
+        {!running && (
+          <StatusLine stream={stream} generation={generation}>
+            {generation && generation.state !== 'FAILED' && <WhyChannel generationId={generation.id} />}
+          </StatusLine>
+        )}
         {candidate && <Decision version={candidate} editor={editor} onDecided={onDecided} />}
       </footer>
       <div ref={end} />

@@ -1,5 +1,6 @@
 import type { GenerationPartsFragment } from '@fabula/client';
 import type { TokenStreamResult } from '@fabula/client/urql';
+import type { ReactNode } from 'react';
 
 import { countWords, formatCount, formatMoney, formatSeconds } from '../format';
 import { type Language, useTranslation } from '../i18n/context';
@@ -11,10 +12,12 @@ interface StatusLineProps {
   stream: TokenStreamResult;
   generation: GenerationPartsFragment | null;
   stopping?: boolean;
+  /** What can be asked about it. */
+  children?: ReactNode;
 }
 
 /** What is happening, as a sentence that is also read out; figures beside it that are not. */
-export function StatusLine({ stream, generation, stopping = false }: StatusLineProps) {
+export function StatusLine({ stream, generation, stopping = false, children }: StatusLineProps) {
   const { t, language } = useTranslation();
   const phase = phaseOf(stream);
   const writing = phase === 'writing' || phase === 'preparing' || phase === 'waiting';
@@ -32,6 +35,7 @@ export function StatusLine({ stream, generation, stopping = false }: StatusLineP
       {generation?.version?.origin === 'DEMO' && <p className="quiet">{t.generate.demoNote}</p>}
       {writing && stream.resets > 0 && <p className="quiet">{t.generate.again}</p>}
       <p className="figures">{figures.filter(Boolean).join(' · ')}</p>
+      {children}
     </div>
   );
 }

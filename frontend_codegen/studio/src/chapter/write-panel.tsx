@@ -11,6 +11,7 @@ import { Button } from '../ui/button';
 import { Field } from '../ui/field';
 import { ProblemNotice } from '../ui/notice';
 import { type Chapter, latestGeneration } from './model';
+import { WhyChannel } from './why-channel';
 
 interface WritePanelProps {
   chapter: Chapter;
@@ -40,37 +41,41 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
     setProblem(outcome ? refusalOf(t, language, outcome) : problemOf(t, error));
     if (outcome?.__typename === 'GenerationStarted') onStarted(outcome.generation.id);
   };
+  const latest = latestGeneration(chapter);
   return (
-    <form className="write" onSubmit={(event) => void onSubmit(event)}>
-      <Plan key={chapter.id} chapter={chapter} />
-      <Field label={t.generate.instructions} hint={t.generate.instructionsHint}>
-        <textarea
-          className="serif"
-          rows={5}
-          lang={lang}
-          value={instructions}
-          onChange={(event) => setInstructions(event.target.value)}
-        />
-      </Field>
-      <Field label={t.generate.targetWords}>
-        <input
-          type="number"
-          min={50}
-          max={20000}
-          step={50}
-          placeholder={t.generate.standard}
-          value={targetWords}
-          onChange={(event) => setTargetWords(event.target.value)}
-        />
-      </Field>
-      <Field label={t.generate.channel}>
-        <ChannelSelect value={channelId} onChange={setChannelId} />
-      </Field>
-      <ProblemNotice problem={problem ?? (running ? null : failureOf(t, chapter))} />
-      <Button look="primary" icon="pencil" type="submit" busy={fetching} disabled={running}>
-        {fetching ? t.generate.starting : running ? t.generate.running : t.generate.button}
-      </Button>
-    </form>
+    <>
+      <form className="write" onSubmit={(event) => void onSubmit(event)}>
+        <Plan key={chapter.id} chapter={chapter} />
+        <Field label={t.generate.instructions} hint={t.generate.instructionsHint}>
+          <textarea
+            className="serif"
+            rows={5}
+            lang={lang}
+            value={instructions}
+            onChange={(event) => setInstructions(event.target.value)}
+          />
+        </Field>
+        <Field label={t.generate.targetWords}>
+          <input
+            type="number"
+            min={50}
+            max={20000}
+            step={50}
+            placeholder={t.generate.standard}
+            value={targetWords}
+            onChange={(event) => setTargetWords(event.target.value)}
+          />
+        </Field>
+        <Field label={t.generate.channel}>
+          <ChannelSelect value={channelId} onChange={setChannelId} />
+        </Field>
+        <ProblemNotice problem={problem ?? (running ? null : failureOf(t, chapter))} />
+        <Button look="primary" icon="pencil" type="submit" busy={fetching} disabled={running}>
+          {fetching ? t.generate.starting : running ? t.generate.running : t.generate.button}
+        </Button>
+      </form>
+      {!running && latest?.state === 'FAILED' && <WhyChannel generationId={latest.id} />}
+    </>
   );
 }
 
