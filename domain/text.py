@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -32,8 +33,13 @@ def word_count(text: str) -> int:
 
 def estimated_tokens(text: str) -> int:
     """Tokens without a tokenizer: 1.5 a CJK character, 0.25 any other; rounded up."""
+    return math.ceil(token_weight(text))
+
+
+def token_weight(text: str) -> float:
+    """The same before it is rounded: weights of pieces add up to that of the whole."""
     cjk = len(_CJK_CHAR.findall(text))
-    return -int(-(cjk * CJK_TOKENS_PER_CHAR + (len(text) - cjk) * LATIN_TOKENS_PER_CHAR) // 1)
+    return cjk * CJK_TOKENS_PER_CHAR + (len(text) - cjk) * LATIN_TOKENS_PER_CHAR
 
 
 def clean_line(value: str, field: str, *, chars_max: int = TITLE_CHARS_MAX, required: bool = True) -> str:

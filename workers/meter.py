@@ -6,8 +6,10 @@ fall short: then it is extended as far as the limit and the wallet allow, and th
 
 from __future__ import annotations
 
+import math
+
 from domain.billing import Price, Usage, cost
-from domain.text import estimated_tokens
+from domain.text import token_weight
 
 
 class Meter:
@@ -18,18 +20,23 @@ class Meter:
         self._max_cost = max_cost
         self._refused = False
         self._price: Price | None = None
-        self._prompt_tokens = self._output_tokens = 0
+        self._prompt_tokens = 0
+        self._weight = 0.0
         self._payable_tokens: int | None = None
         self._full = 0
 
     def serve(self, price: Price, prompt_tokens: int, output_tokens_max: int) -> None:
         """A channel has been taken: its price holds from now on, for a text that begins anew."""
-        self._price, self._prompt_tokens, self._output_tokens = price, prompt_tokens, 0
+        self._price, self._prompt_tokens, self._weight = price, prompt_tokens, 0.0
         self._full = cost(price, Usage(prompt_tokens, output_tokens_max))
         self._reckon()
 
     def add(self, text: str) -> None:
-        self._output_tokens += estimated_tokens(text)
+        self._weight += token_weight(text)
+
+    @property
+    def _output_tokens(self) -> int:
+        return math.ceil(self._weight)
 
     @property
     def accrued(self) -> int:

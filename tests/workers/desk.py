@@ -117,11 +117,13 @@ class Desk:
 
     async def start(
         self, model: str | None = None, instructions: str = "", target_words: int | None = None,
-        channel_id: ChannelId | None = None,
+        channel_id: ChannelId | None = None, max_cost_micros: int | None = None,
     ) -> JobId:  # fmt: skip
         """A waiting generation. `model` names how the fake behaves, e.g. `cut:after=5`."""
         key = secrets.token_hex(8)
-        command = service.StartChapter(self.chapter, instructions, key, target_words, channel_id, model)
+        command = service.StartChapter(
+            self.chapter, instructions, key, target_words, channel_id, model, max_cost_micros=max_cost_micros
+        )
         async with self.units(self.tenant_id) as uow:
             started = await service.start_chapter(uow, self.actor, command, concurrency_max=100)
         assert started.job_id is not None
