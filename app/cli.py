@@ -92,6 +92,11 @@ def _prices_arguments(parser: argparse.ArgumentParser) -> None:
     imported.add_argument("file", type=Path, metavar="FILE", help="a price list; JSON if it is named so, else YAML")
 
 
+def _channels_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("rekey", help="seal every channel's key with the first of FABULA_CHANNEL_KEYS")
+
+
 def _schema_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="fail when graphql_schema.graphql differs")
 
@@ -105,6 +110,7 @@ COMMANDS: Final = {
     "schema": Command("app.printer", "print the GraphQL schema", arguments=_schema_arguments),
     "check": Command("app.check", "check settings and the servers they name", (_DATABASE, _REDIS)),
     "documents": Command("app.documents", "push, check or explain trusted documents", arguments=_documents_arguments),
+    "channels": Command("app.rekey", "seal channels' keys anew", arguments=_channels_arguments),
     "prices": Command("app.prices", "import prices", arguments=_prices_arguments),
     "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
 }

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.channels.entities import PLATFORM_TENANT, Channel
 from domain.ids import ChannelId, TenantId
 from persistence.channels.tables import channels, routing_policies
+
+
+async def tenants_with_sealed_keys(engine: AsyncEngine) -> list[TenantId]:
+    async with engine.connect() as connection:
+        rows = await connection.execute(text("select tenant_id from app.tenants_with_sealed_keys() as tenant_id"))
+        return [TenantId(row.tenant_id) for row in rows]
 
 
 class SqlChannels:
@@ -43,6 +49,14 @@ class SqlChannels:
                 channels.c.deleted_at.is_(None),
             )
             .order_by(channels.c.tenant_id == PLATFORM_TENANT, channels.c.name, channels.c.id)
+        )
+        return found.all()
+
+    async def sealed(self) -> Sequence[Channel]:
+        """The tenant's own channels with a sealed key, held against changes until the end of the transaction."""
+        mine = channels.c.tenant_id == self._tenant_id
+        found = await self._session.scalars(
+            select(Channel).where(mine, channels.c.sealed_key.is_not(None)).with_for_update()
         )
         return found.all()
 
