@@ -12,8 +12,11 @@ from adapters.mail import mailer_for
 from adapters.webhooks import HttpCaller
 from app import telemetry
 from app.settings import Settings
+from domain.billing.service import expire_grants, forget_usage
+from domain.unit_of_work import OpenUnitOfWork
 from persistence.database import create_engine
 from persistence.jobs.relay import RelayView
+from persistence.operations.due import DueTenants
 from persistence.operations.housekeeping import KEPT, Housekeeping
 from persistence.operations.relay import OperationsView
 from persistence.operations.schedules import Schedules
@@ -65,9 +68,33 @@ def build_parts(settings: Settings) -> list[Part]:
     return [
         relay,
         Courier(view.due_mails, mail_delivery(post, mailer), at_once_max=MAILS_AT_ONCE_MAX),
-        Clock(Schedules(relay_engine), duties(Housekeeping(relay_engine, post_engine))),
+        Clock(
+            Schedules(relay_engine),
+            duties(Housekeeping(relay_engine, post_engine))
+            | money_duties(DueTenants(relay_engine), post, settings.usage_days),
+        ),
         Courier(view.due_deliveries, webhook_delivery(post, caller), at_once_max=CALLS_AT_ONCE_MAX),
     ]
+
+
+def money_duties(due: DueTenants, units: OpenUnitOfWork, usage_days: int) -> dict[str, Duty]:
+    """What expires, and what is forgotten of the money room."""
+
+    async def expire() -> int:
+        total = 0
+        for tenant_id in await due.with_expired_grants():
+            async with units(tenant_id) as uow:
+                total += await expire_grants(uow, uow.now)
+        return total
+
+    async def forget() -> int:
+        total = 0
+        for tenant_id in await due.with_old_usage(usage_days):
+            async with units(tenant_id) as uow:
+                total += await forget_usage(uow, usage_days)
+        return total
+
+    return {"grants.expire": Duty("7 * * * *", expire), "usage.forget": Duty("47 3 * * *", forget)}
 
 
 def duties(housekeeping: Housekeeping) -> dict[str, Duty]:

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.billing.usage import RETENTION_DAYS_MIN
 from domain.integrations import DocumentMode
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -138,6 +139,7 @@ class Settings(BaseSettings):
     tenant_concurrency: int = Field(default=16, gt=0)
     trusted_documents: Path | None = None
     first_party_mode: DocumentMode = DocumentMode.LOG
+    usage_days: int = Field(default=400, ge=RETENTION_DAYS_MIN)
     starting_credit_micros: int = Field(default=5_000_000, ge=0)
     compiled_execution: bool = True
     sql_plans: bool = True
