@@ -9,31 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import httpcore2
 
+from adapters.address_guard import NotPublic, is_public
 from domain.operations.webhooks import SEND_S, Answer, Call
 
 CONNECTIONS_MAX = 200
-_NAT64 = IPv6Network("64:ff9b::/96")
-
-
-class NotPublic(Exception):
-    """A name leads to this machine, to a private network, or nowhere that a stranger could be."""
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet's. An IPv4 address inside an IPv6 one counts as itself."""
-    ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour
-        if ip in _NAT64:
-            inner = IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
 
 
 class GuardedNetwork(httpcore2.AsyncNetworkBackend):

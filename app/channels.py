@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from adapters.address_guard import PublicProvider
 from adapters.factory import preload, provider_for
 from adapters.key_vault import AesKeyVault
 from adapters.local_servers import find_local_servers
@@ -81,7 +82,7 @@ def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMIT
         return None
 
     def make(channel: Channel) -> TextProvider:
-        return provider_for(
+        provider = provider_for(
             ProviderKind(channel.provider).value,
             base_url=channel.base_url,
             api_key=key_of(channel),
@@ -89,6 +90,9 @@ def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMIT
             demo_delay_s=settings.demo_delay_s,
             options=channel.options,
         )
+        if channel.of_platform or channel.base_url is None or settings.private_channels:
+            return provider
+        return PublicProvider(provider, channel.base_url)
 
     return make
 

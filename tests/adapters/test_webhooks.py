@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import adapters.webhooks
-from adapters.webhooks import HttpCaller, is_public
+from adapters.address_guard import is_public
+from adapters.webhooks import HttpCaller
 from domain.operations.webhooks import Call
 from tests.fakes.webhook_server import FakeReceiver
 
