@@ -10,6 +10,7 @@ import { failure, type Problem, problemOf, sentence } from '../problems';
 import { Button } from '../ui/button';
 import { Field } from '../ui/field';
 import { ProblemNotice } from '../ui/notice';
+import { CostAhead } from './cost-ahead';
 import { type Chapter, latestGeneration } from './model';
 import { WhyChannel } from './why-channel';
 
@@ -30,11 +31,11 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
   const [problem, setProblem] = useState<Problem | null>(null);
   const [{ fetching }, generate] = useChapterGenerateMutation();
   const keyed = useIdempotencyKey();
+  const words = Number.parseInt(targetWords, 10) || null;
+  const request = { chapterId: chapter.id, instructions, targetWords: words, channelId: channelId || null };
 
   const onSubmit = async (event: FormEvent) => {
     event.preventDefault();
-    const words = Number.parseInt(targetWords, 10) || null;
-    const request = { chapterId: chapter.id, instructions, targetWords: words, channelId: channelId || null };
     const { data, error } = await generate({ input: keyed.add(request) }, PROJECT_CONTEXT);
     const outcome = data?.chapterGenerate;
     if (outcome) keyed.forget();
@@ -69,6 +70,7 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
         <Field label={t.generate.channel}>
           <ChannelSelect value={channelId} onChange={setChannelId} />
         </Field>
+        <CostAhead input={request} paused={running} />
         <ProblemNotice problem={problem ?? (running ? null : failureOf(t, chapter))} />
         <Button look="primary" icon="pencil" type="submit" busy={fetching} disabled={running}>
           {fetching ? t.generate.starting : running ? t.generate.running : t.generate.button}

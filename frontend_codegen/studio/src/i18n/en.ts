@@ -162,6 +162,7 @@ export const en = {
     channel: 'Written by',
     standard: 'standard',
     button: 'Write this chapter',
+    costAhead: (likely: string, low: string, high: string) => `About ${likely}, between ${low} and ${high}`,
     starting: 'Starting…',
     running: 'A draft is being written',
     quota: (needed: string, available: string) =>

@@ -163,6 +163,7 @@ export const zh: Strings = {
     channel: '由谁来写',
     standard: '默认',
     button: '写这一章',
+    costAhead: (likely: string, low: string, high: string) => `约 ${likely}，介于 ${low} 与 ${high} 之间`,
     starting: '正在开始…',
     running: '正在写草稿',
     quota: (needed, available) => `这一稿最多需要 ${needed}，可用余额是 ${available}。请减少字数或充值。`,
