@@ -159,9 +159,17 @@ async def _beginning(stream: AsyncIterator[bytes]) -> bytes:
     return bytes(body[:ERROR_BODY_BYTES_MAX])
 
 
-async def _chunks(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    async for chunk in stream:
-        yield chunk
+async def _chunks(stream: Any) -> AsyncGenerator[bytes, None]:
+    """What a stream brings. Its own generator is closed with this one, and not by the garbage collector, in whatever
+    thread that runs.
+    """
+    chunks = aiter(stream)
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        if hasattr(chunks, "aclose"):
+            await chunks.aclose()
 
 
 class _Bounded:
@@ -171,9 +179,10 @@ class _Bounded:
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._inner:
-            self._check(chunk)
-            yield chunk
+        async with aclosing(_chunks(self._inner)) as chunks:
+            async for chunk in chunks:
+                self._check(chunk)
+                yield chunk
 
     async def aclose(self) -> None:
         await self._inner.aclose()

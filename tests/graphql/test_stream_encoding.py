@@ -177,7 +177,7 @@ def _field(draw: Any, type_name: str, condition: str) -> str:
     type_: Any = SCHEMA.get_type(type_name)
     name = draw(st.sampled_from(sorted(type_.fields)))
     alias = draw(st.sampled_from(("", "", f"own_{type_name}_{name}: ")))
-    return f"{alias}{name} {condition} {'{ amount currency kind: __typename }' if name in {'held', 'accrued'} else ''}"
+    return f"{alias}{name} {condition} {'{ amount currency kind: __typename }' if name in {'held', 'accrued', 'left'} else ''}"
 
 
 @st.composite

@@ -220,7 +220,7 @@ async def test_a_watch_through_connections_that_break_has_every_piece_once(
             if isinstance(watched.event, TextDelta):
                 pieces += watched.event.text
                 assert watched.state.text == pieces
-                if len(pieces) > 100 * (cuts + 1) and cuts < 3:
+                if len(pieces) > 60 * (cuts + 1) and cuts < 3:
                     cuts += 1
                     line.cut()
         await writing
