@@ -37,7 +37,6 @@ WINDOW_MAX = 100_000_000
 KEY_CHARS_MAX = 4_000
 REFERENCE = re.compile(r"(env|file):(\S{1,500})")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
-KEYLESS = frozenset({ProviderKind.DEMO})
 
 
 class ChannelStore(Protocol):

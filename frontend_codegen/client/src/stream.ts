@@ -35,7 +35,7 @@ export interface StreamState {
   /** 0 to 100. */
   readonly progress: number | null;
   readonly note: string | null;
-  readonly meter: { readonly held: MoneyPartsFragment; readonly accrued: MoneyPartsFragment } | null;
+  readonly meter: Record<'held' | 'accrued' | 'left', MoneyPartsFragment> | null;
   /** How often the text was cleared because a new attempt began. */
   readonly resets: number;
   readonly terminal: StreamTerminal | null;
@@ -78,7 +78,7 @@ function change(state: StreamState, event: GenerationEvent): Partial<StreamState
     case 'StreamSnapshot':
       return { attempt: event.attempt, text: event.text };
     case 'MeterTick':
-      return { meter: { held: event.held, accrued: event.accrued } };
+      return { meter: { held: event.held, accrued: event.accrued, left: event.left } };
     default:
       return ending(state, event);
   }

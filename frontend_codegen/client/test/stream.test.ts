@@ -53,11 +53,19 @@ test('who writes, how far, and what it costs are kept', () => {
     event('GenerationStartedEvent', { attempt: 1, model: 'demo-1', channel: 'demo' }, 1),
     event('ContextReceiptReady', { promptTokens: 812 }, 2),
     event('JobProgress', { progress: 40, note: 'draft' }, 3),
-    event('MeterTick', { held: money('0.20'), accrued: money('0.01') }, 4),
+    event('MeterTick', { held: money('0.20'), accrued: money('0.01'), left: money('0.19') }, 4),
   ]);
   assert.deepEqual(
-    [state.model, state.channel, state.promptTokens, state.progress, state.note, state.meter?.accrued.amount],
-    ['demo-1', 'demo', 812, 40, 'draft', '0.01'],
+    [
+      state.model,
+      state.channel,
+      state.promptTokens,
+      state.progress,
+      state.note,
+      state.meter?.accrued.amount,
+      state.meter?.left.amount,
+    ],
+    ['demo-1', 'demo', 812, 40, 'draft', '0.01', '0.19'],
   );
 });
 
