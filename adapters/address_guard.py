@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
-
-from domain.generation.provider import (
-    CompletionRequest,
-    ProviderError,
-    ProviderErrorCode,
-    ProviderEvent,
-    TextProvider,
-)
 
 _LOCAL_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 _NAT64 = IPv6Network("64:ff9b::/96")
+_REFUSED: tuple[IPv4Network | IPv6Network, ...] = (
+    IPv6Network("64:ff9b:1::/48"),  # local translation to IPv4
+    IPv6Network("fec0::/10"),  # site-local, as it once was
+    IPv6Network("::ffff:0:0:0/96"),
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("168.63.129.16/32"),  # a cloud's host
+)
 
 
 class NotPublic(ValueError):
@@ -33,7 +29,7 @@ def is_public(address: str) -> bool:
             inner = IPv4Address(int(ip) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _REFUSED)
 
 
 def refuse_private(url: str) -> None:
@@ -48,32 +44,3 @@ def _looks_public(host: str) -> bool:
         return is_public(host)
     except ValueError:
         return True  # a name
-
-
-class PublicProvider:
-    """A provider whose name must lead to public addresses at every call. Implements TextProvider."""
-
-    def __init__(self, provider: TextProvider, url: str) -> None:
-        self._provider = provider
-        parts = urlsplit(url)
-        self._host, self._port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-    async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
-        await self._look()
-        async with aclosing(self._provider.stream(request)) as events:
-            async for event in events:
-                yield event
-
-    async def aclose(self) -> None:
-        await self._provider.aclose()
-
-    async def _look(self) -> None:
-        unreachable = ProviderErrorCode.UNREACHABLE
-        try:
-            found = await asyncio.get_running_loop().getaddrinfo(self._host, self._port, proto=6)
-        except OSError as error:
-            message = "The model's server cannot be found."
-            raise ProviderError(unreachable, message, detail=f"{self._host}: {error}") from None
-        if not all(is_public(str(one[4][0])) for one in found):
-            message = "The model's server is not on the open internet."
-            raise ProviderError(unreachable, message, detail=f"{self._host} leads to an address that is not public")

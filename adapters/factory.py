@@ -21,8 +21,11 @@ def provider_for(
     limits: ProviderLimits,
     demo_delay_s: float = 0.0,
     options: Mapping[str, str] | None = None,
+    public_only: bool = False,
 ) -> TextProvider:
     """Opens no connection and imports no SDK: the first call does. `demo_delay_s` is the pause between two chunks.
+
+    With `public_only` it connects to addresses of the open internet alone, and through no proxy.
 
     `options` by kind: AZURE_OPENAI takes `api_version`, LOCAL needs `model_path` and takes `context_tokens`.
     """
@@ -30,7 +33,8 @@ def provider_for(
         from adapters.demo import DemoProvider
 
         return DemoProvider(chunk_delay_s=demo_delay_s, limits=limits)
-    return _adapter(kind)(base_url=base_url, api_key=api_key, limits=limits, options=options)
+    adapter = _adapter(kind)
+    return adapter(base_url=base_url, api_key=api_key, limits=limits, options=options, public_only=public_only)
 
 
 def embedder_for(

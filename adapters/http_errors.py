@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from adapters.address_guard import NotPublic
 from adapters.wire_codes import code_for
 from domain.generation.provider import ProviderError, ProviderErrorCode
 
@@ -49,6 +50,7 @@ SENTENCES: Mapping[ProviderErrorCode, str] = {
     ProviderErrorCode.UNREACHABLE: "The model's provider could not be reached. Try again, or choose another model.",
     ProviderErrorCode.UNKNOWN: "Something unexpected went wrong while the model was writing. Try again.",
 }
+NOT_PUBLIC = "The model's server is not on the open internet."
 
 # Both HTTP libraries (the SDKs use different ones) name their errors alike.
 _NEVER_CONNECTED = {"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol", "InvalidURL"}
@@ -105,6 +107,8 @@ class Failures:
                     return self._of_http(cause)
                 case ErrorFrame():
                     return self.of_body(cause.body)
+                case NotPublic():
+                    return ProviderError(ProviderErrorCode.UNREACHABLE, NOT_PUBLIC, detail=self.redact(str(cause)))
                 case LimitReached():
                     return failure(ProviderErrorCode.TIMEOUT, detail=str(cause))
                 case TimeoutError():

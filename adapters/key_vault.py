@@ -1,4 +1,4 @@
-"""Keys of channels, sealed with AES-256-GCM.
+"""Keys of channels and secrets of webhooks, sealed with AES-256-GCM.
 
 A sealed key is: one byte of version, the master key's fingerprint (8 bytes), a nonce (12 bytes), and the ciphertext
 with its tag. It is bound to its tenant and channel, so that a row copied to another place does not open. The first
@@ -15,9 +15,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import ErrorCode, Rejected
-from domain.ids import ChannelId, TenantId
+from domain.ids import ChannelId, EndpointId, TenantId
 
-MASTER_BYTES = 32
 _VERSION = b"\x01"
 _FINGERPRINT_BYTES, _NONCE_BYTES = 8, 12
 _HEAD = len(_VERSION) + _FINGERPRINT_BYTES
@@ -54,6 +53,26 @@ class AesKeyVault:
     def current(self, sealed: bytes) -> bool:
         """Whether the first master key has sealed it."""
         return sealed[len(_VERSION) : _HEAD] == self._first
+
+
+class WebhookVault:
+    """Implements `domain.operations.webhooks.SecretVault` with the keys that channels' keys are sealed with."""
+
+    def __init__(self, masters: Sequence[bytes]) -> None:
+        self._vault = AesKeyVault(masters)
+
+    def seal(self, tenant_id: TenantId, endpoint_id: EndpointId, secret: str) -> bytes:
+        try:
+            return self._vault.seal(tenant_id, ChannelId(endpoint_id), secret)
+        except Rejected as refusal:
+            raise Rejected(refusal.code, refusal.message) from None
+
+    def open(self, tenant_id: TenantId, endpoint_id: EndpointId, sealed: bytes) -> str:
+        return self._vault.open(tenant_id, ChannelId(endpoint_id), sealed)
+
+    def current(self, sealed: bytes) -> bool:
+        """Whether the first master key has sealed it."""
+        return self._vault.current(sealed)
 
 
 def _fingerprint(master: bytes) -> bytes:

@@ -28,6 +28,8 @@ class WireProvider(ABC):
 
     An iteration that may be left early should be wrapped in `contextlib.aclosing`, so that the socket closes then and
     not when the generator is collected. Cancelling the task that waits for the next event closes it at once.
+
+    With `public_only` it connects to addresses of the open internet alone, and through no proxy.
     """
 
     default_base_url: ClassVar[str | None]
@@ -40,10 +42,12 @@ class WireProvider(ABC):
         api_key: str | None,
         limits: ProviderLimits,
         options: Mapping[str, str] | None = None,
+        public_only: bool = False,
         characters_max: int = CHARACTERS_MAX,
     ) -> None:
         self._base_url = base_url or self.default_base_url or ""
         self._options = options or {}
+        self._public_only = public_only
         self._characters_max = characters_max
         self._api_key = api_key
         self._limits = limits
@@ -90,10 +94,12 @@ class WireProvider(ABC):
     def _http_options(self, httpx: Any, api_key: str | None) -> dict[str, Any]:
         """Arguments for an `AsyncClient` of `httpx` or `httpx2`. Its timeouts are a second net under `frames`."""
         limits = self._limits
-        trust_env = not http_guard.is_loopback(self._base_url)
+        trust_env = not (self._public_only or http_guard.is_loopback(self._base_url))
         # Neither an address without TLS nor a proxy, and no redirect is followed: the certificates, which take 50 to
         # 200 ms of CPU to load, would never be asked for.
         plain = not trust_env and self._base_url.startswith("http://")
+        connections = httpx.Limits(max_connections=http_guard.CONNECTIONS_MAX, max_keepalive_connections=20)
+        verify = False if plain else _tls_context(httpx, trust_env)
         return {
             "timeout": httpx.Timeout(
                 connect=limits.connect_s,
@@ -101,10 +107,11 @@ class WireProvider(ABC):
                 write=limits.idle_s,
                 read=max(limits.first_token_s, limits.idle_s) + 1,
             ),
-            "limits": httpx.Limits(max_connections=http_guard.CONNECTIONS_MAX, max_keepalive_connections=20),
+            "limits": connections,
             "follow_redirects": False,
             "trust_env": trust_env,
-            "verify": False if plain else _tls_context(httpx, trust_env),
+            "verify": verify,
+            "transport": _guarded(httpx, connections, verify) if self._public_only else None,
             "event_hooks": http_guard.hooks(self.key_header, api_key, httpx.AsyncByteStream),
         }
 
@@ -177,3 +184,9 @@ def _finite(number: Any) -> float:
 def _tls_context(httpx: Any, trust_env: bool) -> Any:
     """One for all providers of a library: it holds certificates, and nothing of any channel."""
     return httpx.create_ssl_context(trust_env=trust_env)
+
+
+def _guarded(httpx: Any, limits: Any, verify: Any) -> Any:
+    from adapters.guarded_network import guarded_transport  # imports what takes its time
+
+    return guarded_transport(httpx, limits, verify)

@@ -178,17 +178,23 @@ class Authenticator:
         self._actors.clear()
         self._standing.clear()
 
-    async def still_valid(self, actor: Actor) -> bool:
-        """Whether membership, and session or API token, still stand. Believes PostgreSQL's silence for a while."""
+    async def still_valid(self, actor: Actor, needs: Permission | None = None) -> bool:
+        """Whether membership, and session or API token, still stand, and still give the right that is needed, if any.
+
+        Believes PostgreSQL's silence for a while.
+        """
         if actor.expires_at is not None and actor.expires_at <= datetime.now(UTC):
             return False
         try:
             home = actor.home_id or actor.tenant_id
-            if await self._stands(home, actor.user_id, actor.session_id, actor.api_token_id) is None:
-                return False
-            return home == actor.tenant_id or await self._stands(actor.tenant_id, actor.user_id, None, None) is not None
+            row = await self._stands(home, actor.user_id, actor.session_id, actor.api_token_id)
+            if row is not None and home != actor.tenant_id:
+                row = await self._stands(actor.tenant_id, actor.user_id, None, None)
         except OUTAGES:
             return True
+        if row is None or needs is None:
+            return row is not None
+        return needs in actor.permissions & permissions_of(Role(row.role), platform_admin=row.platform_admin)
 
     async def _by_access_token(self, token: str, tenant: str | None) -> Actor:
         claims = self._claims.get(token)

@@ -22,7 +22,7 @@ from domain.generation.provider import (
     TextProvider,
 )
 from persistence.channels.board import Board
-from persistence.channels.health import ChannelHealth
+from persistence.channels.health import Breakers
 from resolvers.channels.health import health_of_channels
 
 LIMITS = ProviderLimits(connect_s=5.0, first_token_s=15.0, idle_s=10.0, total_s=20.0)
@@ -30,12 +30,13 @@ LIMITS = ProviderLimits(connect_s=5.0, first_token_s=15.0, idle_s=10.0, total_s=
 QUESTION = "Answer with one word: ready."
 OUTPUT_TOKENS = 64
 SHOWN_CHARS = 200
+"""Of what a provider says: the beginning of its answer, or of its refusal."""
 
 
 class ChannelServices:
     """Implements `resolvers.services.ChannelServices`."""
 
-    def __init__(self, keeper: Keeper, health: ChannelHealth, reach: Callable[[Channel], TextProvider]) -> None:
+    def __init__(self, keeper: Keeper, health: Breakers, reach: Callable[[Channel], TextProvider]) -> None:
         self.keeper = keeper
         self.health = health
         self._reach = reach
@@ -53,10 +54,10 @@ class ChannelServices:
                 async for event in events:
                     if isinstance(event, TextChunk):
                         first_token_ms = first_token_ms or _ms_since(began)
-                        text += event.text
+                        text = (text + event.text)[:SHOWN_CHARS]
         except ProviderError as error:
-            return Trial(text[:SHOWN_CHARS], first_token_ms, _ms_since(began), error.code, error.message)
-        return Trial(text[:SHOWN_CHARS], first_token_ms, _ms_since(began))
+            return Trial(text, first_token_ms, _ms_since(began), error.code, error.message[:SHOWN_CHARS])
+        return Trial(text, first_token_ms, _ms_since(began))
 
 
 def channel_services(settings: Settings, redis: Any) -> ChannelServices:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from adapters.address_guard import PublicProvider
 from adapters.factory import preload, provider_for
 from adapters.key_vault import AesKeyVault
 from adapters.local_servers import find_local_servers
 from adapters.presets import cancel_policy
 from app.settings import Settings, secret_named
 from domain.channels.entities import WINDOW_TOKENS, Channel, ChannelModel, ProviderKind
+from domain.channels.offers import ANY_MODEL
 from domain.generation.provider import ProviderError, ProviderErrorCode, ProviderLimits, TextProvider
 from domain.ids import ChannelId
 
@@ -31,6 +31,7 @@ def _channel(
     channel = Channel.offering(
         name, provider, ChannelModel(model, model, window), base_url=base_url, secret_ref=secret_ref,
         cancel_policy=cancel_policy(provider, base_url),
+        options={} if provider is ProviderKind.DEMO else {ANY_MODEL: "true"},
     )  # fmt: skip
     channel.id = ChannelId(uuid.uuid5(_NAMESPACE, name))
     return channel
@@ -47,7 +48,7 @@ async def channels_of(settings: Settings) -> list[Channel]:
         model = settings.provider_model or "default"
         base_url = settings.provider_base_url
         secret = "FABULA_OPENAI_API_KEY" if len(settings.provider_api_key) else None
-        found.append(_channel("openai-compatible", openai, model, base_url=base_url, secret=secret))
+        found.append(_channel("openai-compatible", openai, model, base_url, secret))
     if settings.openai_api_key:
         found.append(_channel("openai", openai, OPENAI_MODEL, base_url=OPENAI_URL, secret="OPENAI_API_KEY"))
     if settings.dashscope_api_key:
@@ -82,25 +83,25 @@ def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMIT
         return None
 
     def make(channel: Channel) -> TextProvider:
-        provider = provider_for(
+        return provider_for(
             ProviderKind(channel.provider).value,
             base_url=channel.base_url,
             api_key=key_of(channel),
             limits=limits,
             demo_delay_s=settings.demo_delay_s,
             options=channel.options,
+            public_only=not (channel.of_platform or channel.base_url is None or settings.private_channels),
         )
-        if channel.of_platform or channel.base_url is None or settings.private_channels:
-            return provider
-        return PublicProvider(provider, channel.base_url)
 
     return make
 
 
-def preload_providers(settings: Settings) -> None:
-    """For a worker's start: the SDKs of the channels that the environment sets up."""
-    preload("DEMO")
+def preload_providers(settings: Settings, kinds: Iterable[str]) -> None:
+    """For a worker's start: the SDKs of the channels that there are, and that the environment is about to set up."""
+    wanted = {*kinds, "DEMO"}
     if settings.provider_base_url or settings.openai_api_key:
-        preload("OPENAI_COMPATIBLE")
+        wanted.add("OPENAI_COMPATIBLE")
     if settings.dashscope_api_key:
-        preload("DASHSCOPE")
+        wanted.add("DASHSCOPE")
+    for kind in wanted:
+        preload(ProviderKind(kind).value)

@@ -94,7 +94,9 @@ def _prices_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _channels_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("rekey", help="seal every channel's key with the first of FABULA_CHANNEL_KEYS")
+    actions.add_parser(
+        "rekey", help="seal every channel's key and webhook's secret with the first of FABULA_CHANNEL_KEYS"
+    )
 
 
 def _schema_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from app.demo_novels import NOVELS, Novel
 from app.settings import Settings
 from domain.accounts import Actor, Permission, Role, create_api_token, join_tenant, permissions_of
 from domain.billing import top_up_entry
+from domain.errors import Rejected
 from domain.ids import TenantId, new_id
+from domain.plans.catalogue import PlanDraft, Terms, create_plan
+from domain.plans.entities import Feature, PlanLimit
+from domain.plans.periods import PlanPeriod
 from domain.projects import OutlineKind
 from domain.projects.service import NodeDraft, ProjectDraft, create_node, create_project, update_text
 from domain.story import CodexInclusion, EntryDraft, create_entry, relate
@@ -78,10 +83,32 @@ async def _make(units: Units, settings: Settings) -> dict[str, str]:
             uow.accounts, actor, name="Demo token", scopes=[p.value for p in Permission if p in rights],
             expires_at=None, prefix=prefix, secret_hash=secret_hash, now=uow.now,
         )  # fmt: skip
+        await _offer_plans(uow, actor)
     for novel in NOVELS:
         async with units(tenant_id) as uow:
             await _write(uow, actor, novel)
     return {"email": email, "password": password, "token": token, "tenantId": encode_id("Tenant", tenant_id)}
+
+
+PLANS = (
+    (
+        PlanDraft("WRITER", "Writer", "For one book after the other."),
+        Terms(
+            PlanPeriod.MONTH, 9_000_000, 8_000_000, [Feature.OWN_CHANNELS],
+            {PlanLimit.PROJECTS: 25, PlanLimit.CONCURRENT_GENERATIONS: 4},
+        ),
+    ),
+    (
+        PlanDraft("STUDIO", "Studio", "For several authors, and for programs."),
+        Terms(PlanPeriod.MONTH, 29_000_000, 30_000_000, [Feature.OWN_CHANNELS]),
+    ),
+)  # fmt: skip
+
+
+async def _offer_plans(uow: UnitOfWork, actor: Actor) -> None:
+    for draft, terms in PLANS:
+        with suppress(Rejected):  # another demo tenant made it
+            await create_plan(uow.plans, actor, draft, terms, uow.now)
 
 
 async def _write(uow: UnitOfWork, actor: Actor, novel: Novel) -> None:

@@ -4,28 +4,45 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
+from datetime import UTC, datetime
 from functools import partial
 from typing import Protocol
 
+from adapters.key_vault import WebhookVault
 from adapters.mail import mailer_for
 from adapters.webhooks import HttpCaller
 from app import telemetry
+from app.payments import payment_duties, payments_of
 from app.settings import Settings
-from domain.billing.service import expire_grants, forget_usage
+from domain.billing.alerts import expire_and_tell
+from domain.billing.service import FORGOTTEN_AT_ONCE, forget_usage
+from domain.ids import TenantId
+from domain.invoices import InvoiceTerms
+from domain.invoices.dunning import EARLIEST, remind
+from domain.invoices.monthly import bill_month, last_month
+from domain.operations import audit
+from domain.plans.collecting import PaymentCollector
+from domain.plans.fees import FeeCollector
+from domain.plans.renewals import renew
 from domain.unit_of_work import OpenUnitOfWork
+from persistence.billing.bell import MoneyBell
 from persistence.database import create_engine
 from persistence.jobs.relay import RelayView
 from persistence.operations.due import DueTenants
-from persistence.operations.housekeeping import KEPT, Housekeeping
+from persistence.operations.housekeeping import KEPT, Housekeeping, Kept
 from persistence.operations.relay import OperationsView
 from persistence.operations.schedules import Schedules
+from persistence.payments.due import DuePayments
 from persistence.streams import StreamLog, connect
 from persistence.unit_of_work import Units
 from workers.doorbell import DramatiqDoorbell, redis_broker
-from workers.jobs import Clock, Duty
+from workers.jobs import Clock, Duty, in_batches, in_each, in_lanes
 from workers.operations import CALLS_AT_ONCE_MAX, MAILS_AT_ONCE_MAX, Courier, mail_delivery, webhook_delivery
 from workers.relay import Relay
+
+logger = logging.getLogger(__name__)
 
 
 def main(settings: Settings, args: argparse.Namespace) -> int:
@@ -55,51 +72,120 @@ def build_parts(settings: Settings) -> list[Part]:
     relay_engine = create_engine(
         settings.database_relay_url.get_secret_value(), pool_size=6, application="fabula-relay"
     )
-    view, post = OperationsView(relay_engine), Units(post_engine)
+    redis = connect(settings.redis_url.get_secret_value())
+    bell = MoneyBell(redis)
+    view, post = OperationsView(relay_engine), Units(post_engine, bell.ring)
     mailer = mailer_for(settings.smtp_url.get_secret_value(), settings.mail_from)
     caller = HttpCaller(any_address=settings.dev)
     relay = Relay(
         RelayView(relay_engine),
-        Units(app_engine),
+        Units(app_engine, bell.ring),
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
-        StreamLog(connect(settings.redis_url.get_secret_value())),
+        StreamLog(redis),
         tenant_concurrency=settings.tenant_concurrency,
     )
+    payments = payments_of(settings, post)
+    fees = PaymentCollector(post, payments, settings.invoice_terms)
     return [
         relay,
         Courier(view.due_mails, mail_delivery(post, mailer), at_once_max=MAILS_AT_ONCE_MAX),
         Clock(
             Schedules(relay_engine),
             duties(Housekeeping(relay_engine, post_engine))
-            | money_duties(DueTenants(relay_engine), post, settings.usage_days),
+            | money_duties(DueTenants(relay_engine), post, settings.usage_days)
+            | plan_duties(DueTenants(relay_engine), post, fees)
+            | invoice_duties(DueTenants(relay_engine), post, settings.invoice_terms)
+            | payment_duties(DuePayments(relay_engine, post_engine), payments)
+            | audit_duties(DueTenants(relay_engine), post, settings.audit_days),
         ),
-        Courier(view.due_deliveries, webhook_delivery(post, caller), at_once_max=CALLS_AT_ONCE_MAX),
+        Courier(
+            view.due_deliveries,
+            webhook_delivery(post, caller, WebhookVault(settings.master_keys)),
+            at_once_max=CALLS_AT_ONCE_MAX,
+        ),
     ]
 
 
 def money_duties(due: DueTenants, units: OpenUnitOfWork, usage_days: int) -> dict[str, Duty]:
     """What expires, and what is forgotten of the money room."""
 
-    async def expire() -> int:
-        total = 0
-        for tenant_id in await due.with_expired_grants():
-            async with units(tenant_id) as uow:
-                total += await expire_grants(uow, uow.now)
-        return total
+    async def expire(tenant_id: TenantId) -> int:
+        async with units(tenant_id) as uow:
+            return await expire_and_tell(uow)
 
-    async def forget() -> int:
-        total = 0
-        for tenant_id in await due.with_old_usage(usage_days):
+    async def forget(tenant_id: TenantId) -> int:
+        async def some() -> int:
             async with units(tenant_id) as uow:
-                total += await forget_usage(uow, usage_days)
-        return total
+                return await forget_usage(uow, usage_days)
 
-    return {"grants.expire": Duty("7 * * * *", expire), "usage.forget": Duty("47 3 * * *", forget)}
+        return await in_batches(some, FORGOTTEN_AT_ONCE)
+
+    async def expire_all() -> int:
+        return await in_each(await due.with_expired_grants(), expire)
+
+    async def forget_all() -> int:
+        return await in_each(await due.with_old_usage(usage_days), forget)
+
+    return {"grants.expire": Duty("7 * * * *", expire_all), "usage.forget": Duty("47 3 * * *", forget_all)}
+
+
+def plan_duties(due: DueTenants, units: OpenUnitOfWork, fees: FeeCollector) -> dict[str, Duty]:
+    """Subscriptions whose period has ended, or whose payment nobody heard of again. One that fails stops no other."""
+
+    async def renew_one(tenant_id: TenantId) -> int:
+        async with units(tenant_id) as uow:
+            invoice_id = await renew(uow, fees.terms)
+        if invoice_id is not None:
+            await fees.pay(tenant_id, invoice_id)
+        return 1
+
+    async def run() -> int:
+        return await in_lanes(await due.with_due_subscriptions(), renew_one)
+
+    return {"subscriptions.renew": Duty("*/5 * * * *", run)}
+
+
+def invoice_duties(due: DueTenants, units: OpenUnitOfWork, terms: InvoiceTerms) -> dict[str, Duty]:
+    """Invoices of the month that has ended, and reminders of those that are not paid."""
+
+    async def bill(tenant_id: TenantId) -> int:
+        async with units(tenant_id) as uow:
+            return await bill_month(uow, last_month(uow.now), terms) is not None
+
+    async def bill_all() -> int:
+        month = last_month(datetime.now(UTC))
+        return await in_each(await due.without_invoice(month), bill)
+
+    async def remind_one(tenant_id: TenantId) -> int:
+        async with units(tenant_id) as uow:
+            return await remind(uow)
+
+    async def remind_all() -> int:
+        return await in_each(await due.with_unpaid_invoices(-EARLIEST), remind_one)
+
+    return {"invoices.issue": Duty("20 0 * * *", bill_all), "invoices.remind": Duty("37 * * * *", remind_all)}
+
+
+def audit_duties(due: DueTenants, units: OpenUnitOfWork, audit_days: int) -> dict[str, Duty]:
+    """What is forgotten of the audit log."""
+
+    async def forget(tenant_id: TenantId) -> int:
+        async def some() -> int:
+            async with units(tenant_id) as uow:
+                return await audit.forget(uow, audit_days)
+
+        return await in_batches(some, audit.FORGOTTEN_AT_ONCE)
+
+    async def forget_all() -> int:
+        return await in_each(await due.with_old_audit(audit_days), forget)
+
+    return {"audit_entries.forget": Duty("27 3 * * *", forget_all)}
 
 
 def duties(housekeeping: Housekeeping) -> dict[str, Duty]:
     """What runs by the clock, by the names of its schedules."""
-    return {
-        f"{kept.table}.forget": Duty(f"{17 + n} * * * *", partial(housekeeping.forget, kept))
-        for n, kept in enumerate(KEPT)
-    }
+
+    async def forget(kept: Kept) -> int:
+        return await in_each(await housekeeping.tenants(kept), partial(housekeeping.forget, kept))
+
+    return {f"{kept.table}.forget": Duty(f"{17 + n} * * * *", partial(forget, kept)) for n, kept in enumerate(KEPT)}

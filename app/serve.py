@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from app import operations, telemetry, ui
+from app import invoice_files, operations, stripe_webhook, telemetry, ui
 from app.graphql.frames import FramedProtocol
 from app.graphql.http import HttpEndpoint
 from app.graphql.ws import Socket
@@ -73,6 +73,8 @@ def create_app(settings: Settings, api: Api) -> Surface:
             sockets.discard(socket)
 
     operations.add_routes(app, settings, api)
+    stripe_webhook.add_routes(app, api.services.payments)
+    invoice_files.add_routes(app, api.services.invoice_files)
     ui.add_routes(app, settings)
     guarded = OriginGuard(
         Entrance(graphql, app), allowed=settings.allowed_origins, any_loopback=settings.dev, of_apps=api.origins

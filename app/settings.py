@@ -16,21 +16,27 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.billing.usage import RETENTION_DAYS_MIN
 from domain.integrations import DocumentMode
+from domain.invoices import InvoiceTerms, Seller
+from domain.operations import audit
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Introspection = Literal["everyone", "developers", "nobody"]
+EntitlementsMode = Literal["open", "required"]
+"""What a tenant without a subscription may do: everything, or nothing that plans decide."""
 
 APP_ROLE: Final = "fabula_app"
 RELAY_ROLE: Final = "fabula_relay"
 _SECRET_CHARACTERS_MIN: Final = 32
 _MASTER_KEY_BYTES: Final = 32
+SECRET_FILE_BYTES_MAX: Final = 64 << 10
 _POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
 _SMTP_SCHEMES: Final = ("smtp", "smtps")
+_HTTP_SCHEMES: Final = ("http", "https")
 _REDIS_SCHEMES: Final = ("redis", "rediss")
 _CONFIG: Final = SettingsConfigDict(
     env_prefix="FABULA_",
@@ -105,6 +111,10 @@ def _introspection(known: Mapping[str, Any]) -> Introspection:
     return "everyone" if known["dev"] else "developers"
 
 
+def _own_url(known: Mapping[str, Any]) -> str:
+    return f"http://{known['host']}:{known['port']}/"
+
+
 def _dev(known: Mapping[str, Any]) -> bool:
     return bool(known["dev"])
 
@@ -139,14 +149,24 @@ class Settings(BaseSettings):
     tenant_concurrency: int = Field(default=16, gt=0)
     trusted_documents: Path | None = None
     first_party_mode: DocumentMode = DocumentMode.LOG
+    audit_days: int = Field(default=400, ge=audit.RETENTION_DAYS_MIN)
     usage_days: int = Field(default=400, ge=RETENTION_DAYS_MIN)
+    simulated_payments: bool = Field(default_factory=_dev)
     starting_credit_micros: int = Field(default=5_000_000, ge=0)
+    entitlements: EntitlementsMode = "open"
     compiled_execution: bool = True
     sql_plans: bool = True
     demo_delay_s: float = Field(default=0.02, ge=0)
     otlp: bool = Field(default=False)
     trace_ratio: float = Field(default=0.1, ge=0, le=1)
     metrics_port: int = Field(default=0, ge=0, le=65_535)
+
+    seller_name: str = "Fabula"
+    seller_address: str = ""
+    seller_tax_id: str = ""
+    invoice_font: Path | None = None
+    invoice_due_days: int = Field(default=14, ge=0, le=365)
+    invoice_grace_days: int = Field(default=7, ge=0, le=365)
 
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = "Fabula <fabula@localhost>"
@@ -156,6 +176,11 @@ class Settings(BaseSettings):
     provider_model: str = Field(default="", validation_alias="FABULA_OPENAI_MODEL")
     openai_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="OPENAI_API_KEY")
     dashscope_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="DASHSCOPE_API_KEY")
+
+    stripe_secret_key: SecretStr = SecretStr("")
+    stripe_webhook_secret: SecretStr = Field(default=SecretStr(""), validate_default=True)
+    stripe_api_url: str = ""
+    payment_return_url: str = Field(default_factory=_own_url)
 
     channel_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     channel_key_references_only: bool = False
@@ -186,6 +211,21 @@ class Settings(BaseSettings):
         parts = urlsplit(value.get_secret_value())
         if value.get_secret_value() and not (parts.scheme in _SMTP_SCHEMES and parts.hostname):
             raise ValueError("must be a URL like smtp://user:password@host:587 or smtps://host")
+        return value
+
+    @field_validator("stripe_webhook_secret")
+    @classmethod
+    def _with_its_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        if bool(len(value)) != bool(len(info.data.get("stripe_secret_key", ""))):
+            raise ValueError("must be set with FABULA_STRIPE_SECRET_KEY, and not without it")
+        return value
+
+    @field_validator("stripe_api_url", "payment_return_url")
+    @classmethod
+    def _as_http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in _HTTP_SCHEMES and parts.hostname):
+            raise ValueError("must be a URL like https://fabula.example.org/")
         return value
 
     @field_validator("mail_from")
@@ -253,6 +293,12 @@ class Settings(BaseSettings):
         }
 
     @property
+    def invoice_terms(self) -> InvoiceTerms:
+        """Who issues invoices, and when they are to be paid. The address may have several lines, given as `\\n`."""
+        seller = Seller(self.seller_name, self.seller_address.replace("\\n", "\n"), self.seller_tax_id)
+        return InvoiceTerms(seller, self.invoice_due_days, self.invoice_grace_days)
+
+    @property
     def master_keys(self) -> tuple[bytes, ...]:
         """The keys that channels' keys are sealed with, the newest first."""
         return tuple(_from_base64(one.get_secret_value()) for one in self.channel_keys)
@@ -279,15 +325,28 @@ def secret_named(reference: str) -> str:
     if kind == "env":
         value = os.environ.get(name, "")
     elif kind == "file":
-        try:
-            value = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            value = ""
+        value = _file_text(reference, Path(name))
     else:
         raise ValueError("a reference begins with env: or file:")
     if not value.strip():
         raise ValueError(f"{reference} leads to nothing")
     return value.strip()
+
+
+def _file_text(reference: str, path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise ValueError(f"{reference} leads to no file")
+        with path.open("rb") as file:
+            content = file.read(SECRET_FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ValueError(f"{reference} cannot be read: {error.strerror}") from None
+    if len(content) > SECRET_FILE_BYTES_MAX:
+        raise ValueError(f"{reference} leads to a file of more than {SECRET_FILE_BYTES_MAX >> 10} KiB")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{reference} leads to a file that is no text") from None
 
 
 def environment_with(changes: Mapping[str, str]) -> dict[str, str]:

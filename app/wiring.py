@@ -9,7 +9,7 @@ from typing import Any
 
 from graphql import GraphQLSchema
 
-from adapters.payments_simulated import SimulatedGateway
+from adapters.key_vault import WebhookVault
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
 from app.channel_services import channel_services
 from app.graphql.cost import Costs
@@ -21,10 +21,15 @@ from app.graphql.measure import Measures
 from app.graphql.sqlplan import SqlPlans
 from app.graphql.trusted import Registry
 from app.graphql.usage import UseCounter, Write
+from app.invoice_files import SignedInvoiceFiles
 from app.manifest import first_party_documents
 from app.origins import AppOrigins
+from app.payments import payments_of
 from app.settings import Settings
 from domain.ids import TenantId
+from domain.plans.collecting import PaymentCollector
+from domain.plans.entitlements import EVERYTHING, NOTHING, Gatekeeper
+from persistence.billing.bell import MoneyBell
 from persistence.bucket import Buckets, Budget
 from persistence.database import Database, create_engine
 from persistence.integrations.usage import Use, write_uses
@@ -39,7 +44,8 @@ from workers.doorbell import DramatiqDoorbell, redis_broker
 BUCKET_ANSWER_S = 0.25
 """Longer no operation waits for Redis to grant its cost."""
 SIGN_INS_MAX = 60
-SIGN_IN_WINDOW_S = 300
+CODES_MAX = 20
+ATTEMPTS_WINDOW_S = 300
 
 
 @dataclass
@@ -66,26 +72,29 @@ class Api:
         await self.database.close()
 
 
-class SignInLimit:
+class AttemptLimit:
     """So many tries a name in five minutes. Counts in Redis; while that is away, nobody is kept out."""
 
-    def __init__(self, redis: Any) -> None:
+    def __init__(self, redis: Any, what: str, most: int) -> None:
         self._redis = redis
+        self._what = what
+        self._most = most
 
     async def __call__(self, name: str) -> bool:
-        key = f"sign-in:{name}"
+        key = f"{self._what}:{name}"
         try:
             count = int(await self._redis.incr(key))
             if count == 1:
-                await self._redis.expire(key, SIGN_IN_WINDOW_S)
+                await self._redis.expire(key, ATTEMPTS_WINDOW_S)
         except OUTAGES:
             return True
-        return count <= SIGN_INS_MAX
+        return count <= self._most
 
 
 def build_api(settings: Settings) -> Api:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-api"))
     redis = connect(settings.redis_url.get_secret_value())
+    bell = MoneyBell(redis)
     hub = Hub(settings.redis_url.get_secret_value(), mailbox_max=settings.limits.subscription_queue_max)
     credentials = TokenCredentials(settings.secret.get_secret_value())
     authenticator = Authenticator(database, credentials)
@@ -113,21 +122,29 @@ def build_api(settings: Settings) -> Api:
         registry.forget()
         origins.forget()
 
+    units = Units(database.engine, bell.ring)
+    payments = payments_of(settings, units)
     services = Services(
         database=database,
-        units=Units(database.engine),
+        units=units,
         events=EventSource(database, hub, authenticator.still_valid),
         cancels=CancelFlags(redis),
         doorbell=DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         credentials=credentials,
         passwords=Argon2Passwords(),
-        may_sign_in=SignInLimit(redis),
+        may_sign_in=AttemptLimit(redis, "sign-in", SIGN_INS_MAX),
         forget_standing=authenticator.forget,
         forget_documents=forget_documents,
         measure=measures,
         explain=Explainer(planning, registry, gate, database),
-        payments=SimulatedGateway(),
+        bell=bell,
+        payments=payments,
+        fees=PaymentCollector(units, payments, settings.invoice_terms),
+        may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),
+        gatekeeper=Gatekeeper(EVERYTHING if settings.entitlements == "open" else NOTHING),
+        webhook_secrets=WebhookVault(settings.master_keys),
         channels=channel_services(settings, redis),
+        invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,

@@ -18,7 +18,9 @@ from app import telemetry
 from app.channels import preload_providers, provider_factory
 from app.settings import Settings
 from domain.ids import JobId, TenantId
+from persistence.billing.bell import MoneyBell
 from persistence.channels.board import Board
+from persistence.channels.store import provider_kinds
 from persistence.database import OUTAGES, Database, create_engine
 from persistence.jobs.workers import forget_worker, report_worker
 from persistence.streams import CancelFlags, StreamLog, connect
@@ -103,7 +105,11 @@ class WorkerProcess:
     async def _start(self) -> None:
         runtime = await self._ready()
         self._tasks = [asyncio.create_task(runtime.cancels.run()), asyncio.create_task(self._report_forever())]
-        await asyncio.to_thread(preload_providers, self._settings)
+        assert self._database is not None
+        kinds: list[str] = []
+        with contextlib.suppress(*OUTAGES):
+            kinds = await provider_kinds(self._database.engine)
+        await asyncio.to_thread(preload_providers, self._settings, kinds)
 
     async def _stop(self) -> None:
         """Ask the running jobs to hand themselves back, and wait until they have."""
@@ -111,7 +117,7 @@ class WorkerProcess:
         runtime.stopping.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HAND_BACK_S):
-                await runtime.cancels.until_idle()
+                await asyncio.gather(runtime.cancels.until_idle(), runtime.drains.end())
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(*OUTAGES):
@@ -135,7 +141,7 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
     runtime = Runtime(
         worker_id=f"{socket.gethostname()}:{os.getpid()}",
         lease_s=settings.lease_s,
-        units=Units(database.engine),
+        units=Units(database.engine, MoneyBell(redis).ring),
         log=StreamLog(redis),
         cancels=CancelWatch(CancelFlags(redis)),
         provider_for=provider_factory(settings),

@@ -14,13 +14,16 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from domain.errors import ErrorCode, Rejected
 from domain.ids import JobId, TenantId, UserId
+from domain.text import clean_line
 
 FAILURES_MAX = 3
 """Attempts that may end in a provider's or our own failure."""
 CRASHES_MAX = 10
 """Attempts that may end with a dead worker. Counted apart: a restart of the machine is not the job's fault."""
 KEY_TTL_S = 24 * 3600
+KEY_CHARS_MAX = 200
 REDELIVERY_S = 5.0
 """A job that was rung and not claimed for this long is rung again."""
 
@@ -191,3 +194,32 @@ class JobStore(Protocol):
     async def requeue(self, lease: Lease) -> None:
         """Back to QUEUED after a crash, with an outbox row that is due at once."""
         ...
+
+
+def scoped_key(principal: str, operation: str, key: str, body: dict[str, Any]) -> IdempotencyKey:
+    """Raises Rejected for a key that is empty or longer than KEY_CHARS_MAX."""
+    return IdempotencyKey(principal, operation, _clean(key), body_hash(body))
+
+
+def lasting_key(principal: str, operation: str, key: str) -> str:
+    """A key as what it has led to keeps it, for ever. Raises Rejected as `scoped_key` does."""
+    return f"{operation}:{principal}:{_clean(key)}"
+
+
+def _clean(key: str) -> str:
+    return clean_line(key, "idempotencyKey", chars_max=KEY_CHARS_MAX)
+
+
+async def claim(jobs: JobStore, key: IdempotencyKey) -> UUID | None:
+    """What the key led to before; None when it is ours now. Raises Rejected(IDEMPOTENCY_CONFLICT)."""
+    used = await jobs.claim_key(key)
+    if used is None:
+        return None
+    if not used.same_body:
+        raise key_conflict()
+    return used.result_id
+
+
+def key_conflict() -> Rejected:
+    message = "This key was used for another request."
+    return Rejected(ErrorCode.IDEMPOTENCY_CONFLICT, message, "input", "idempotencyKey")

@@ -13,11 +13,14 @@ from domain.channels.service import ChannelStore
 from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
+from domain.invoices.store import InvoiceStore
 from domain.jobs import JobStore
 from domain.operations.audit import AuditStore
 from domain.operations.mails import MailStore
 from domain.operations.notifications import NotificationStore
 from domain.operations.webhooks import WebhookStore
+from domain.payments.store import PaymentStore
+from domain.plans.store import CouponStore, PlanStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
 
@@ -46,6 +49,14 @@ class UnitOfWork(Protocol):
     def generation(self) -> GenerationStore: ...
     @property
     def billing(self) -> BillingStore: ...
+    @property
+    def plans(self) -> PlanStore: ...
+    @property
+    def coupons(self) -> CouponStore: ...
+    @property
+    def invoices(self) -> InvoiceStore: ...
+    @property
+    def payments(self) -> PaymentStore: ...
     @property
     def integrations(self) -> IntegrationStore: ...
     @property

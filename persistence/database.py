@@ -19,6 +19,7 @@ import orjson
 from opentelemetry import metrics
 from sqlalchemy import Executable, Row, event, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -74,18 +75,22 @@ def create_engine(url: str, *, pool_size: int = POOL_SIZE, application: str = "f
     return engine
 
 
-OUTAGES = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+OUTAGES = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a statement raises while PostgreSQL is away. `is_outage` tells it from a statement that is wrong."""
 
 
+_AWAY = ("08", "57P", "53300")
+"""SQLSTATEs: connection exceptions, shutdown and start-up, too many connections."""
+
+
 def is_outage(error: BaseException) -> bool:
-    """A lost or refused connection, or a server that is starting or stopping."""
+    """A lost or refused connection, one that is not to be had, or a server that is starting or stopping."""
     if isinstance(error, asyncpg.PostgresError):
-        return str(error.sqlstate or "").startswith(("08", "57P"))
+        return str(error.sqlstate or "").startswith(_AWAY)
     if not isinstance(error, DBAPIError):
         return True
     state = getattr(error.orig, "sqlstate", None) or ""
-    return error.connection_invalidated or not state or state.startswith(("08", "57P"))
+    return error.connection_invalidated or not state or state.startswith(_AWAY)
 
 
 class Database:

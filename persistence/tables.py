@@ -7,13 +7,17 @@ from typing import Any
 from sqlalchemy.orm import configure_mappers
 
 from persistence.accounts import tables as accounts
+from persistence.billing import budget_tables as budgets
 from persistence.billing import tables as billing
 from persistence.channels import tables as channels
 from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
+from persistence.invoices import tables as invoices
 from persistence.jobs import tables as jobs
 from persistence.metadata import mapper_registry, metadata
 from persistence.operations import tables as operations
+from persistence.payments import tables as payments
+from persistence.plans import tables as plans
 from persistence.projects import tables as projects
 from persistence.shapes import Row
 from persistence.story import tables as story
@@ -21,13 +25,17 @@ from persistence.story import tables as story
 __all__ = [
     "accounts",
     "billing",
+    "budgets",
     "channels",
     "generation",
     "integrations",
+    "invoices",
     "jobs",
     "mapper_registry",
     "metadata",
     "operations",
+    "payments",
+    "plans",
     "projects",
     "story",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -17,8 +17,12 @@ from persistence.channels.store import SqlChannels
 from persistence.database import is_outage
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
+from persistence.invoices.store import SqlInvoices
 from persistence.jobs.store import SqlJobs
 from persistence.operations.store import SqlAudit, SqlMails, SqlNotifications, SqlWebhooks
+from persistence.payments.store import SqlPayments
+from persistence.plans.coupons import SqlCoupons
+from persistence.plans.store import SqlPlans
 from persistence.projects.store import SqlProjects
 from persistence.story.store import SqlStory
 
@@ -38,6 +42,10 @@ class SqlUnitOfWork:
         self.channels = SqlChannels(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
         self.billing = SqlBilling(session, tenant_id, now)
+        self.plans = SqlPlans(session, tenant_id, now)
+        self.coupons = SqlCoupons(session, tenant_id, now)
+        self.invoices = SqlInvoices(session, tenant_id)
+        self.payments = SqlPayments(session, tenant_id)
         self.integrations = SqlIntegrations(session, tenant_id)
         self.audit = SqlAudit(session)
         self.notifications = SqlNotifications(session, tenant_id)
@@ -46,17 +54,21 @@ class SqlUnitOfWork:
 
 
 class Units:
-    """Opens units of work on the application role's engine."""
+    """Opens units of work on the application role's engine. `moved` is told whose money a commit has moved."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, moved: Callable[[TenantId], Awaitable[None]] | None = None) -> None:
         self._engine = engine
+        self._moved = moved
 
     @asynccontextmanager
     async def __call__(self, tenant_id: TenantId) -> AsyncIterator[SqlUnitOfWork]:
         session, now = await self._begin(tenant_id)
         async with session:
-            yield SqlUnitOfWork(session, tenant_id, now)
+            uow = SqlUnitOfWork(session, tenant_id, now)
+            yield uow
             await session.commit()
+        if uow.billing.moved and self._moved is not None:
+            await self._moved(tenant_id)
 
     async def _begin(self, tenant_id: TenantId, *, again: bool = True) -> tuple[AsyncSession, datetime]:
         """A transaction inside the tenant. A connection that broke while it lay in the pool is replaced, once."""

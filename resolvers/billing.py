@@ -15,6 +15,7 @@ from domain.billing.money import MICRO, micros_of
 from domain.billing.prices import PricesRefused
 from domain.billing.usage import (
     ROWS_MAX,
+    STATEMENT_DAYS_MAX,
     Counted,
     StatementQuantity,
     compare,
@@ -27,6 +28,7 @@ from domain.ids import LedgerEntryId, TenantId
 from domain.text import clean_filter, clean_line
 from persistence.billing import reads
 from resolvers.mutations import refusals_as
+from resolvers.operations import audited
 from resolvers.projects import fresh
 from resolvers.services import Services
 from schema.base import Connection, MutationError
@@ -39,7 +41,7 @@ from schema.cost import Cost
 from schema.ids import decode_id, decode_optional, encode_id
 
 
-async def _wallet(context: Context, tenant_id: TenantId) -> ledger.Wallet:
+async def wallet_now(context: Context, tenant_id: TenantId) -> ledger.Wallet:
     return ledger.wallet_of(tenant_id, await context.services.database.shaped(tenant_id, reads.WALLET))
 
 
@@ -48,29 +50,33 @@ class BillingQueries:
     @strawberry.field(description="The tenant's credit.")
     async def wallet(self, info: Info) -> ledger.Wallet:
         info.context.reader()
-        return await _wallet(info.context, info.context.actor.tenant_id)
+        return await wallet_now(info.context, info.context.actor.tenant_id)
 
     @strawberry.field(description="The tenant's ledger, newest first.")
     async def ledger_entries(
         self, info: Info, first: First = 20, after: After = None
     ) -> Connection[ledger.LedgerEntry]:
-        rows = reads.entry_rows(_keeper(info).tenant_id)
+        rows = reads.entry_rows(keeper(info).tenant_id)
         return await info.context.reader().page(rows, reads.ENTRIES, first, after)  # type: ignore[attr-defined,no-any-return]
 
-    @strawberry.field(description="Every version of every price, newest first.")
+    @strawberry.field(
+        description="Versions of prices that are or were in force for you, newest first. Those to come, and those of "
+        "channels that you have not, are for platform administrators."
+    )
     async def prices(
         self, info: Info, first: First = 20, after: After = None,
         model: Annotated[str | None, strawberry.argument(description="Only of this model.")] = None,
     ) -> Connection[pricing.Price]:  # fmt: skip
-        rows = reads.price_rows(clean_filter(model, "model"))
-        return await info.context.reader().page(rows, reads.PRICES, first, after)  # type: ignore[attr-defined,no-any-return]
+        reader, platform = info.context.reader(), Permission.PLATFORM in info.context.actor.permissions
+        rows = reads.price_rows(clean_filter(model, "model"), everything=platform)
+        return await reader.page(rows, reads.PRICES, first, after)  # type: ignore[attr-defined,no-any-return]
 
     @strawberry.field(description="What was used, added up by day and by what else is asked for.")
     async def usage(
         self, info: Info, group_by: metering.GroupBy, since: metering.Since = None, to: metering.Until = None,
         billed: metering.Billed = True,
     ) -> metering.UsageReport:  # fmt: skip
-        actor = _keeper(info)
+        actor = keeper(info)
         first, last = days_between(since, to, datetime.now(UTC))
         groups = list(dict.fromkeys(group_by))
         statement = reads.usage_rows(actor.tenant_id, first, last, groups, billed)
@@ -82,7 +88,7 @@ class BillingQueries:
         self, info: Info, first: First = 20, after: After = None,
         filter: Annotated[metering.UsageRecordFilter | None, strawberry.argument(description="Which ones.")] = None,
     ) -> Connection[metering.UsageRecord]:  # fmt: skip
-        rows = _records(_keeper(info).tenant_id, filter or metering.UsageRecordFilter())
+        rows = _records(keeper(info).tenant_id, filter or metering.UsageRecordFilter())
         found = await info.context.reader().page(rows, reads.RECORDS, first, after)  # type: ignore[attr-defined]
         for edge in found.edges:
             edge.node = metering.usage_record(edge.node)
@@ -92,14 +98,14 @@ class BillingQueries:
     async def usage_export(
         self, info: Info, since: metering.Since = None, to: metering.Until = None
     ) -> metering.UsageExport:
-        actor = _keeper(info)
+        actor = keeper(info)
         statement = reads.record_rows(actor.tenant_id, *days_between(since, to, datetime.now(UTC)))
         statement = statement.order_by(*(part.column for part in reads.RECORDS.columns)).limit(ROWS_MAX + 1)
         rows = _bounded(await info.context.reads.rows(statement))  # type: ignore[attr-defined]
         return metering.UsageExport(csv=await asyncio.to_thread(_csv, rows))
 
 
-def _keeper(info: Info) -> Any:
+def keeper(info: Info) -> Any:
     """Who may see the books. Raises Forbidden."""
     info.context.reader()
     info.context.actor.require(Permission.BILLING)
@@ -150,40 +156,31 @@ def _cell(row: Any, name: str) -> object:
 
 @strawberry.type
 class BillingMutations:
-    @strawberry.mutation(description="Pay for credit.")
-    @refusals_as(ledger.CreditTopUpPayload)
-    async def credit_top_up(self, info: Info, input: ledger.CreditTopUpInput) -> ledger.CreditTopUpPayload:
-        context, actor = info.context, info.context.actor
-        actor.require(Permission.BILLING)
-        change = service.Change(micros_of(input.amount), input.idempotency_key)
-        async with context.services.units(actor.tenant_id) as uow:
-            entry_id = await service.top_up(uow, actor, change, context.services.payments)
-        entry = await fresh(info, "LedgerEntry", entry_id)
-        return ledger.CreditTopUpPayload(entry=entry, wallet=await _wallet(context, actor.tenant_id))
-
     @strawberry.mutation(description="Correct a wallet by hand, up or down. For platform administrators.")
     @refusals_as(ledger.CreditAdjustPayload)
     async def credit_adjust(self, info: Info, input: ledger.CreditAdjustInput) -> ledger.CreditAdjustPayload:
         context, actor = info.context, info.context.actor
         actor.require(Permission.PLATFORM)
-        tenant_id = _tenant(info, input.tenant_id)
+        tenant_id = tenant_of(info, input.tenant_id)
         change = service.Change(micros_of(input.amount), input.idempotency_key, input.reason)
         async with context.services.units(tenant_id) as uow:
-            entry_id = await service.adjust(uow, actor, change)
+            entry_id = await service.adjust(uow, actor, change, request_id=context.request_id)
         entry = await fresh(info, "LedgerEntry", entry_id)
-        return ledger.CreditAdjustPayload(entry=entry, wallet=await _wallet(context, tenant_id))
+        return ledger.CreditAdjustPayload(entry=entry, wallet=await wallet_now(context, tenant_id))
 
     @strawberry.mutation(description="Undo an entry of the ledger, once. For platform administrators.")
     @refusals_as(ledger.EntryReversePayload)
     async def entry_reverse(self, info: Info, input: ledger.EntryReverseInput) -> ledger.EntryReversePayload:
         context, actor = info.context, info.context.actor
         actor.require(Permission.PLATFORM)
-        tenant_id = _tenant(info, input.tenant_id)
+        tenant_id = tenant_of(info, input.tenant_id)
         entry_id = LedgerEntryId(decode_id("LedgerEntry", input.id))
         async with context.services.units(tenant_id) as uow:
-            reversal_id = await service.reverse(uow, actor, entry_id, input.reason, input.idempotency_key)
+            reversal_id = await service.reverse(
+                uow, actor, entry_id, input.reason, input.idempotency_key, request_id=context.request_id
+            )
         entry = await fresh(info, "LedgerEntry", reversal_id)
-        return ledger.EntryReversePayload(entry=entry, wallet=await _wallet(context, tenant_id))
+        return ledger.EntryReversePayload(entry=entry, wallet=await wallet_now(context, tenant_id))
 
     @strawberry.mutation(
         description="Add the new prices of a list: all of it, or nothing. For platform administrators."
@@ -196,6 +193,9 @@ class BillingMutations:
         try:
             async with info.context.services.units(actor.tenant_id) as uow:
                 done = await service.import_prices(uow.billing, content)
+                if done.added:
+                    counts = {"imported": done.added, "unchanged": done.unchanged}
+                    await audited(info, uow, "price.import", ("Tenant", actor.tenant_id), counts)
         except PricesRefused as refusal:
             return pricing.PriceImportPayload(user_errors=[_row_error(str(row)) for row in refusal.rows])
         return pricing.PriceImportPayload(imported=done.added, unchanged=done.unchanged)
@@ -219,7 +219,7 @@ class BillingMutations:
         )
 
 
-def _tenant(info: Info, value: strawberry.ID | None) -> TenantId:
+def tenant_of(info: Info, value: strawberry.ID | None) -> TenantId:
     wanted = decode_optional("Tenant", value, "tenantId")
     return TenantId(wanted) if wanted is not None else info.context.actor.tenant_id
 
@@ -233,6 +233,9 @@ def _span(input: metering.StatementReconcileInput, theirs: Counted) -> tuple[dat
     first, last = _day(input.from_) or min(days), _day(input.to) or max(days)
     if first > last:
         raise Rejected(ErrorCode.BAD_USER_INPUT, "`from` lies behind `to`.", "input", "from")
+    if (last - first).days >= STATEMENT_DAYS_MAX:
+        message = f"At most {STATEMENT_DAYS_MAX} days at a time: say from when to when."
+        raise Rejected(ErrorCode.LIMIT_REACHED, message, "input", "from")
     return first, last
 
 

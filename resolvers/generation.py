@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.accounts import Permission
-from domain.billing import QuotaExhausted
+from domain.billing import BudgetExceeded, QuotaExhausted
 from domain.billing.money import micros_of
 from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
 from domain.events import decode_cursor
@@ -17,6 +17,9 @@ from domain.generation.context import ContextTooSmall
 from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.jobs import QUEUES, JobKind
+from domain.plans.entities import PlanLimit
+from domain.unit_of_work import UnitOfWork
+from resolvers.budgets import budget_exceeded
 from resolvers.event_source import Feed
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -85,7 +88,10 @@ class GenerationMutations:
             )  # fmt: skip
             services: Services = context.services
             async with services.units(actor.tenant_id) as uow:
-                started = await service.start_chapter(uow, actor, command, concurrency_max=services.tenant_concurrency)
+                most = await generations_max(services, uow)
+                started = await service.start_chapter(uow, actor, command, concurrency_max=most)
+        except BudgetExceeded as refusal:
+            return await budget_exceeded(info, refusal)
         except (Rejected, ContextTooSmall, QuotaExhausted) as refusal:
             return _refused(refusal)
         if started.ring and started.job_id is not None:
@@ -102,6 +108,11 @@ class GenerationMutations:
             raise NotFound("The generation", "input", "id")
         await cancel_job(info.context, JobId(row.job_id))
         return types.GenerationCancelPayload(generation=await fresh(info, "Generation", generation_id))
+
+
+async def generations_max(services: Services, uow: UnitOfWork) -> int:
+    """How many generations the tenant may have at a time. Raises Rejected where its plan allows none."""
+    return await services.gatekeeper.at_most(uow.plans, PlanLimit.CONCURRENT_GENERATIONS, services.tenant_concurrency)
 
 
 def _refused(refusal: Rejected | ContextTooSmall | QuotaExhausted) -> Any:

@@ -6,13 +6,13 @@ import strawberry
 
 from domain.accounts import Permission
 from domain.billing import QuotaExhausted
-from domain.errors import ErrorCode, NotFound, Rejected
+from domain.errors import NotFound, Rejected
 from domain.generation import service
 from domain.ids import JobId
 from domain.jobs import QUEUES
 from domain.text import clean_filter
 from persistence.jobs import reads
-from resolvers.generation import cancel_job, ring
+from resolvers.generation import cancel_job, generations_max, ring
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from schema import jobs as types
@@ -73,11 +73,10 @@ class JobMutations:
         job_id = JobId(decode_id("Job", input.id))
         try:
             async with services.units(actor.tenant_id) as uow:
-                started = await service.retry(
-                    uow, actor, job_id, input.idempotency_key, concurrency_max=services.tenant_concurrency
-                )
+                most = await generations_max(services, uow)
+                started = await service.retry(uow, actor, job_id, input.idempotency_key, concurrency_max=most)
         except QuotaExhausted as refusal:
-            raise Rejected(ErrorCode.QUOTA_EXHAUSTED, str(refusal)) from None
+            raise Rejected(refusal.code, str(refusal)) from None
         if started.ring and started.job_id is not None:
             await ring(services, actor.tenant_id, started.job_id)
         generation = await fresh(info, "Generation", started.generation_id)

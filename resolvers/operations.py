@@ -94,11 +94,11 @@ class WebhookMutations:
     async def webhook_endpoint_create(
         self, info: Info, input: types.WebhookEndpointCreateInput
     ) -> types.WebhookEndpointCreatePayload:
-        actor, draft = info.context.actor, _draft(info, input)
+        actor, draft, vault = info.context.actor, _draft(info, input), info.context.services.webhook_secrets
         async with info.context.services.units(actor.tenant_id) as uow:
-            made = await webhooks.create_endpoint(uow.webhooks, actor, draft)
-            await audited(info, uow, "webhook_endpoint.create", ("WebhookEndpoint", made.id), _decided(input))
-        endpoint = await fresh(info, "WebhookEndpoint", made.id)
+            made = await webhooks.create_endpoint(uow.webhooks, actor, draft, vault)
+            await audited(info, uow, "webhook_endpoint.create", ("WebhookEndpoint", made.endpoint.id), _decided(input))
+        endpoint = await fresh(info, "WebhookEndpoint", made.endpoint.id)
         return types.WebhookEndpointCreatePayload(webhook_endpoint=endpoint, secret=made.secret)
 
     @strawberry.mutation(description="Change an endpoint, or turn it on or off.")
@@ -128,9 +128,9 @@ class WebhookMutations:
     async def webhook_endpoint_rotate_secret(
         self, info: Info, input: types.WebhookEndpointRotateSecretInput
     ) -> types.WebhookEndpointRotateSecretPayload:
-        actor, endpoint_id = info.context.actor, _endpoint_id(input.id)
+        actor, endpoint_id, vault = info.context.actor, _endpoint_id(input.id), info.context.services.webhook_secrets
         async with info.context.services.units(actor.tenant_id) as uow:
-            rotated = await webhooks.rotate_secret(uow.webhooks, actor, endpoint_id, uow.now)
+            rotated = await webhooks.rotate_secret(uow.webhooks, actor, endpoint_id, uow.now, vault)
             await audited(info, uow, "webhook_endpoint.rotate_secret", ("WebhookEndpoint", endpoint_id))
         endpoint = await fresh(info, "WebhookEndpoint", endpoint_id)
         return types.WebhookEndpointRotateSecretPayload(webhook_endpoint=endpoint, secret=rotated.secret)

@@ -8,9 +8,11 @@ from strawberry import UNSET
 
 from domain.errors import ErrorCode, Forbidden, Rejected
 from domain.ids import NodeId, ProjectId, VersionId
+from domain.plans.entities import PlanLimit
 from domain.projects import OutlineKind, service
 from domain.projects import OutlineNode as Node
 from domain.text import cjk_runs, clean_filter, clean_line, excerpt
+from domain.unit_of_work import UnitOfWork
 from persistence.listing import contains
 from persistence.projects import reads
 from resolvers.mutations import refusals_as
@@ -29,6 +31,11 @@ async def fresh(info: Info, type_name: str, value: UUID) -> Any:
     """A node as it is after a mutation."""
     info.context.reads.forget()  # type: ignore[attr-defined]
     return await info.context.reads.one(type_name, value)
+
+
+async def _require_room(info: Info, uow: UnitOfWork) -> None:
+    """For the project that was just added. Raises NotEntitled."""
+    await info.context.services.gatekeeper.require_room(uow.plans, PlanLimit.PROJECTS, uow.projects.count)
 
 
 def project_id_of(value: strawberry.ID, field: str) -> ProjectId:
@@ -112,6 +119,7 @@ class ProjectMutations:
         )
         async with info.context.services.units(info.context.actor.tenant_id) as uow:
             project = await service.create_project(uow.projects, info.context.actor, draft)
+            await _require_room(info, uow)
         return types.ProjectCreatePayload(project=await fresh(info, "Project", project.id))
 
     @strawberry.mutation(description="Change a project's title, language, premise, style or status.")
@@ -139,6 +147,7 @@ class ProjectMutations:
         project_id = project_id_of(input.id, "id")
         async with info.context.services.units(info.context.actor.tenant_id) as uow:
             await service.restore_project(uow.projects, info.context.actor, project_id)
+            await _require_room(info, uow)
         return types.ProjectRestorePayload(project=await fresh(info, "Project", project_id))
 
 

@@ -19,15 +19,19 @@ from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.ids import JobId, TenantId
 from persistence.accounts import reads as accounts
+from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
 from persistence.channels import reads as channels
 from persistence.database import Database
 from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
+from persistence.invoices import reads as invoices
 from persistence.jobs import reads as jobs
 from persistence.listing import PARENT, Listing, Lookup, page_values
 from persistence.operations import reads as operations
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
+from persistence.payments import reads as payments
+from persistence.plans import reads as plans
 from persistence.projects import reads as projects
 from persistence.shapes import Shape
 from persistence.story import reads as story
@@ -54,9 +58,18 @@ LOOKUPS: dict[str, Lookup] = {
 """Types whose every node is a row of one table."""
 NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOKUPS.items()} | {
     "ApiToken": accounts.API_TOKENS_BY_ID,
+    "Budget": budgets.BUDGETS_BY_ID.shape,
     "Channel": channels.CHANNELS_BY_ID,
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
+    "Invoice": invoices.INVOICES_BY_ID.shape,
     "LedgerEntry": billing.ENTRIES_BY_ID.shape,
+    "Coupon": plans.COUPONS_BY_ID,
+    "CouponRedemption": plans.REDEMPTIONS_BY_ID.shape,
+    "Plan": plans.PLANS_BY_ID,
+    "PlanSubscription": plans.SUBSCRIPTIONS_BY_ID.shape,
+    "PlanVersion": plans.VERSIONS_BY_ID,
+    "Payment": payments.PAYMENTS_BY_ID.shape,
+    "PaymentMethod": payments.METHODS_BY_ID.shape,
     "Price": billing.PRICES_BY_ID,
     "Tenant": accounts.TENANTS_BY_ID,
     "User": accounts.MEMBERS_BY_ID,
@@ -64,7 +77,9 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "WebhookEndpoint": operations.ENDPOINTS_BY_ID.shape,
 }
 """How each kind of node is found by its `ids`."""
-NEEDED = {"LedgerEntry": Permission.BILLING}
+NEEDED = dict.fromkeys(
+    ("Budget", "CouponRedemption", "Invoice", "LedgerEntry", "Payment", "PaymentMethod"), Permission.BILLING
+) | {"Coupon": Permission.PLATFORM}
 """Kinds of nodes that are not for everybody who may read: for others there is none."""
 
 

@@ -11,13 +11,18 @@ from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.billing import BillingMutations, BillingQueries
+from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
+from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
+from resolvers.payments import PaymentMutations, PaymentQueries
+from resolvers.plans import CouponMutations, PlanMutations, PlanQueries
 from resolvers.projects import OutlineMutations, ProjectMutations, ProjectQueries, TextMutations
 from resolvers.story import StoryMutations
+from resolvers.usage_meter import UsageSubscriptions
 from schema.base import CONFIG, Node
 from schema.context import Info
 from schema.cost import with_described_directives
@@ -66,6 +71,10 @@ Query = merge_types(
         JobQueries,
         IntegrationQueries,
         BillingQueries,
+        BudgetQueries,
+        PlanQueries,
+        InvoiceQueries,
+        PaymentQueries,
         OperationsQueries,
     ),
 )
@@ -82,11 +91,16 @@ Mutation = merge_types(
         JobMutations,
         IntegrationMutations,
         BillingMutations,
+        BudgetMutations,
+        PlanMutations,
+        CouponMutations,
+        InvoiceMutations,
+        PaymentMutations,
         OperationsMutations,
         WebhookMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions))
+Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions))
 
 
 def _describe(root: Any, description: str) -> None:
@@ -147,11 +161,40 @@ UNUSUAL: dict[str, Permission | None] = {
     "usage": Permission.BILLING,
     "usageRecords": Permission.BILLING,
     "usageExport": Permission.BILLING,
+    "usageMeter": Permission.BILLING,
     "creditTopUp": Permission.BILLING,
+    "payments": Permission.BILLING,
+    "paymentMethods": Permission.BILLING,
+    "automaticTopUp": Permission.BILLING,
+    "paymentMethodRemove": Permission.BILLING,
+    "automaticTopUpSet": Permission.BILLING,
+    "paymentRefund": Permission.PLATFORM,
     "statementReconcile": Permission.BILLING,
+    "budgets": Permission.BILLING,
+    "budgetSet": Permission.BILLING,
+    "budgetDelete": Permission.BILLING,
+    "walletAlert": Permission.BILLING,
+    "walletAlertSet": Permission.BILLING,
+    "invoices": Permission.BILLING,
+    "invoicePdf": Permission.BILLING,
+    "billingDetails": Permission.BILLING,
+    "billingDetailsSet": Permission.BILLING,
+    "invoicePay": Permission.BILLING,
+    "creditNoteIssue": Permission.PLATFORM,
     "creditAdjust": Permission.PLATFORM,
     "entryReverse": Permission.PLATFORM,
     "priceImport": Permission.PLATFORM,
+    "coupons": Permission.PLATFORM,
+    "planCreate": Permission.PLATFORM,
+    "planVersionCreate": Permission.PLATFORM,
+    "planArchive": Permission.PLATFORM,
+    "couponCreate": Permission.PLATFORM,
+    "couponDisable": Permission.PLATFORM,
+    "planSubscribe": Permission.BILLING,
+    "subscriptionChange": Permission.BILLING,
+    "subscriptionCancel": Permission.BILLING,
+    "subscriptionResume": Permission.BILLING,
+    "couponRedeem": Permission.BILLING,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

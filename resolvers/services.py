@@ -8,14 +8,19 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from domain.accounts import PasswordHasher, Session, User
-from domain.billing.payments import PaymentGateway
 from domain.channels.entities import Channel, ChannelModel
 from domain.channels.service import Keeper, Trial
 from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
+from domain.invoices.files import InvoiceFiles
 from domain.jobs import Doorbell
+from domain.operations.webhooks import SecretVault
+from domain.payments.service import Payments
+from domain.plans.entitlements import Gatekeeper
+from domain.plans.fees import FeeCollector
 from domain.unit_of_work import OpenUnitOfWork
-from persistence.channels.health import ChannelHealth
+from persistence.billing.bell import MoneyBell
+from persistence.channels.health import Breakers
 from persistence.database import Database
 from persistence.streams import CancelFlags
 from resolvers.event_source import EventSource
@@ -57,7 +62,7 @@ class ChannelServices(Protocol):
     """What channels need of this process besides their rows."""
 
     keeper: Keeper
-    health: ChannelHealth
+    health: Breakers
 
     async def healths(self, channels: Sequence[Any]) -> list[Any]:
         """The health of each, as readers see it."""
@@ -67,7 +72,7 @@ class ChannelServices(Protocol):
 
 
 Attempts = Callable[[str], Awaitable[bool]]
-"""Whether another sign-in may be tried under this name; False when there were too many."""
+"""Whether another try may be made under this name; False when there were too many."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,13 @@ class Services:
     explain: Explain
     channels: ChannelServices
     events: EventSource
-    payments: PaymentGateway
+    payments: Payments
+    invoice_files: InvoiceFiles
+    bell: MoneyBell
+    fees: FeeCollector
+    may_redeem: Attempts
+    gatekeeper: Gatekeeper
+    webhook_secrets: SecretVault
     tenant_concurrency: int
     starting_credit_micros: int
     any_webhook_address: bool

@@ -271,13 +271,19 @@ described_enum(
     INVALID_CHARACTERS="The text has characters that are not allowed.",
     LIMIT_REACHED="A limit on the number of things is reached.",
     IDEMPOTENCY_CONFLICT="The idempotency key was used for another request.",
+    PAYMENT_OVERDUE="An invoice is overdue: what costs something waits until it is paid.",
     QUOTA_EXHAUSTED="The wallet's credit does not cover this.",
+    BUDGET_EXCEEDED="A budget has less left than this.",
+    PAYMENT_REFUSED="The payment service, or the payer's bank, does not take the payment.",
     CONTEXT_TOO_SMALL="What must be in the prompt does not fit the model's window.",
     NO_CHANNEL="No model channel is available.",
     INVALID_CREDENTIALS="E-mail address or password is wrong.",
     TOKEN_EXPIRED="The token has expired.",
     TOKEN_REUSED="A refresh token was used twice: the session has ended for safety.",
     RATE_LIMITED="Too many requests: wait a little.",
+    NOT_ENTITLED="Your plan does not include this; the message names plans that do.",
+    PAYMENT_FAILED="The payment was refused, and nothing was changed.",
+    COUPON_INVALID="This code cannot be redeemed: no such code, or not by you, not now, not for this.",
 )
 
 

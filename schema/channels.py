@@ -5,12 +5,16 @@ from typing import Annotated, Any
 
 import strawberry
 
+from domain.accounts import Permission
 from domain.channels import entities
-from domain.channels.entities import PLATFORM_TENANT, CancelPolicy, ChannelStatus, ProviderKind
+from domain.channels.entities import PLATFORM_TENANT, CancelPolicy, ChannelStatus, Modality, ProviderKind
 from domain.channels.health import HealthState
-from schema.base import Node, Payload, described_enum, mapped
-from schema.batched import batched, needs
+from domain.errors import ErrorCode, Rejected
+from persistence.channels.reads import LEARNED, STATISTICS
+from schema.base import Money, Node, Payload, TokenCount, described_enum, mapped, money
+from schema.batched import batched, ids_of, needs
 from schema.context import Info
+from schema.cost import Cost
 
 described_enum(
     ProviderKind,
@@ -39,10 +43,22 @@ described_enum(
 )
 described_enum(
     CancelPolicy,
-    CANCEL="Hanging up stops the model, and no more is charged.",
-    DRAIN="The model goes on after hanging up and is charged for: its answer is read to the end for its usage.",
-    UNKNOWN="Not known; taken for DRAIN.",
+    CANCEL="A stop closes the connection, and with it the provider stops counting.",
+    DRAIN="The provider goes on counting after the connection is closed: at a stop the rest of the answer is read in "
+    "the background, for 15 seconds at most, and booked to the operator.",
+    UNKNOWN="Not measured; treated as CANCEL.",
 )
+
+
+described_enum(
+    Modality,
+    TEXT="It writes: generations go to such models alone.",
+    EMBEDDING="It turns text into vectors.",
+    IMAGE="It draws.",
+)
+
+STATISTICS_DAYS_MAX = 366
+Days = Annotated[int, strawberry.argument(description=f"Of how many days, today included: 1 to {STATISTICS_DAYS_MAX}.")]
 
 
 @strawberry.type(description="A model that a channel offers.")
@@ -51,6 +67,16 @@ class ChannelModel:
     upstream: str = strawberry.field(description="What the provider calls it.")
     context_window: int = strawberry.field(description="Tokens of prompt and answer together.")
     max_output_tokens: int | None = strawberry.field(description="The longest answer; null when it is not known.")
+    modalities: list[Modality] = strawberry.field(description="What it can be asked for.")
+    tokenizer: str | None = strawberry.field(description="Its tokenizer, for clients that count for themselves.")
+
+
+@strawberry.type(description="What a model's tokens are worth in a language, learned from what the tenant had written.")
+class LearnedTokens:
+    model: str = strawberry.field(description="The model's public name.")
+    language: str = strawberry.field(description="The language of the projects, as they say it.")
+    tokens_per_character: float = strawberry.field(description="As the provider counts tokens.")
+    answers: int = strawberry.field(description="How many finished answers say so.")
 
 
 @strawberry.type(description="How the calls through a channel went, as all workers together have seen it.")
@@ -65,17 +91,27 @@ class ChannelHealth:
     changed_at: datetime | None = strawberry.field(description="When the state changed last.")
 
 
+@strawberry.type(description="What the tenant itself used of a channel, added up. A day is one of UTC.")
+class ChannelStatistics:
+    calls: int = strawberry.field(description="How many calls were counted, those that broke off included.")
+    input_tokens: TokenCount = strawberry.field(description="Tokens read, those from a cache included.")
+    output_tokens: TokenCount = strawberry.field(description="Tokens written, those of reasoning included.")
+    cached_share: float = strawberry.field(description="The part of the tokens read that a cache had, from 0 to 1.")
+    cost: Money | None = strawberry.field(
+        description="What they cost by their prices, whoever bears it; null for who does not look after bills."
+    )
+
+
 @mapped(
     entities.Channel,
     name="As its owner calls it.",
-    base_url="The server's address; null for the provider's own.",
     region="Where it stands, as its owner writes it.",
     weight="Its share among channels of one priority.",
     priority="Channels of a higher priority are taken first.",
     requests_per_minute="Calls a minute; null for no limit.",
     tokens_per_minute="Tokens a minute; null for no limit.",
     concurrency="Calls at once; null for no limit.",
-    cancel_measured_at="When the cancel policy was last measured.",
+    cancel_measured_at="When the cancel policy was last measured; null when it never was.",
     created_at="When it was made.",
     updated_at="When it was last changed.",
 )
@@ -83,7 +119,9 @@ class Channel(Node):
     """A way to models: a server, a key for it, and what it offers."""
 
     provider: ProviderKind = strawberry.field(description="The protocol it speaks.")
-    cancel_policy: CancelPolicy = strawberry.field(description="What a stop costs upstream.")
+    cancel_policy: CancelPolicy = strawberry.field(
+        description="What its provider does once a stop has closed the connection."
+    )
     groups: list[str] = strawberry.field(description="What routing may choose it by.")
     is_default: bool = strawberry.field(description="Whether its first model is used when none is chosen.")
     enabled: bool = strawberry.field(description="Whether its owner has it switched on.")
@@ -92,7 +130,23 @@ class Channel(Node):
         description="The models that it offers; the first when none is asked for.", metadata=needs("offers")
     )
     def models(self) -> list[ChannelModel]:
-        return [ChannelModel(**one) for one in self.offers]
+        return [
+            ChannelModel(
+                name=one.name, upstream=one.upstream, context_window=one.context_window,
+                max_output_tokens=one.max_output_tokens, modalities=[Modality(each) for each in one.modalities],
+                tokenizer=one.tokenizer,
+            )
+            for one in map(entities.ChannelModel.from_json, self.offers)
+        ]  # fmt: skip
+
+    @strawberry.field(
+        description="The server's address; null for the provider's own, and for a channel of the platform unless one "
+        "is its administrator.",
+        metadata=needs("base_url", "tenant_id"),
+    )
+    def base_url(self, info: Info) -> str | None:
+        hidden = self.tenant_id == PLATFORM_TENANT and Permission.PLATFORM not in info.context.actor.permissions
+        return None if hidden else self.base_url
 
     @strawberry.field(description="Whether a key is set. It is shown to nobody.", metadata=needs("has_key"))
     def has_key(self) -> bool:
@@ -111,6 +165,45 @@ class Channel(Node):
     async def health(channels: list[Any], info: Info) -> list[ChannelHealth]:
         return await info.context.services.channels.healths(channels)  # type: ignore[no-any-return]
 
+    @batched(
+        description="What the tenant used of it lately; null for who neither administers nor looks after bills.",
+        columns=("id",),
+    )
+    async def statistics(channels: list[Any], info: Info, days: Days = 30) -> list[ChannelStatistics | None]:
+        if not 1 <= days <= STATISTICS_DAYS_MAX:
+            raise Rejected(ErrorCode.BAD_USER_INPUT, f"Between 1 and {STATISTICS_DAYS_MAX} days.", "days")
+        permissions = info.context.actor.permissions
+        if not permissions & {Permission.ADMIN, Permission.BILLING}:
+            return [None] * len(channels)
+        found = await info.context.reads.lists(STATISTICS, "id", ids_of(channels), days=days)
+        return [_statistics(row, priced=Permission.BILLING in permissions) for (row,) in found]
+
+    @batched(
+        description="Tokens for a character, by model and language, from its last finished answers.",
+        columns=("id",),
+        directives=[Cost(weight=10)],
+    )
+    async def learned_tokens(channels: list[Any], info: Info) -> list[list[LearnedTokens]]:
+        found = await info.context.reads.lists(LEARNED, "id", ids_of(channels))
+        return [
+            [
+                LearnedTokens(
+                    model=row.model, language=row.language, tokens_per_character=round(row.tokens / row.characters, 4),
+                    answers=row.answers,
+                )
+                for row in rows
+            ]
+            for rows in found
+        ]  # fmt: skip
+
+
+def _statistics(row: Any, *, priced: bool) -> ChannelStatistics:
+    return ChannelStatistics(
+        calls=row.records, input_tokens=row.input_tokens, output_tokens=row.output_tokens,
+        cached_share=round(row.cached_input_tokens / row.input_tokens, 4) if row.input_tokens else 0.0,
+        cost=money(row.cost_micros) if priced else None,
+    )  # fmt: skip
+
 
 def status_of(channel: Any, state: HealthState) -> ChannelStatus:
     if not channel.enabled:
@@ -126,6 +219,10 @@ class ChannelModelInput:
     upstream: str | None = strawberry.field(default=None, description="What the provider calls it; its name if null.")
     context_window: int | None = strawberry.field(default=None, description="Tokens; 32,768 by default.")
     max_output_tokens: int | None = strawberry.field(default=None, description="The longest answer.")
+    modalities: list[Modality] = strawberry.field(
+        default_factory=lambda: [Modality.TEXT], description="What it can be asked for; TEXT by default."
+    )
+    tokenizer: str | None = strawberry.field(default=None, description="Its tokenizer's name.")
 
 
 @strawberry.input(description="A new channel.")
@@ -150,7 +247,9 @@ class ChannelCreateInput:
     tokens_per_minute: int | None = strawberry.field(default=None, description="Tokens a minute.")
     concurrency: int | None = strawberry.field(default=None, description="Calls at once.")
     cancel_policy: CancelPolicy | None = strawberry.field(
-        default=None, description="A guess by its provider by default."
+        default=None,
+        description="What its provider does once a stop has closed the connection; by default a guess by its kind and "
+        "address.",
     )
     api_version: str | None = strawberry.field(default=None, description="The protocol's version, which Azure wants.")
     model_path: str | None = strawberry.field(
@@ -178,7 +277,9 @@ class ChannelUpdateInput:
     requests_per_minute: int | None = strawberry.field(default=None, description="Calls a minute; 0 for no limit.")
     tokens_per_minute: int | None = strawberry.field(default=None, description="Tokens a minute; 0 for no limit.")
     concurrency: int | None = strawberry.field(default=None, description="Calls at once; 0 for no limit.")
-    cancel_policy: CancelPolicy | None = strawberry.field(default=None, description="What a stop costs upstream.")
+    cancel_policy: CancelPolicy | None = strawberry.field(
+        default=None, description="What its provider does once a stop has closed the connection."
+    )
     api_version: str | None = strawberry.field(default=None, description="Another version of the protocol.")
     model_path: str | None = strawberry.field(default=None, description="Another model file, for LOCAL.")
     enabled: bool | None = strawberry.field(default=None, description="On or off.")

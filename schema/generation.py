@@ -11,6 +11,7 @@ from domain.generation.entities import AttemptOutcome, GenerationState, Truncati
 from persistence.generation import reads
 from schema.base import Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
 from schema.batched import After, batched, ids_of, needs, reference
+from schema.billing.budgets import BudgetExceeded
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.events import EventPage, First, GenerationEvent, event_page
@@ -103,6 +104,9 @@ class ContextReceipt:
     budget_tokens: int = strawberry.field(description="Tokens that the prompt could have had.")
     prefix_hash: str = strawberry.field(description="Equal hashes can share a provider's prompt cache.")
     items: list[ReceiptItem] = strawberry.field(description="Everything considered, in prompt order.")
+    cached_share: float | None = strawberry.field(
+        description="The part of the prompt that the provider had cached, from 0 to 1; null before it has said."
+    )
 
 
 @mapped(
@@ -141,8 +145,7 @@ class Generation(Node):
 
     @batched(description="What went into the prompt.", columns=("id",))
     async def receipt(generations: list[Any], info: Info) -> list[ContextReceipt | None]:
-        said = await info.context.reads.values(reads.RECEIPTS, "receipt", ids_of(generations))
-        return [_receipt(one) for one in said]
+        return [_receipt(one) for one in await info.context.reads.values(reads.RECEIPTS, None, ids_of(generations))]
 
     @batched(description="What it used and cost; null until it has ended with a text.", columns=("job_id",))
     async def usage(generations: list[Any], info: Info) -> list[GenerationUsage | None]:
@@ -157,10 +160,11 @@ class Generation(Node):
         return event_page(await info.context.reads.events(self.job_id, after, first))
 
 
-def _receipt(said: Any) -> ContextReceipt | None:
-    if said is None:
+def _receipt(row: Any | None) -> ContextReceipt | None:
+    if row is None or row.receipt is None:
         return None
-    return ContextReceipt(**{**said, "items": [ReceiptItem(**item) for item in said["items"]]})
+    items = [ReceiptItem(**item) for item in row.receipt["items"]]
+    return ContextReceipt(**{**row.receipt, "items": items, "cached_share": row.cached_share})
 
 
 def generation_usage(row: Any | None) -> GenerationUsage | None:
@@ -257,7 +261,13 @@ class IdempotencyConflict(UserError):
 
 
 ChapterGenerateResult = Annotated[
-    GenerationStarted | QuotaExhausted | ContextTooSmall | NoChannel | IdempotencyConflict | MutationError,
+    GenerationStarted
+    | QuotaExhausted
+    | BudgetExceeded
+    | ContextTooSmall
+    | NoChannel
+    | IdempotencyConflict
+    | MutationError,
     strawberry.union(
         "ChapterGenerateResult", description="A started generation, or the reason for which it was not started."
     ),

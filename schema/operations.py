@@ -54,9 +54,29 @@ class AuditEntry:
 
 # -- notifications ---------------------------------------------------------------------------------------------------
 
+_INVOICE_PARAMS = "Parameters: `number`, `amount`, `currency`, `due`, `restricted`, `invoice`."
+
 described_enum(
     NotificationKind,
-    WEBHOOK_DISABLED="An endpoint failed for so long that nothing is sent to it any more. Parameters: `url`.",
+    WEBHOOK_DISABLED="An endpoint failed for so long that nothing is sent to it any more. Parameters: `host`.",
+    CHANNEL_DOWN="A channel fails, and is left out until it answers. Parameters: `channel`, `model`, `error`.",
+    CHANNEL_BACK="A channel that failed answers again. Parameters: `channel`, `model`, `error`.",
+    BUDGET_THRESHOLD="A budget's spending has come to a share of its limit. Parameters: `subject`, `name`, `period`, "
+    "`since`, `percent`, `spent`, `limit`, `currency`.",
+    WALLET_LOW="The wallet's credit has fallen below the threshold. Parameters: `credit`, `threshold`, `currency`.",
+    SUBSCRIPTION_STARTED="A subscription has begun. Parameters: `plan`, and the day `until` which it is paid for.",
+    SUBSCRIPTION_CHANGED="A subscription has changed, or will at its period's end. Parameters: `plan`, `until`.",
+    SUBSCRIPTION_CANCELLED="A subscription was cancelled. Parameters: `plan`, `until`.",
+    SUBSCRIPTION_ENDED="A subscription has ended. Parameters: `plan`, `until`.",
+    SUBSCRIPTION_PAST_DUE="A subscription's fee could not be taken. Parameters: `plan`, `until`.",
+    INVOICE_ISSUED=f"An invoice is to be paid. {_INVOICE_PARAMS}",
+    INVOICE_DUE_SOON=f"An invoice is due in three days. {_INVOICE_PARAMS}",
+    INVOICE_OVERDUE=f"An invoice should have been paid. {_INVOICE_PARAMS}",
+    INVOICE_PAID=f"An invoice was paid. {_INVOICE_PARAMS}",
+    PAYMENT_SUCCEEDED="A payment arrived. Parameters: `payment`, `amount`, `currency`.",
+    PAYMENT_FAILED="A payment failed. Parameters: `payment`, `amount`, `currency`, `reason`.",
+    PAYMENT_LOST="A payment went back without us. Parameters: `payment`, `amount`, `currency`, `reason`.",
+    AUTOMATIC_TOP_UP_OFF="Automatic top-ups failed so often that they are off now. Parameters: as of PAYMENT_FAILED.",
 )
 
 
@@ -97,6 +117,18 @@ described_enum(
     WebhookEvent,
     TEST="`webhook.test`: sent on request, to any endpoint.",
     AUDIT_RECORDED="`audit.recorded`: something was entered into the audit log.",
+    CHANNEL_DOWN="`channel.down`: a channel fails, and is left out until it answers.",
+    CHANNEL_BACK="`channel.back`: a channel that failed answers again.",
+    BUDGET_THRESHOLD="`budget.threshold`: a budget's spending has come to a share of its limit.",
+    WALLET_LOW="`wallet.low`: the wallet's credit has fallen below the threshold.",
+    SUBSCRIPTION_STARTED="`subscription.started`: a subscription has begun.",
+    SUBSCRIPTION_CHANGED="`subscription.changed`: it is on another plan, or will be, or its state has changed.",
+    SUBSCRIPTION_CANCELLED="`subscription.cancelled`: it was cancelled, at once or for its period's end.",
+    SUBSCRIPTION_ENDED="`subscription.ended`: it has ended.",
+    INVOICE_ISSUED="`invoice.issued`: an invoice was issued.",
+    INVOICE_PAID="`invoice.paid`: an invoice was paid.",
+    INVOICE_OVERDUE="`invoice.overdue`: an invoice is past its due day and unpaid.",
+    INVOICE_VOIDED="`invoice.voided`: nobody has to pay an invoice any more.",
 )
 described_enum(
     DeliveryState,

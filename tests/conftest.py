@@ -26,6 +26,7 @@ from app.serve import server_of
 from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
+from persistence.billing.bell import MoneyBell
 from persistence.channels.board import Board
 from persistence.channels.sync import sync_channels
 from persistence.database import Database, create_engine
@@ -131,8 +132,8 @@ async def admin(settings: Settings) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(scope="module")
-def units(database: Database) -> Units:
-    return Units(database.engine)
+def units(database: Database, redis: Any) -> Units:
+    return Units(database.engine, MoneyBell(redis).ring)
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,8 @@ def test_the_layers_import_downwards_only() -> None:
 
 def test_every_room_has_its_place_in_the_vocabulary() -> None:
     rooms = {"accounts", "projects", "story", "generation", "conversations", "assistants", "knowledge", "channels",
-             "billing", "files", "plugins", "jobs", "audit", "integrations", "operations"}  # fmt: skip
+             "billing", "payments", "plans", "files", "plugins", "jobs", "audit", "integrations", "operations",
+             "invoices"}  # fmt: skip
     infrastructure = {
         "domain": {"errors", "events", "ids", "text", "unit_of_work"},
         "persistence": {
@@ -149,9 +150,12 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "unit_of_work",
         },
         "schema": {"base", "batched", "context", "cost", "events", "ids", "routing", "tracing"},
-        "resolvers": {"event_source", "mutations", "reads", "root", "services"},
+        "resolvers": {"budgets", "event_source", "mutations", "reads", "root", "services", "usage_meter"},
         "workers": {
+            "alerts",
+            "call",
             "doorbell",
+            "drains",
             "meter",
             "narrator",
             "relay",

@@ -19,14 +19,14 @@ ENDINGS = ["EMPTY_ANSWER", "WORKER_CRASHED"]
 CALLS = ["OK", "STOPPED"]
 
 
-def translated(language: str, table: str) -> set[str]:
+def translated(file: str, table: str) -> set[str]:
     """The codes of a table of sentences."""
     found = re.search(
         rf"^ +{table}: \{{\n(.*?)\n +\}}( as Record<string, string>)?,$",
-        (I18N / f"{language}.ts").read_text(),
+        (I18N / f"{file}.ts").read_text(),
         re.DOTALL | re.MULTILINE,
     )
-    assert found, f"{language}.ts has no table {table}"
+    assert found, f"{file}.ts has no table {table}"
     return set(re.findall(r"^ +([A-Z_]+): '.+',$", found[1], re.MULTILINE))
 
 
@@ -45,4 +45,4 @@ def test_every_code_has_a_chinese_sentence(table: str, codes: list[str]) -> None
     ],
 )
 def test_every_code_of_routing_has_words_in_both_languages(language: str, table: str, codes: list[str]) -> None:
-    assert translated(language, table) == {str(code) for code in codes}
+    assert translated(f"channels-{language}", table) == {str(code) for code in codes}

@@ -15,46 +15,37 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime
 
-from domain.billing import Price, QuotaExhausted, Usage, cost, extend_hold
-from domain.channels.health import Outcome
+from domain.billing import QuotaExhausted, extend_hold
+from domain.channels.health import BLAMELESS
 from domain.errors import LeaseLost
 from domain.events import EventType
-from domain.generation import service
-from domain.generation.endings import Ending, NewAttempt, after_error, after_finish, cancelled, truncated
-from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
-from domain.generation.provider import (
-    ChatMessage,
-    CompletionRequest,
-    Finished,
-    ProviderError,
-    ProviderEvent,
-    ReasoningChunk,
-    TextChunk,
-    UsageReport,
-    UsageSource,
-)
+from domain.generation import attempts
+from domain.generation.endings import Ending, NewAttempt, after_error, cancelled, truncated
+from domain.generation.entities import AttemptOutcome, GenerationState, Route, TruncationReason
+from domain.generation.provider import ProviderError
 from domain.generation.work import Work, begin
 from domain.ids import JobId, TenantId
 from domain.jobs import Lease
 from domain.text import estimated_tokens, word_count
 from persistence import database
 from persistence.streams import Fenced
+from workers.alerts import teller
+from workers.call import NOTHING, Call
 from workers.meter import Meter
 from workers.narrator import Narrator
 from workers.restarts import through_restarts
 from workers.routing import Router, Taken
 from workers.runtime import Runtime
 from workers.stopping import Stop, Stopping
-from workers.telemetry import attempt_span, call_span, count_ending, observe_first_token
+from workers.telemetry import attempt_span, count_ending, observe_first_token
 
 BEAT_S = 1.0
 CHECKPOINT_CHARS = 2_048
 OVERLENGTH = 1.5
 """A provider that ignores the length limit is stopped at this share of it."""
+AUTHOR_LEFT = frozenset({Stop.CANCEL, Stop.BUDGET})
+"""The text ends here, and the worker goes on."""
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +54,16 @@ async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
     """Claim and run one generation; returns at once when there is nothing to claim."""
     if runtime.stopping.is_set():
         return
-    async with runtime.units(tenant_id) as uow:
-        lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
-        work = await begin(uow, lease) if lease is not None else None
+    try:
+        async with runtime.units(tenant_id) as uow:
+            lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
+            work = await begin(uow, lease) if lease is not None else None
+    except Exception as error:
+        if isinstance(error, LeaseLost) or (isinstance(error, database.OUTAGES) and database.is_outage(error)):
+            raise
+        logger.exception("job %s cannot be begun, now or ever", job_id)
+        await _give_up(runtime, tenant_id, job_id)
+        return
     if lease is None or work is None:
         return
     cancel = runtime.cancels.add(job_id)
@@ -76,16 +74,25 @@ async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
         runtime.cancels.remove(job_id, cancel)
 
 
+async def _give_up(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
+    """What cannot be begun would be rung for again and again, with its hold taken and its chapter locked."""
+    async with runtime.units(tenant_id) as uow:
+        lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
+        if lease is not None:
+            await attempts.give_up(uow, lease)
+
+
 class GenerationRun:
     """One claimed generation, from the announcement to its end."""
 
     def __init__(self, runtime: Runtime, lease: Lease, work: Work, cancel: asyncio.Event) -> None:
         self._runtime = runtime
         self._lease = lease
+        self._lease_in_use = asyncio.Lock()
         self._work = work
         self._cancel = cancel
         self._failures = work.failures
-        self._router = Router(runtime.board, work)
+        self._router = Router(runtime.board, work, teller(runtime.units))
         self._meter = Meter(work.held, work.generation.max_cost_micros)
         self._stopping = Stopping()
         self._narrator = Narrator(runtime.log, lease)
@@ -96,17 +103,12 @@ class GenerationRun:
 
     def _reset(self) -> None:
         """A fresh attempt: no text and no usage. Readers hear of it before its first token."""
-        self._text = ""
-        self._usage: UsageReport | None = None
-        self._first_token_at: datetime | None = None
-        self._finish_reason: str | None = None
+        self._call: Call | None = None
         self._trace: list[str] = []
         self._began = time.monotonic()
         self._checkpointed = 0
-        self._taken: Taken | None = None
-        self._call_began = self._began
-        self._ttft_s: float | None = None
-        self._route_kept = True
+        self._kept_route: Route | None = None
+        self._router.begin_attempt()
         self._narrator.begin(self._lease)
         if self._lease.attempt > 1:
             reset = {"attempt": self._lease.attempt, "reason": "The attempt before was interrupted."}
@@ -116,6 +118,10 @@ class GenerationRun:
 
     def _note(self, what: str) -> None:
         self._trace.append(f"{int((time.monotonic() - self._began) * 1000)} ms: {what}")
+
+    @property
+    def _text(self) -> str:
+        return self._call.text if self._call is not None else ""
 
     async def run(self) -> None:
         helpers = [
@@ -148,15 +154,17 @@ class GenerationRun:
         tries = 0
         while True:
             tries += 1
-            step = await self._stopping.until(self._call())
+            step = await self._next_call()
             if isinstance(step, Stop):
                 return await self._stopped(step)
             if isinstance(step, Ending):
                 return step
+            elsewhere = await self._stopping.until(self._elsewhere(step))
+            if isinstance(elsewhere, Stop):
+                return await self._stopped(elsewhere)
             following = after_error(
-                step, text=self._text, tries=tries, failures=self._failures, chance=random.random(),
-                elsewhere=await self._router.elsewhere(),
-            )  # fmt: skip # not cryptographic: it only spreads retries
+                step, text=self._text, tries=tries, failures=self._failures, chance=random.random(), elsewhere=elsewhere
+            )  # not cryptographic: it only spreads retries
             if isinstance(following, Ending):
                 return following
             if isinstance(following, NewAttempt):
@@ -167,85 +175,62 @@ class GenerationRun:
             if isinstance(stop, Stop):
                 return await self._stopped(stop)
 
-    async def _call(self) -> Ending | ProviderError:
-        taken = await self._router.wait(self._note)
-        if isinstance(taken, Ending):
-            return taken
-        self._announce(taken)
-        began, outcome = time.monotonic(), Outcome(stopped=True)
-        self._call_began = began
-        try:
-            ending = await self._exchange(taken)
-            outcome = Outcome(latency_s=time.monotonic() - began)
-            return ending
-        except ProviderError as error:
-            self._note(f"{error.code}: {error.detail or error.message}")
-            outcome = Outcome(error=error.code, retry_after_s=error.retry_after_s)
-            return error
-        finally:
-            used = self._counted()
-            tokens = used.input_tokens + used.output_tokens
-            await self._router.ended(taken, replace(outcome, ttft_s=self._ttft_s, probe=taken.probe), tokens)
-            self._route_kept = False
+    async def _elsewhere(self, error: ProviderError) -> bool:
+        return error.code not in BLAMELESS and await self._router.elsewhere()
 
-    def _announce(self, taken: Taken) -> None:
+    async def _next_call(self) -> Ending | ProviderError | Stop:
+        """Take a channel and ask its provider, until that has answered or the run is to stop."""
+        taken = await self._stopping.until(self._router.wait(self._note))
+        if isinstance(taken, Stop):
+            return taken
+        if isinstance(taken, Ending):
+            self._note(f"no channel: {taken.code}")
+            return taken
+        call = self._announce(taken)
+        running = asyncio.create_task(call.run(self._runtime.provider_for))
+        step = await self._stopping.until(running, spare=lambda why: call.drains and why in AUTHOR_LEFT)
+        if isinstance(step, Stop) and not running.done():
+            call.leave()
+            self._note("the provider counts to its end; it is heard out without the author")
+            self._runtime.drains.add(call, running, self._lease)
+        elif isinstance(step, ProviderError):
+            logger.info("job %s: %s through %s: %s", self._lease.job_id, step.code, taken.channel.name, step.detail)
+            own = not taken.channel.of_platform  # what a provider told the operator is not the tenant's to read
+            self._note(f"{step.code}: {(own and step.detail) or step.message}")
+        elif isinstance(step, Ending):
+            self._note(f"the model finished: {call.finish_reason}")
+        return step
+
+    def _announce(self, taken: Taken) -> Call:
         """Readers hear which channel it is, and when it becomes another."""
         attempt, channel = self._lease.attempt, taken.channel.name
         self._note(f"attempt {attempt} on {channel}")
         if self._served_by not in {"", channel}:
             reason = f"{self._served_by} failed"
             self._narrator.say(EventType.SWITCHED, {"attempt": attempt, "channel": channel, "reason": reason})
-        if self._taken is None:
+        if self._call is None:
             self._narrator.say(EventType.STARTED, {"attempt": attempt, "model": taken.model.name, "channel": channel})
         self._served_by = channel
-        self._taken, self._route_kept = taken, False
-        self._meter.serve(self._price, self._work.prompt_tokens, self._work.generation.max_output_tokens)
+        self._call = call = Call(self._router, taken, self._work, self._hear, self._spend)
+        self._meter.serve(call.price, self._work.prompt_tokens, self._work.generation.max_output_tokens)
         if self._meter.lacking:
             self._bulk.set()
+        return call
 
-    async def _exchange(self, taken: Taken) -> Ending:
-        """One call of the provider. Raises ProviderError."""
-        generation, model = self._work.generation, taken.model
-        request = CompletionRequest(
-            model.upstream,
-            tuple(ChatMessage(m["role"], m["content"]) for m in generation.prompt),  # type: ignore[arg-type]
-            min(generation.max_output_tokens, model.max_output_tokens or generation.max_output_tokens),
-        )
-        provider = self._runtime.provider_for(taken.channel)
-        with call_span(taken.channel.name, model.name):
-            async with contextlib.aclosing(provider), contextlib.aclosing(provider.stream(request)) as events:
-                return await self._consume(events, taken)
-
-    async def _consume(self, events: AsyncIterator[ProviderEvent], taken: Taken) -> Ending:
-        async for event in events:
-            match event:
-                case TextChunk(text):
-                    if self._ttft_s is None:
-                        self._ttft_s = time.monotonic() - self._call_began
-                        await self._router.first_token(taken, self._ttft_s)
-                    self._take(text, taken)
-                case UsageReport():
-                    self._usage = event
-                case Finished(reason, _):
-                    self._finish_reason = reason
-                    self._note(f"the model finished: {reason}")
-                    return after_finish(reason, self._text)
-                case ReasoningChunk():
-                    pass  # kept from readers: it may quote what the story must not give away yet
-        raise AssertionError("an adapter ends with Finished or raises")
-
-    def _take(self, text: str, taken: Taken) -> None:
-        if self._first_token_at is None:
-            self._first_token_at = datetime.now(UTC)
+    def _hear(self, text: str) -> None:
+        if self._text == text:
             self._note("first token")
-            observe_first_token(taken.channel.name, time.monotonic() - self._began)
-        self._text += text
-        self._meter.add(text)
-        if self._meter.exhausted:
-            self._stopping.ask(Stop.BUDGET)
+            observe_first_token(self._served_by, time.monotonic() - self._began)
+        self._spend(text)
         self._narrator.tell(text)
         if len(self._text) - self._checkpointed >= CHECKPOINT_CHARS:
             self._bulk.set()
+
+    def _spend(self, text: str) -> None:
+        """What the model wrote, thoughts included, is to be paid for."""
+        self._meter.add(text)
+        if self._meter.exhausted:
+            self._stopping.ask(Stop.BUDGET)
 
     async def _switch(self, error: ProviderError) -> None:
         """Give up the text that readers have seen and start again under the next number."""
@@ -255,11 +240,16 @@ class GenerationRun:
 
         async def switch() -> Lease:
             async with self._runtime.units(self._lease.tenant_id) as uow:
-                return await service.switch_attempt(uow, self._lease, self._result(ending))
+                return await attempts.switch_attempt(uow, self._lease, self._result(ending))
 
-        self._lease = await through_restarts(switch)
-        self._failures += 1
-        self._reset()
+        async def already_switched() -> Lease:
+            async with self._runtime.units(self._lease.tenant_id) as uow:
+                return await attempts.already_switched(uow, self._lease)
+
+        async with self._lease_in_use:
+            self._lease = await through_restarts(switch, already=already_switched)
+            self._failures += 1
+            self._reset()
 
     # -- stopping -------------------------------------------------------------------------------------------------
 
@@ -277,8 +267,8 @@ class GenerationRun:
     async def _hand_back(self) -> None:
         """A worker that is told to stop gives its job to the next one without waiting for the lease to expire."""
         with contextlib.suppress(LeaseLost, *database.OUTAGES):
-            async with self._runtime.units(self._lease.tenant_id) as uow:
-                await service.hand_back(uow, self._lease, self._result(service.CRASHED))
+            async with self._lease_in_use, self._runtime.units(self._lease.tenant_id) as uow:
+                await attempts.hand_back(uow, self._lease, self._result(attempts.CRASHED))
 
     # -- the lease ------------------------------------------------------------------------------------------------
 
@@ -286,13 +276,29 @@ class GenerationRun:
         while True:
             await self._until_checkpoint_is_due()
             try:
-                if await self._beat():
-                    self._stopping.ask(Stop.CANCEL)
+                await self._router.renew()
+                async with self._lease_in_use:
+                    cancel_asked = await self._beat()
+                    if self._meter.lacking:
+                        await self._extend_hold()
             except LeaseLost:
                 self._stopping.ask(Stop.LEASE_LOST)
                 return
             except database.OUTAGES as error:
+                if not database.is_outage(error):
+                    logger.exception("job %s: its heartbeat is refused; it is given up", self._lease.job_id)
+                    self._stopping.ask(Stop.LEASE_LOST)
+                    return
                 logger.warning("job %s: no heartbeat: %s", self._lease.job_id, error)
+                await asyncio.sleep(min(BEAT_S, self._runtime.lease_s / 4))
+                continue
+            except Exception:
+                logger.exception("job %s: its heartbeat failed; it is given up", self._lease.job_id)
+                self._stopping.ask(Stop.LEASE_LOST)
+                raise
+            if cancel_asked:
+                self._stopping.ask(Stop.CANCEL)
+            self._tell_meter()
             if estimated_tokens(self._text) > OVERLENGTH * self._work.generation.max_output_tokens:
                 self._stopping.ask(Stop.BUDGET)
 
@@ -303,80 +309,78 @@ class GenerationRun:
         self._bulk.clear()
 
     async def _beat(self) -> bool:
-        lease, text, generation, taken = self._lease, self._text, self._work.generation, self._taken
-        route = self._router.route(taken) if taken is not None and not self._route_kept else None
+        """Extend the lease, keep the route and the text so far; whether a cancel was asked."""
+        lease, call, generation_id = self._lease, self._call, self._work.generation.id
+        text = self._text
+        self._checkpointed = len(text)
+        route = self._router.route(call.taken) if call is not None else None
         async with self._runtime.units(lease.tenant_id) as uow:
             cancel_asked = await uow.jobs.beat(lease, self._runtime.lease_s, self._percent)
-            if route is not None:
-                await uow.generation.route(generation.id, lease.attempt, route)
-            if text:
-                await uow.generation.checkpoint(generation.id, lease.attempt, text, self._first_token_at)
-        self._checkpointed, self._route_kept = len(text), True
-        if self._meter.lacking:
-            await self._extend_hold()
-        if text and (self._meter.held, self._meter.accrued) != self._metered:
-            self._metered = held, accrued = self._meter.held, self._meter.accrued
-            self._narrator.say(EventType.METER, {"held": held, "accrued": accrued, "left": max(0, held - accrued)})
-        if taken is not None:
-            await self._router.renew(taken)
+            if route is not None and route != self._kept_route:
+                await uow.generation.route(generation_id, lease.attempt, route)
+            if call is not None and text:
+                await uow.generation.checkpoint(generation_id, lease.attempt, text, call.first_token_at)
+        self._kept_route = route
         return cancel_asked
 
     @property
     def _percent(self) -> int:
         return min(99, word_count(self._text) * 100 // self._work.generation.target_words)
 
+    def _tell_meter(self) -> None:
+        held, accrued = self._meter.held, self._meter.accrued
+        if self._text and (held, accrued) != self._metered:
+            self._metered = held, accrued
+            self._narrator.say(EventType.METER, {"held": held, "accrued": accrued, "left": max(0, held - accrued)})
+
     async def _extend_hold(self) -> None:
-        """Reserve what the channel's longest answer may cost more than was held; what the wallet has not is refused."""
+        """Reserve what the channel's longest answer may cost more than was held, or as much of it as there is."""
+        held, most = None, self._meter.wanted
+        try:
+            held = await self._hold(most)
+        except QuotaExhausted as refusal:
+            if refusal.available.micros > 0:
+                with contextlib.suppress(QuotaExhausted):
+                    held = await self._hold(min(most, self._meter.held + refusal.available.micros))
+        self._meter.extended(held)
+
+    async def _hold(self, micros: int) -> int | None:
+        """Have so much held in all: an extension whose answer was lost is not made twice. Raises QuotaExhausted."""
+        job_id = self._lease.job_id
         async with self._runtime.units(self._lease.tenant_id) as uow:
             await uow.jobs.beat(self._lease, self._runtime.lease_s, self._percent)
-            try:
-                held = await extend_hold(uow.billing, self._lease.job_id, self._meter.lacking)
-            except QuotaExhausted:
-                held = None
-        self._meter.extended(held)
+            held = await uow.billing.held(job_id)
+            return await extend_hold(uow.billing, job_id, micros - held) if micros > held else held
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def _result(self, ending: Ending) -> service.Result:
-        route = self._router.route(self._taken) if self._taken is not None else None
-        return service.Result(
-            self._text, ending, self._counted(), self._first_token_at, self._trace, self._finish_reason, route
-        )
-
-    def _counted(self) -> Usage:
-        """The provider's own count, else an estimate; nothing when not even a call was answered."""
-        if (said := self._usage) is not None:
-            return Usage(
-                said.input_tokens,
-                said.output_tokens,
-                said.cached_input_tokens,
-                said.reasoning_tokens,
-                said.source,
-                said.cache_write_tokens,
-            )
-        if not self._text:
-            return Usage(0, 0, source=UsageSource.UNKNOWN)
-        return Usage(self._work.prompt_tokens, estimated_tokens(self._text), source=UsageSource.ESTIMATE)
-
-    @property
-    def _price(self) -> Price:
-        taken, asked = self._taken, self._work.generation
-        call = (taken.model.name, taken.channel.name) if taken is not None else (asked.model, asked.channel)
-        return self._work.prices[call]
+    def _result(self, ending: Ending) -> attempts.Result:
+        if (call := self._call) is None:
+            return attempts.Result("", ending, NOTHING, None, self._trace)
+        return attempts.Result(
+            call.text, ending, call.counted, call.first_token_at, self._trace, call.finish_reason,
+            self._router.route(call.taken), call.price,
+        )  # fmt: skip
 
     async def _end(self, ending: Ending, flusher: asyncio.Task[None]) -> None:
         result = self._result(ending)
 
-        async def finish() -> object:
+        async def finish() -> attempts.Ended:
             async with self._runtime.units(self._lease.tenant_id) as uow:
-                return await service.finish(uow, self._lease, result)
+                return await attempts.finish(uow, self._lease, result)
 
-        version_id = await through_restarts(finish, already=self._already_ended)
+        async def already_ended() -> attempts.Ended:
+            """After an interrupted commit: whether it was ours that went through."""
+            async with self._runtime.units(self._lease.tenant_id) as uow:
+                return await attempts.already_ended(uow, self._lease)
+
+        async with self._lease_in_use:
+            ended = await through_restarts(finish, already=already_ended)
         flusher.cancel()
         await asyncio.gather(flusher, return_exceptions=True)
         usage = result.usage
         data = {
-            "version": str(version_id) if version_id else None,
+            "version": str(ended.version_id) if ended.version_id else None,
             "code": ending.code,
             "message": ending.message,
             "reason": ending.truncation,
@@ -384,12 +388,7 @@ class GenerationRun:
             "cachedInputTokens": usage.cached_input_tokens,
             "outputTokens": usage.output_tokens,
             "source": usage.source,
-            "cost": cost(self._price, usage) if ending.billed else 0,
+            "cost": ended.charged_micros,
         }
         count_ending(ending.outcome)
         await self._narrator.end(EventType(ending.state), data)
-
-    async def _already_ended(self) -> object:
-        """After an interrupted commit: whether it was ours that went through. Raises LeaseLost when it was not."""
-        async with self._runtime.units(self._lease.tenant_id) as uow:
-            return await service.ended_version(uow, self._lease)

@@ -47,8 +47,12 @@ class Meter:
     @property
     def lacking(self) -> int:
         """By how much the hold should be extended; 0 when it suffices or may not grow."""
-        most = self._full if self._max_cost is None else min(self._full, self._max_cost)
-        return 0 if self._refused else max(0, most - self.held)
+        return 0 if self._refused else max(0, self.wanted - self.held)
+
+    @property
+    def wanted(self) -> int:
+        """What the hold should come to."""
+        return self._full if self._max_cost is None else min(self._full, self._max_cost)
 
     @property
     def exhausted(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Protocol
 from domain.ids import DeliveryId, MailId
 from domain.operations import deliveries, mails
 from domain.operations.mails import CLAIM_S, Mailer, MailFailed
-from domain.operations.webhooks import Caller
+from domain.operations.webhooks import Caller, SecretVault
 from domain.unit_of_work import OpenUnitOfWork
 from persistence import database
 from persistence.operations.relay import Waiting
@@ -107,10 +107,10 @@ def mail_delivery(units: OpenUnitOfWork, mailer: Mailer) -> Deliver:
     return deliver
 
 
-def webhook_delivery(units: OpenUnitOfWork, caller: Caller) -> Deliver:
+def webhook_delivery(units: OpenUnitOfWork, caller: Caller, vault: SecretVault) -> Deliver:
     async def deliver(one: Waiting) -> None:
         async with units(one.tenant_id) as uow:
-            begun = await deliveries.begin(uow, DeliveryId(one.id))
+            begun = await deliveries.begin(uow, DeliveryId(one.id), vault)
         if begun is None:
             return
         delivery, call = begun

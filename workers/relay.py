@@ -11,7 +11,7 @@ import logging
 import time
 
 from domain.events import EventType, closing
-from domain.generation import service
+from domain.generation import attempts
 from domain.jobs import Doorbell, JobState
 from domain.unit_of_work import OpenUnitOfWork
 from persistence import database, streams
@@ -23,6 +23,8 @@ SWEEP_S = 0.5
 BATCH = 200
 OUTAGES = (*database.OUTAGES, *streams.OUTAGES)
 OUTAGE_S = 0.5
+SLOW_S, CALM_S = 1.0, 2.5
+"""After an outage, or a pause that may have been one, workers that live get so long to renew their leases."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +42,22 @@ class Relay:
     async def run(self, stopping: asyncio.Event) -> None:
         """Until told to stop. An outage of PostgreSQL or Redis is waited out."""
         swept = 0.0
+        calm_since = 0.0
         reconciled = False
         while not stopping.is_set():
             try:
                 if not reconciled:
                     await self.reconcile()
                     reconciled = True
-                if time.monotonic() - swept >= SWEEP_S:
+                began = time.monotonic()
+                if began - swept >= SWEEP_S and began - calm_since >= CALM_S:
                     await self.sweep()
                     swept = time.monotonic()
                 await self.ring_due()
+                if time.monotonic() - began > SLOW_S:
+                    calm_since = time.monotonic()
             except OUTAGES as error:
+                calm_since = time.monotonic()
                 logger.warning("relay waits: %s", error)
                 await asyncio.sleep(OUTAGE_S)
             else:
@@ -80,7 +87,7 @@ class Relay:
 
     async def _recover(self, one: Due) -> None:
         async with self._units(one.tenant_id) as uow:
-            state = await service.recover(uow, one.job_id)
+            state = await attempts.recover(uow, one.job_id)
             generation = await uow.generation.of_job(one.job_id)
             job = await uow.jobs.lock(one.job_id)
             last = await uow.generation.attempt(generation.id, job.attempt) if generation and job else None

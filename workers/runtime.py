@@ -14,6 +14,7 @@ from domain.ids import JobId
 from domain.unit_of_work import OpenUnitOfWork
 from persistence.channels.board import Board
 from persistence.streams import OUTAGES, CancelFlags, StreamLog
+from workers.drains import Drains
 
 CANCEL_POLL_S = 0.1
 
@@ -70,3 +71,7 @@ class Runtime:
     provider_for: ProviderFor
     board: Board
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    drains: Drains = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.drains = Drains(self.units)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum, auto
 from typing import TypeVar
 
@@ -31,13 +31,18 @@ class Stopping:
         await event.wait()
         self.ask(why)
 
-    async def until(self, work: Coroutine[None, None, T]) -> T | Stop:
-        """What the work comes to, or the reason why it was cancelled before."""
-        task = asyncio.create_task(work)
+    async def until(self, work: Awaitable[T], spare: Callable[[Stop], bool] = lambda _: False) -> T | Stop:
+        """What the work comes to, or the reason why it was cancelled before. For a reason to `spare` it, a task goes on."""
+        if self._why.done() and isinstance(work, Coroutine):
+            work.close()
+            return self._why.result()
+        task = asyncio.ensure_future(work)
         waiting: set[asyncio.Future[T] | asyncio.Future[Stop]] = {task, self._why}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        task.cancel()
-        await asyncio.wait({task})
-        return self._why.result()
+        why = self._why.result()
+        if not spare(why):
+            task.cancel()
+            await asyncio.wait({task})
+        return why

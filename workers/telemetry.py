@@ -17,6 +17,7 @@ _first_token = _meter.create_histogram(
     "fabula.generation.time_to_first_token", unit="s", description="From the start of an attempt to its first token."
 )
 _endings = _meter.create_counter("fabula.generation.endings", description="Ended attempts by outcome.")
+_turns = _meter.create_counter("fabula.channel.turns", description="Breakers of channels that opened or closed.")
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -57,3 +58,7 @@ def observe_first_token(channel: str, seconds: float) -> None:
 
 def count_ending(outcome: str) -> None:
     _endings.add(1, {"outcome": outcome})
+
+
+def count_turn(channel: str, turn: str) -> None:
+    _turns.add(1, {"channel": channel, "turn": turn})

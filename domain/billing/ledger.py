@@ -51,9 +51,8 @@ class EntryKind(StrEnum):
     REFUND = "REFUND"
 
 
-REVERSIBLE = frozenset({EntryKind.TOP_UP, EntryKind.GRANT, EntryKind.SETTLE, EntryKind.ADJUST, EntryKind.REFUND})
-REASONED = frozenset({EntryKind.ADJUST, EntryKind.REVERSAL})
-"""Kinds that a person posts and has to say why."""
+REVERSIBLE = frozenset({EntryKind.TOP_UP, EntryKind.GRANT, EntryKind.SETTLE, EntryKind.ADJUST})
+"""What a person may undo. A refund is undone by what becomes of its money, never by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +168,16 @@ def top_up_entry(reference: str, micros: int, *, posted_by: UserId | None = None
     return Entry(EntryKind.TOP_UP, reference, postings, moves=(move,), opens=(grant,), posted_by=posted_by)
 
 
+def refund_entry(
+    reference: str, micros: int, grants: Iterable[Grant], *, reason: str = "", posted_by: UserId | None = None
+) -> Entry:
+    """Paid credit that is paid back: what was given is not. Raises ValueError when not so much of it is left."""
+    paid = [one for one in grants if one.source is GrantSource.TOPUP]
+    postings = _moved(AccountKind.AVAILABLE, AccountKind.FUNDING, micros)
+    moves = burn(paid, micros)
+    return Entry(EntryKind.REFUND, reference, postings, moves=moves, reason=reason, posted_by=posted_by)
+
+
 def grant_entry(
     reference: str, micros: int, source: GrantSource, *, expires_at: datetime | None = None, priority: int | None = None
 ) -> Entry:
@@ -180,46 +189,79 @@ def grant_entry(
 
 def expire_entry(move: Move, at: datetime) -> Entry:
     postings = _moved(AccountKind.AVAILABLE, AccountKind.EXPIRED, -move.micros)
-    return Entry(EntryKind.EXPIRE, f"grant:{move.grant_id}:{at.isoformat()}", postings, moves=(move,))
+    # Credit may come back to a grant that has expired, and then expires again, perhaps in the same transaction.
+    return Entry(EntryKind.EXPIRE, f"grant:{move.grant_id}:{at.isoformat()}:{new_id()}", postings, moves=(move,))
 
 
-def adjust_entry(reference: str, micros: int, reason: str, grants: Iterable[Grant], posted_by: UserId) -> Entry:
+def adjust_entry(
+    reference: str, micros: int, reason: str, grants: Iterable[Grant], posted_by: UserId, *, at: datetime
+) -> Entry:
     """A correction by hand: a gift that never expires, or less credit. Raises ValueError when there is not so much."""
     postings = _moved(AccountKind.ADJUSTMENT, AccountKind.AVAILABLE, micros)
-    moves, opens = _changed(micros, grants)
+    moves, opens = _changed(micros, grants, at)
     return Entry(EntryKind.ADJUST, reference, postings, None, moves, opens, reason, posted_by=posted_by)
 
 
-def _changed(micros: int, grants: Iterable[Grant]) -> tuple[tuple[Move, ...], tuple[Grant, ...]]:
-    """Moves, and new grants, that change a wallet by an amount."""
+def _changed(micros: int, grants: Iterable[Grant], at: datetime) -> tuple[tuple[Move, ...], tuple[Grant, ...]]:
+    """Moves, and new grants, that change a wallet by an amount.
+
+    What is left of an expired grant is there for older holds: the live ones have at least what can be spent.
+    """
     if micros <= 0:
-        return burn(grants, -micros), ()
+        return burn(grants, -micros, since=at), ()
     grant, move = _opened(GrantSource.GIFT, micros)
     return (move,), (grant,)
 
 
 def reversal_entry(
-    entry_id: LedgerEntryId, entry: Entry, grants: Iterable[Grant], reason: str, posted_by: UserId
+    entry_id: LedgerEntryId,
+    entry: Entry,
+    grants: Iterable[Grant],
+    reason: str,
+    posted_by: UserId,
+    *,
+    at: datetime,
 ) -> Entry:
-    """The opposite of an entry. A settled job's hold stays closed: what was held comes back as spendable.
+    """The opposite of an entry, by hand. A settled job's hold stays closed: what was held comes back as spendable.
 
     Grants get back what was taken from them, and lose what they were given; where one has less, others do instead.
     Raises Rejected for an entry that cannot be reversed, ValueError when the credit is not there any more.
     """
     if entry.kind not in REVERSIBLE:
         raise Rejected(ErrorCode.INVALID_STATE, f"An entry of kind {entry.kind} is not reversed.", "input", "id")
+    return _opposite(entry_id, entry, grants, reason, posted_by, at=at)
+
+
+def unrefunded_entry(
+    entry_id: LedgerEntryId, entry: Entry, grants: Iterable[Grant], reason: str, *, at: datetime
+) -> Entry:
+    """The opposite of a REFUND whose money did not go."""
+    if entry.kind is not EntryKind.REFUND:
+        raise ValueError(f"an entry of kind {entry.kind} is no refund")
+    return _opposite(entry_id, entry, grants, reason, None, at=at)
+
+
+def _opposite(
+    entry_id: LedgerEntryId,
+    entry: Entry,
+    grants: Iterable[Grant],
+    reason: str,
+    posted_by: UserId | None,
+    *,
+    at: datetime,
+) -> Entry:
     changes: dict[AccountKind, int] = {}
     for one in entry.postings:
         account = AccountKind.AVAILABLE if one.account in CREDIT else one.account
         changes[account] = changes.get(account, 0) - one.micros
-    moves, opens = _undone(entry, {one.id: one for one in grants})
+    moves, opens = _undone(entry, {one.id: one for one in grants}, at)
     return Entry(
         EntryKind.REVERSAL, f"entry:{entry_id}", _postings(*changes.items()), entry.job_id, moves, opens, reason,
         entry_id, posted_by,
     )  # fmt: skip
 
 
-def _undone(entry: Entry, grants: dict[GrantId, Grant]) -> tuple[tuple[Move, ...], tuple[Grant, ...]]:
+def _undone(entry: Entry, grants: dict[GrantId, Grant], at: datetime) -> tuple[tuple[Move, ...], tuple[Grant, ...]]:
     moves: dict[GrantId, int] = {}
     for one in entry.moves:
         left = grants[one.grant_id].left_micros if one.grant_id in grants else 0
@@ -227,6 +269,7 @@ def _undone(entry: Entry, grants: dict[GrantId, Grant]) -> tuple[tuple[Move, ...
     rest, opens = _changed(
         -entry.credit_micros - sum(moves.values()),
         (_less(grant, moves.get(grant.id, 0)) for grant in grants.values()),
+        at,
     )
     for one in rest:
         moves[one.grant_id] = moves.get(one.grant_id, 0) + one.micros

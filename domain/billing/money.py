@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import ClassVar
 
 from domain.errors import DomainError, ErrorCode, Rejected
 
@@ -28,8 +29,11 @@ class Money:
 class QuotaExhausted(DomainError):
     """The wallet cannot cover a hold."""
 
+    code: ClassVar = ErrorCode.QUOTA_EXHAUSTED
+    message: ClassVar = "The wallet's credit does not cover this."
+
     def __init__(self, needed_micros: int, available_micros: int) -> None:
-        super().__init__("The wallet's credit does not cover this.")
+        super().__init__(self.message)
         self.needed = Money(needed_micros)
         self.available = Money(available_micros)
 

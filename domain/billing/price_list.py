@@ -1,15 +1,16 @@
 """A price list as operators write it: rows of amounts for a million tokens, and which of them are new.
 
     - {model: writer-1, input: 0.50, cachedInput: 0.125, output: 2}
-    - {model: writer-1, channel: eu, group: pro, input: 0.40, output: 1.60, perCall: 0.001, ratio: 0.9, priority: 10}
+    - {model: writer-1, channel: eu, input: 0.40, output: 1.60, perCall: 0.001, ratio: 0.9, priority: 10}
 
-Amounts are in whole units; `inputMicros` and its like give them in micro-units. Names may be written `cached_input`.
+A row may have a `group`, and then decides nothing yet. Amounts are in whole units; `inputMicros` and its like give them
+in micro-units. Names may be written `cached_input`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any
@@ -27,6 +28,9 @@ RATIO_DECIMALS = 6
 PRIORITY_MAX = 1_000
 DIGITS_MAX = 30
 YEARS = range(2000, 2200)
+_EVER = datetime.min.replace(tzinfo=UTC)
+AHEAD_MAX = timedelta(days=5 * 365 + 1)
+"""A price may begin so much later than its import: what lies further ahead is a slip of the pen."""
 
 _AMOUNTS = {
     "input": "input_micros",
@@ -90,13 +94,15 @@ def _price(row: object, now: datetime) -> Price:
         ratio=_ratio(values.get("ratio", 1)), priority=_priority(values.get("priority", 0)),
         valid_from=_moment(values, "validfrom") or now, valid_to=_moment(values, "validto"),
     )  # fmt: skip
-    _check(price)
+    _check(price, now)
     return price
 
 
-def _check(price: Price) -> None:
+def _check(price: Price, now: datetime) -> None:
     if not price.model:
         raise _Unfit("model is missing.")
+    if price.valid_from is not None and price.valid_from - now > AHEAD_MAX:
+        raise _Unfit("validFrom lies more than five years ahead.")
     if price.valid_to is not None and price.valid_from is not None and price.valid_to <= price.valid_from:
         raise _Unfit("validTo does not lie behind validFrom.")
     if price.valid_to is not None and (price.model, price.channel, price.group) == (ANY_MODEL, None, None):
@@ -168,19 +174,28 @@ def _moment(values: Mapping[str, Any], name: str) -> datetime | None:
     return moment
 
 
-def new_versions(wanted: Iterable[Price], current: Iterable[Price]) -> tuple[list[Price], list[BadRow]]:
-    """Of a list's rows, in its order, those that say something new; and those that begin before what they follow."""
-    standing = {one.key: one for one in current}
+def new_versions(wanted: Iterable[Price], last: Iterable[Price]) -> tuple[list[Price], list[BadRow]]:
+    """Of a list's rows, in its order, those that say something new; and those that begin before what they follow.
+
+    `last` has the last version of each price, with an end or without.
+    """
+    standing = {one.key: one for one in last}
     added, bad = [], []
     for number, price in enumerate(wanted, 1):
         before = standing.get(price.key)
         if before is None:
             added.append(price)
-        elif price.terms == before.terms and price.valid_to is None:
             continue
-        elif price.valid_from is not None and before.valid_from is not None and price.valid_from <= before.valid_from:
-            reason = f"a version that begins at {before.valid_from.isoformat()} is there already."
-            bad.append(BadRow(number, price.model, reason))
-        else:
+        since, beginning = _since(price), _since(before)
+        if (price.terms, price.valid_to) == (before.terms, before.valid_to) and since >= beginning:
+            continue
+        if since > beginning:
             added.append(price)
+        else:
+            reason = f"a version that begins at {beginning.isoformat()} is there already."
+            bad.append(BadRow(number, price.model, reason))
     return added, bad
+
+
+def _since(price: Price) -> datetime:
+    return price.valid_from or _EVER

@@ -1,7 +1,8 @@
 """Prices: versioned rows that are never edited, and what a call costs by one of them.
 
 A row is known by its model, channel, group and priority. A new version of it ends the one before. The most specific
-row in force decides: channel and group, then channel, then group, then the model's own, then "*".
+row in force decides: that of the channel, then the model's own, then "*". A row with a group decides nothing: no tenant
+has one yet.
 """
 
 from __future__ import annotations
@@ -91,14 +92,14 @@ def _either(own: int | None, other: int) -> int:
     return other if own is None else own
 
 
-def choose(prices: Iterable[Price], model: str, channel: str | None, group: str | None, at: datetime) -> Price | None:
-    """The row that decides for a call, or None. Later versions and higher priorities win among equally specific ones."""
+def choose(prices: Iterable[Price], model: str, channel: str | None, at: datetime) -> Price | None:
+    """The row that decides for a call, or None. Of equally specific ones the higher priority wins, then the later version."""
     fitting = [
         one
         for one in prices
         if one.model in {model, ANY_MODEL}
         and one.channel in {None, channel}
-        and one.group in {None, group}
+        and one.group is None
         and in_force(one, at)
     ]
     return max(fitting, key=_rank, default=None)
@@ -110,10 +111,7 @@ def in_force(price: Price, at: datetime) -> bool:
 
 def _rank(price: Price) -> tuple[object, ...]:
     since = price.valid_from.timestamp() if price.valid_from is not None else 0.0
-    return (
-        price.channel is not None, price.group is not None, price.model != ANY_MODEL, price.priority, since,
-        str(price.id),
-    )  # fmt: skip
+    return price.channel is not None, price.model != ANY_MODEL, price.priority, since, str(price.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from domain.billing.budgets import BudgetStore
 from domain.billing.grants import Grant, Hold
 from domain.billing.ledger import Entry, EntryKind
 from domain.billing.prices import Price
 from domain.billing.usage import UsageRecord
 from domain.ids import JobId, LedgerEntryId
+
+
+@dataclass(frozen=True, slots=True)
+class LowWallet:
+    credit_micros: int
+    threshold_micros: int
+
+
+class AlertStore(Protocol):
+    """The alerts of a unit of work."""
+
+    async def set_threshold(self, micros: int | None) -> None:
+        """Below what credit the wallet is low; never for None. It may tell anew."""
+        ...
+
+    async def fallen(self, by_micros: int) -> LowWallet | None:
+        """After the wallet's credit has fallen by so much: how low it is when that is news, which is so once."""
+        ...
 
 
 class BillingStore(Protocol):
@@ -19,7 +39,12 @@ class BillingStore(Protocol):
         """The transaction's time."""
         ...
 
-    async def price_of(self, model: str, channel: str | None = None, group: str | None = None) -> Price:
+    @property
+    def budgets(self) -> BudgetStore: ...
+    @property
+    def alerts(self) -> AlertStore: ...
+
+    async def price_of(self, model: str, channel: str | None = None) -> Price:
         """The row in force that decides for such a call (see `prices.choose`)."""
         ...
 
@@ -28,7 +53,10 @@ class BillingStore(Protocol):
         ...
 
     async def lock_prices(self) -> Sequence[Price]:
-        """The last version of each price; nobody else adds one until the end of the transaction."""
+        """The version of each price that begins last, with or without an end.
+
+        Nobody else adds one until the end of the transaction.
+        """
         ...
 
     async def add_prices(self, prices: Sequence[Price]) -> None:
@@ -64,8 +92,15 @@ class BillingStore(Protocol):
         ...
 
     async def open_holds(self) -> list[Hold]: ...
+    async def closed(self, job_id: JobId) -> bool:
+        """Whether the job was settled or released."""
+        ...
+
+    async def charged(self, job_id: JobId) -> int:
+        """What the ledger has spent of the wallet for a job, less what was reversed."""
+        ...
 
     async def record_usage(self, record: UsageRecord) -> None: ...
-    async def forget_usage(self, before: datetime) -> int:
-        """Delete older records; how many. What they came to by day stays."""
+    async def forget_usage(self, before: datetime, batch: int) -> int:
+        """Delete older records, so many at most; how many. What they came to by day stays."""
         ...

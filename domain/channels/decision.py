@@ -17,15 +17,14 @@ HealthKey = tuple[ChannelId, str]
 class Candidate:
     """A channel that serves a model. Limits and prices may be unknown (None); a weight of 0 comes last.
 
-    Groups are labels: a request or a policy that names some passes by channels with others. `requests` and `tokens`
-    are those of the last minute. Prices are micros for a million tokens; `cost_micros` is the estimate for this request.
+    Groups are labels: a policy that names some passes by channels without any of them. `requests` and `tokens` are those
+    of the last minute. Prices are micros for a million tokens; `cost_micros` is the estimate for this request.
     """
 
     channel_id: ChannelId
     channel: str
     model: str
     upstream_model: str
-    provider: str
     groups: frozenset[str] = frozenset()
     region: str | None = None
     weight: float = 1.0
@@ -46,6 +45,11 @@ class Candidate:
         return self.channel_id, self.upstream_model
 
     @property
+    def limited(self) -> bool:
+        """Whether its load decides anything."""
+        return any((self.concurrency_max, self.rpm_max, self.tpm_max))
+
+    @property
     def cache_pays(self) -> bool:
         """Whether a prompt that is cached costs less here, as far as is known."""
         if self.input_price is None or self.cached_input_price is None:
@@ -62,14 +66,11 @@ class RouteRequest:
     """
 
     model: str
-    group: str | None = None
-    region: str | None = None
-    excluded: frozenset[ChannelId] = frozenset()
+    failed: frozenset[HealthKey] = frozenset()
     needed_tokens: int = 0
     affinity_key: str | None = None
     affine_channel: ChannelId | None = None
     affine_until: float = 0.0
-    pinned: ChannelId | None = None
 
 
 class RejectionReason(IntEnum):
@@ -77,16 +78,19 @@ class RejectionReason(IntEnum):
 
     MODEL = 1
     EXCLUDED = 2
-    PINNED_ELSEWHERE = 3
-    GROUP = 4
-    REGION = 5
-    CONTEXT_WINDOW = 6
-    CONCURRENCY = 7
-    RPM = 8
-    TPM = 9
-    OPEN = 10
-    COOLING = 11
-    PROBE_OUT = 12
+    GROUP = 3
+    REGION = 4
+    CONTEXT_WINDOW = 5
+    CONCURRENCY = 6
+    RPM = 7
+    TPM = 8
+    OPEN = 9
+    COOLING = 10
+    PROBE_OUT = 11
+
+
+PASSING = frozenset({RejectionReason.CONCURRENCY, RejectionReason.RPM, RejectionReason.TPM, RejectionReason.PROBE_OUT})
+"""Reasons that pass by themselves, at no moment that is known: as other calls go on and end."""
 
 
 class ChoiceReason(StrEnum):
@@ -136,6 +140,11 @@ class Decision:
         if self.choices:
             return None
         return max((one.reason for one in self.rejections), default=RejectionReason.MODEL)
+
+    @property
+    def passing(self) -> bool:
+        """Whether some channel is left out for a while only, until other calls have ended."""
+        return any(one.reason in PASSING for one in self.rejections)
 
     @property
     def retry_at(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -13,6 +14,8 @@ from domain.ids import ChannelId, TenantId, new_id
 PLATFORM_TENANT = TenantId(UUID(int=0))
 """Whose channels everybody may use and only the platform's administrators may change."""
 WINDOW_TOKENS = 32_768
+SWITCHED_OFF = "switched_off"
+"""The option of a channel that is off because the environment no longer has it, and not by an administrator's word."""
 
 
 class ProviderKind(StrEnum):
@@ -38,21 +41,39 @@ class ChannelStatus(StrEnum):
 
 
 class CancelPolicy(StrEnum):
-    """What a provider does when its client hangs up."""
+    """What a provider does once a stop has closed the connection: stop counting, or go on. UNKNOWN is not measured."""
 
     CANCEL = "CANCEL"
     DRAIN = "DRAIN"
     UNKNOWN = "UNKNOWN"
 
 
+class Modality(StrEnum):
+    """What a model can be asked for."""
+
+    TEXT = "TEXT"
+    EMBEDDING = "EMBEDDING"
+    IMAGE = "IMAGE"
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelModel:
-    """A model under its public name, which several channels may offer; `upstream` is what the provider calls it."""
+    """A model under its public name, which several channels may offer; `upstream` is what the provider calls it.
+
+    `tokenizer` is the name of one, for clients that count for themselves.
+    """
 
     name: str
     upstream: str
     context_window: int = WINDOW_TOKENS
     max_output_tokens: int | None = None
+    modalities: tuple[str, ...] = (Modality.TEXT.value,)
+    tokenizer: str | None = None
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> ChannelModel:
+        """What was kept before models had modalities makes text."""
+        return cls(**{**said, "modalities": tuple(said.get("modalities", (Modality.TEXT.value,)))})
 
 
 @dataclass(eq=False)
@@ -86,11 +107,16 @@ class Channel:
     @property
     def models(self) -> tuple[ChannelModel, ...]:
         """In its owner's order; the first is taken when none is asked for."""
-        return tuple(ChannelModel(**one) for one in self.offers)
+        return tuple(ChannelModel.from_json(one) for one in self.offers)
 
     @models.setter
     def models(self, models: tuple[ChannelModel, ...]) -> None:
         self.offers = [asdict(one) for one in models]
+
+    @property
+    def writers(self) -> tuple[ChannelModel, ...]:
+        """Those that make text."""
+        return tuple(one for one in self.models if Modality.TEXT in one.modalities)
 
     @property
     def of_platform(self) -> bool:

@@ -36,6 +36,13 @@ class BreakerState(StrEnum):
     HALF_OPEN = "HALF_OPEN"
 
 
+class Turn(StrEnum):
+    """What a call has made of a breaker. A probe that fails opens it once more."""
+
+    OPENED = "OPENED"
+    CLOSED = "CLOSED"
+
+
 class HealthState(StrEnum):
     """What people are shown. A closed breaker is HEALTHY or DEGRADED; a channel that cools is OPEN as well."""
 
@@ -180,6 +187,13 @@ def after(health: Health, outcome: Outcome, now: float, rules: BreakerRules = DE
     elif outcome.error in FATAL:
         known = replace(known, opened_until=max(known.opened_until, now + rules.fatal_open_s))
     return _shown(known, now, rules)
+
+
+def turned(before: Health, now: Health) -> Turn | None:
+    """What became of the breaker from one to the other."""
+    if now.openings > before.openings:
+        return Turn.OPENED
+    return Turn.CLOSED if before.openings and not now.openings else None
 
 
 def claim(health: Health, now: float, rules: BreakerRules = DEFAULT_RULES) -> Health | None:

@@ -47,6 +47,12 @@ class Policy:
     sticky: bool = True
     fallback: Policy | None = None
 
+    def lets_pass(self, channel_id: ChannelId, groups: frozenset[str], region: str | None) -> bool:
+        """Whether a channel is one of those that this part of the policy may take, whatever its models."""
+        if channel_id in self.excluded or (self.groups and not self.groups & groups):
+            return False
+        return not self.regions or region in self.regions
+
     def chain(self) -> tuple[Policy, ...]:
         """The policy, its fallback, the fallback of that, and so on."""
         return (self, *self.fallback.chain()) if self.fallback else (self,)

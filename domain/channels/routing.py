@@ -29,7 +29,6 @@ from domain.channels.decision import (
 )
 from domain.channels.health import DEFAULT_RULES, UNKNOWN, BreakerRules, BreakerState, Health
 from domain.channels.policy import Policy, Strategy
-from domain.ids import ChannelId
 
 
 class _Option(NamedTuple):
@@ -67,9 +66,9 @@ def route(
     rejections: dict[int, Rejection] = {}
     for level, part in enumerate(policy.chain()):
         eligible, remaining = [], []
-        models, excluded = part.models or frozenset({request.model}), part.excluded | request.excluded
+        models = part.models or frozenset({request.model})
         for option in left:
-            rejection = _rejection(option, part, models, excluded, at)
+            rejection = _rejection(option, part, models, at)
             if rejection is None:
                 eligible.append(option)
                 continue
@@ -83,14 +82,12 @@ def route(
     return Decision(policy.strategy, tuple(choices), tuple(rejections[id(one)] for one in left))
 
 
-def _rejection(
-    option: _Option, policy: Policy, models: frozenset[str], excluded: frozenset[ChannelId], at: _Situation
-) -> Rejection | None:
-    """None for who may be chosen. `models` and `excluded` are those of the policy and the request together."""
+def _rejection(option: _Option, policy: Policy, models: frozenset[str], at: _Situation) -> Rejection | None:
+    """None for who may be chosen. `models` are those of the policy and the request together."""
     candidate, health = option
     if candidate.model not in models:
         return Rejection(candidate, RejectionReason.MODEL)
-    if excluded and candidate.channel_id in excluded:
+    if candidate.channel_id in policy.excluded or candidate.key in at.request.failed:
         return Rejection(candidate, RejectionReason.EXCLUDED)
     reason = _unfit(policy, candidate, at.request) or _full(candidate, at.request)
     if reason is not None:
@@ -106,14 +103,8 @@ def _rejection(
 
 def _unfit(policy: Policy, candidate: Candidate, request: RouteRequest) -> RejectionReason | None:
     """Why a candidate will not do for this request, whatever its load."""
-    if request.pinned is not None and candidate.channel_id != request.pinned:
-        return RejectionReason.PINNED_ELSEWHERE
-    if request.group is not None and candidate.groups and request.group not in candidate.groups:
-        return RejectionReason.GROUP
     if policy.groups and not policy.groups & candidate.groups:
         return RejectionReason.GROUP
-    if request.region is not None and candidate.region != request.region:
-        return RejectionReason.REGION
     if policy.regions and candidate.region not in policy.regions:
         return RejectionReason.REGION
     return RejectionReason.CONTEXT_WINDOW if request.needed_tokens > candidate.context_window else None
@@ -124,7 +115,8 @@ def _full(candidate: Candidate, request: RouteRequest) -> RejectionReason | None
         return RejectionReason.CONCURRENCY
     if candidate.rpm_max is not None and candidate.requests >= candidate.rpm_max:
         return RejectionReason.RPM
-    if candidate.tpm_max is not None and candidate.tokens + request.needed_tokens > candidate.tpm_max:
+    tokens, tpm_max = candidate.tokens, candidate.tpm_max
+    if tpm_max is not None and tokens and tokens + request.needed_tokens > tpm_max:  # alone, the largest one passes
         return RejectionReason.TPM
     return None
 

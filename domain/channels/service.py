@@ -10,12 +10,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import IPv6Address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from domain.accounts import Actor, Permission
 from domain.channels.entities import (
     PLATFORM_TENANT,
+    SWITCHED_OFF,
     WINDOW_TOKENS,
     CancelPolicy,
     Channel,
@@ -36,6 +38,8 @@ LIMIT_MAX = 1_000_000_000
 WINDOW_MAX = 100_000_000
 KEY_CHARS_MAX = 4_000
 REFERENCE = re.compile(r"(env|file):(\S{1,500})")
+_HOST = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
+_STRAY = re.compile(r"[\s\\?#]")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -146,8 +150,7 @@ async def create_channel(store: ChannelStore, home: TenantId, keeper: Keeper, dr
     _apply(channel, keeper, draft)
     if draft.cancel_policy is None:
         channel.cancel_policy = keeper.cancel_policy(channel.provider, channel.base_url)
-    if channel.provider == ProviderKind.AZURE_OPENAI and channel.base_url is None:
-        raise Rejected(ErrorCode.EMPTY, "Azure has an address for each of its customers.", "input", "baseUrl")
+    _check_azure(channel)
     if not channel.offers:
         raise Rejected(ErrorCode.EMPTY, "A channel offers at least one model.", "input", "models")
     if channel.is_default:
@@ -158,15 +161,24 @@ async def create_channel(store: ChannelStore, home: TenantId, keeper: Keeper, dr
 
 async def update_channel(
     store: ChannelStore, home: TenantId, keeper: Keeper, channel_id: ChannelId, draft: ChannelDraft, now: datetime
-) -> Channel:
+) -> tuple[Channel, bool]:
+    """The channel, and whether its calls go another way now, so that their past says nothing of their future."""
     channel = await own_channel(store, home, channel_id)
+    before = _way(channel)
     if draft.is_default:
         await store.drop_default(channel.id)
     if draft.name is not None:
         channel.name = clean_line(draft.name, "name")
     _apply(channel, keeper, draft)
+    _check_azure(channel)
     channel.updated_at = now
-    return channel
+    return channel, _way(channel) != before
+
+
+def _way(channel: Channel) -> tuple[object, ...]:
+    """What decides how a call goes: key, address, options and models."""
+    options = {name: value for name, value in channel.options.items() if name != SWITCHED_OFF}
+    return channel.secret_ref, channel.sealed_key, channel.base_url, options, channel.models
 
 
 async def delete_channel(store: ChannelStore, home: TenantId, channel_id: ChannelId, now: datetime) -> Channel:
@@ -223,8 +235,15 @@ def _apply(channel: Channel, keeper: Keeper, draft: ChannelDraft) -> None:
     channel.tokens_per_minute = _limit(draft.tokens_per_minute, "tokensPerMinute", channel.tokens_per_minute)
     channel.concurrency = _limit(draft.concurrency, "concurrency", channel.concurrency)
     channel.cancel_policy = draft.cancel_policy or channel.cancel_policy
-    channel.enabled = channel.enabled if draft.enabled is None else draft.enabled
+    if draft.enabled is not None:
+        channel.enabled = draft.enabled
+        channel.options = {name: value for name, value in channel.options.items() if name != SWITCHED_OFF}
     channel.is_default = channel.is_default if draft.is_default is None else draft.is_default
+
+
+def _check_azure(channel: Channel) -> None:
+    if channel.provider == ProviderKind.AZURE_OPENAI and channel.base_url is None:
+        raise Rejected(ErrorCode.EMPTY, "Azure has an address for each of its customers.", "input", "baseUrl")
 
 
 def _move(channel: Channel, keeper: Keeper, draft: ChannelDraft) -> None:
@@ -241,8 +260,7 @@ def clean_url(value: str, guard: AddressGuard | None) -> str | None:
     url = clean_line(value, "baseUrl", chars_max=500, required=False).rstrip("/")
     if not url:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not _is_address(url):
         raise Rejected(ErrorCode.BAD_USER_INPUT, "An address looks like https://api.example/v1.", "input", "baseUrl")
     if guard is not None:
         try:
@@ -250,6 +268,18 @@ def clean_url(value: str, guard: AddressGuard | None) -> str | None:
         except ValueError as refusal:
             raise Rejected(ErrorCode.BAD_USER_INPUT, str(refusal), "input", "baseUrl") from None
     return url
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is a scheme, a host that can be looked up, perhaps a port and a path, and nothing else."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        known = bool(IPv6Address(host)) if ":" in host else _HOST.fullmatch(host.encode("idna").decode())
+    except ValueError:
+        return False
+    plain = not _STRAY.search(url) and "@" not in parts.netloc
+    return bool(known) and plain and port != 0 and parts.scheme in {"http", "https"}
 
 
 def _give_key(channel: Channel, vault: KeyVault, value: str) -> None:
@@ -287,7 +317,11 @@ def _clean_model(model: ChannelModel) -> ChannelModel:
     if most is not None and not 1 <= most <= window:
         message = "The longest answer is between 1 token and the context window."
         raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "models")
-    return ChannelModel(name, clean_line(model.upstream or name, "models"), window, most)
+    if not model.modalities:
+        raise Rejected(ErrorCode.EMPTY, "A model can be asked for something.", "input", "models")
+    tokenizer = clean_line(model.tokenizer, "models") if model.tokenizer else None
+    upstream = clean_line(model.upstream or name, "models")
+    return ChannelModel(name, upstream, window, most, tuple(dict.fromkeys(model.modalities)), tokenizer)
 
 
 def _clean_groups(groups: Sequence[str]) -> list[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from domain.billing import Price, Usage, cost
-from domain.channels.offers import Offer, every_offer, offers_for
+from domain.channels.offers import Offer, considered, offered
 from domain.channels.policy import Policy
 from domain.channels.service import current_policy
 from domain.errors import LeaseLost, Rejected
@@ -19,7 +19,7 @@ from domain.unit_of_work import UnitOfWork
 class Work:
     """All that a worker needs of a claimed generation. Without `offers` no channel is left for it.
 
-    `prices` are by model and channel.
+    `prices` are by what their offers are `priced_as`.
     """
 
     generation: Generation
@@ -39,9 +39,19 @@ class Work:
         """Of a model's window: the prompt and the longest answer."""
         return self.prompt_tokens + self.generation.max_output_tokens
 
-    def cost_micros(self, model: str, channel: str) -> int:
+    def within_limit(self) -> Work:
+        """Without the offers whose prompt alone would cost more than the author allows."""
+        limit, prompt = self.generation.max_cost_micros, Usage(self.prompt_tokens, 0)
+        if limit is None:
+            return self
+        return replace(self, offers=[one for one in self.offers if cost(self.price_of(one), prompt) < limit])
+
+    def price_of(self, offer: Offer) -> Price:
+        return self.prices[offer.priced_as]
+
+    def cost_micros(self, price: Price) -> int:
         """What the longest answer would cost."""
-        return cost(self.prices[model, channel], Usage(self.prompt_tokens, self.generation.max_output_tokens))
+        return cost(price, Usage(self.prompt_tokens, self.generation.max_output_tokens))
 
 
 async def begin(uow: UnitOfWork, lease: Lease) -> Work:
@@ -52,21 +62,20 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
         raise LeaseLost
     generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
     await uow.generation.add(new_attempt(uow, generation, lease.attempt))
-    offers = await _offers(uow, generation)
-    calls = {(generation.model, generation.channel), *((one.model.name, one.channel.name) for one in offers)}
-    prices = await uow.billing.prices_of(calls)
-    policy, held = await current_policy(uow.channels), await uow.billing.held(job.id)
-    return Work(generation, offers, policy, prices, job.failures, job.trace_parent, held)
+    policy = Policy() if generation.pinned else await current_policy(uow.channels)
+    offers = await _offers(uow, generation, policy)
+    prices = await uow.billing.prices_of({one.priced_as for one in offers})
+    held = await uow.billing.held(job.id)
+    return Work(generation, offers, policy, prices, job.failures, job.trace_parent, held).within_limit()
 
 
-async def _offers(uow: UnitOfWork, generation: Generation) -> list[Offer]:
+async def _offers(uow: UnitOfWork, generation: Generation, policy: Policy) -> list[Offer]:
     """As they are now: since the generation was asked for, channels may have come and gone."""
     channels = await uow.channels.offered()
-    listed = any(one.model_named(generation.model) for one in channels)
-    if listed and not generation.pinned:
-        return every_offer(channels)
+    if not generation.pinned:
+        return considered(channels, policy, generation.model)
     try:
-        return offers_for(channels, generation.channel_id, generation.model)
+        return offered(channels, policy, generation.channel_id, generation.model).offers
     except Rejected:
         return []
 

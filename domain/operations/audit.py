@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
@@ -13,6 +13,9 @@ from domain.accounts import Actor
 from domain.ids import ApiTokenId, TenantId, UserId, new_id
 from domain.operations.webhooks import WebhookEvent, WebhookStore, publish
 
+RETENTION_DAYS_MIN = 90
+"""Entries are kept at least as long: the database refuses to delete a younger one."""
+FORGOTTEN_AT_ONCE = 5_000
 _SECRET_WORDS = frozenset({"hash", "key", "password", "secret", "token"})
 
 
@@ -53,6 +56,9 @@ class AuditStore(Protocol):
     """The audit room of a unit of work."""
 
     async def add(self, entry: AuditEntry) -> None: ...
+    async def forget(self, before: datetime, batch: int) -> int:
+        """Delete older entries, so many at most; how many."""
+        ...
 
 
 class AuditRooms(Protocol):
@@ -102,3 +108,10 @@ def _kind(actor: Actor | None) -> ActorKind:
     if actor is None:
         return ActorKind.PLATFORM
     return ActorKind.TOKEN if actor.api_token_id is not None else ActorKind.USER
+
+
+async def forget(uow: AuditRooms, keep_days: int, *, batch: int = FORGOTTEN_AT_ONCE) -> int:
+    """Delete some of a tenant's entries that are older; how many. Fewer than `batch`: they were the last."""
+    if keep_days < RETENTION_DAYS_MIN:
+        raise ValueError(f"audit entries are kept for at least {RETENTION_DAYS_MIN} days")
+    return await uow.audit.forget(uow.now - timedelta(days=keep_days), batch)

@@ -21,6 +21,7 @@ from domain.operations.webhooks import (
     Answer,
     Call,
     DeliveryState,
+    SecretVault,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookStore,
@@ -47,8 +48,11 @@ class Rooms(Protocol):
     def webhooks(self) -> WebhookStore: ...
 
 
-async def begin(uow: Rooms, delivery_id: DeliveryId) -> tuple[WebhookDelivery, Call] | None:
-    """Claim a due delivery: what to send, or None. One that has nowhere to go, or kills who sends it, is dead."""
+async def begin(uow: Rooms, delivery_id: DeliveryId, vault: SecretVault) -> tuple[WebhookDelivery, Call] | None:
+    """Claim a due delivery: what to send, or None. One that has nowhere to go, or kills who sends it, is dead.
+
+    One that cannot be signed waits for its next try: the operator may have forgotten a key.
+    """
     known = await uow.webhooks.delivery(delivery_id)
     if known is None:
         return None
@@ -57,7 +61,13 @@ async def begin(uow: Rooms, delivery_id: DeliveryId) -> tuple[WebhookDelivery, C
     if delivery is None:
         return None
     if endpoint is not None and endpoint.enabled and delivery.attempts <= ATTEMPTS_MAX:
-        return delivery, signed(endpoint, delivery, uow.now)
+        try:
+            return delivery, signed(endpoint, delivery, uow.now, vault)
+        except ValueError:
+            unsigned = Answer(None, "the endpoint's secret cannot be opened", 0)
+            state, retry_s = next_step(delivery.attempts, unsigned)
+            await uow.webhooks.settle(delivery, state, _entry(uow.now, unsigned), retry_s)
+            return None
     why = "given up" if delivery.attempts > ATTEMPTS_MAX else "the endpoint is off"
     await uow.webhooks.settle(delivery, DeliveryState.DEAD, _entry(uow.now, Answer(None, why, 0)), 0.0)
     return None
@@ -90,9 +100,9 @@ async def finish(uow: Rooms, delivery: WebhookDelivery, answer: Answer) -> None:
 async def _turn_off(uow: Rooms, endpoint: WebhookEndpoint) -> None:
     endpoint.enabled, endpoint.disabled_at = False, uow.now
     await audit.record(uow, None, "webhook_endpoint.disable", Subject("WebhookEndpoint", endpoint.id))
-    told = await notify(uow, Permission.ADMIN, NotificationKind.WEBHOOK_DISABLED, {"url": endpoint.url})
+    told = await notify(uow, Permission.ADMIN, NotificationKind.WEBHOOK_DISABLED, {"host": endpoint.host})
     for user in told:
-        params = {"name": user.display_name, "url": endpoint.url, "days": str(FAILING_MAX.days)}
+        params = {"name": user.display_name, "host": endpoint.host, "days": str(FAILING_MAX.days)}
         await mails.write_mail(uow, user, MailTemplate.WEBHOOK_DISABLED, params)
 
 

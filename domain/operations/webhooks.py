@@ -33,6 +33,7 @@ FAILING_MAX = timedelta(days=3)
 """After so long without one success an endpoint is turned off."""
 SECRET_OVERLAP = timedelta(hours=24)
 """For so long after a rotation the old secret signs as well."""
+SECRET_PREFIX = "whsec_"
 TOLERANCE_S = 300
 """How old a signature may be when it is checked, as receivers are told."""
 ERROR_CHARS_MAX = 200
@@ -45,6 +46,18 @@ class WebhookEvent(StrEnum):
 
     TEST = "webhook.test"
     AUDIT_RECORDED = "audit.recorded"
+    CHANNEL_DOWN = "channel.down"
+    CHANNEL_BACK = "channel.back"
+    BUDGET_THRESHOLD = "budget.threshold"
+    WALLET_LOW = "wallet.low"
+    SUBSCRIPTION_STARTED = "subscription.started"
+    SUBSCRIPTION_CHANGED = "subscription.changed"
+    SUBSCRIPTION_CANCELLED = "subscription.cancelled"
+    SUBSCRIPTION_ENDED = "subscription.ended"
+    INVOICE_ISSUED = "invoice.issued"
+    INVOICE_PAID = "invoice.paid"
+    INVOICE_OVERDUE = "invoice.overdue"
+    INVOICE_VOIDED = "invoice.voided"
 
 
 class DeliveryState(StrEnum):
@@ -57,21 +70,26 @@ class DeliveryState(StrEnum):
 
 @dataclass(eq=False)
 class WebhookEndpoint:
-    """`failing_since`: when the first failure came after which nothing has arrived."""
+    """`failing_since`: when the first failure came after which nothing has arrived. Secrets are sealed."""
 
     tenant_id: TenantId
     id: EndpointId
     url: str
     events: list[str]
-    secret: str = field(repr=False)
+    secret: bytes = field(repr=False)
     enabled: bool = True
-    previous_secret: str | None = field(default=None, repr=False)
+    previous_secret: bytes | None = field(default=None, repr=False)
     previous_until: datetime | None = None
     failing_since: datetime | None = None
     disabled_at: datetime | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
+
+    @property
+    def host(self) -> str:
+        """Where it leads. The rest of an address may hold a secret of its own, and is told to nobody."""
+        return urlsplit(self.url).netloc
 
 
 @dataclass(eq=False)
@@ -122,6 +140,18 @@ class Caller(Protocol):
         ...
 
 
+class SecretVault(Protocol):
+    """Seals secrets so that only this operator's processes can open them."""
+
+    def seal(self, tenant_id: TenantId, endpoint_id: EndpointId, secret: str) -> bytes:
+        """Raises Rejected when there is no key to seal with."""
+        ...
+
+    def open(self, tenant_id: TenantId, endpoint_id: EndpointId, sealed: bytes) -> str:
+        """Raises ValueError when no key of the operator's opens it."""
+        ...
+
+
 class WebhookStore(Protocol):
     """The webhooks room of a unit of work. Locks are taken on the endpoint, then on its deliveries."""
 
@@ -131,6 +161,10 @@ class WebhookStore(Protocol):
         ...
 
     async def count_endpoints(self) -> int: ...
+    async def endpoints(self) -> Sequence[WebhookEndpoint]:
+        """Every endpoint that is not deleted, held against changes until the end of the transaction."""
+        ...
+
     async def listeners(self, event: WebhookEvent) -> list[EndpointId]:
         """The enabled endpoints that want such events."""
         ...
@@ -163,7 +197,17 @@ class WebhookRooms(Protocol):
 
 
 def new_secret() -> str:
-    return f"whsec_{secrets.token_urlsafe(32)}"
+    return f"{SECRET_PREFIX}{secrets.token_urlsafe(32)}"
+
+
+def in_clear(secret: bytes) -> bool:
+    """Whether it was written before secrets were sealed; `channels rekey` seals it."""
+    return secret.startswith(SECRET_PREFIX.encode())
+
+
+def opened(vault: SecretVault, endpoint: WebhookEndpoint, secret: bytes) -> str:
+    """Raises ValueError when no key opens it."""
+    return secret.decode() if in_clear(secret) else vault.open(endpoint.tenant_id, endpoint.id, secret)
 
 
 def signature(secret: str, at_s: int, body: bytes) -> str:
@@ -171,13 +215,16 @@ def signature(secret: str, at_s: int, body: bytes) -> str:
     return hmac.new(secret.encode(), b"%d." % at_s + body, hashlib.sha256).hexdigest()
 
 
-def signed(endpoint: WebhookEndpoint, delivery: WebhookDelivery, now: datetime) -> Call:
-    """The request of this moment. While two secrets are good there are two signatures."""
+def signed(endpoint: WebhookEndpoint, delivery: WebhookDelivery, now: datetime, vault: SecretVault) -> Call:
+    """The request of this moment. While two secrets are good there are two signatures.
+
+    Raises ValueError when a secret cannot be opened.
+    """
     body, at_s = delivery.body.encode(), int(now.timestamp())
     good = [endpoint.secret]
     if endpoint.previous_secret and endpoint.previous_until and now < endpoint.previous_until:
         good.append(endpoint.previous_secret)
-    parts = [f"t={at_s}", *(f"v1={signature(one, at_s, body)}" for one in good)]
+    parts = [f"t={at_s}", *(f"v1={signature(opened(vault, endpoint, one), at_s, body)}" for one in good)]
     headers = {
         "Content-Type": "application/json",
         "User-Agent": "Fabula-Webhooks",
@@ -246,17 +293,25 @@ class EndpointDraft:
     any_address: bool = False
 
 
-async def create_endpoint(store: WebhookStore, actor: Actor, draft: EndpointDraft) -> WebhookEndpoint:
-    """Raises Rejected for a bad draft or too many endpoints."""
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """An endpoint and its new secret, which is shown this once."""
+
+    endpoint: WebhookEndpoint
+    secret: str = field(repr=False)
+
+
+async def create_endpoint(store: WebhookStore, actor: Actor, draft: EndpointDraft, vault: SecretVault) -> Secret:
+    """Raises Rejected for a bad draft, too many endpoints, or without a key to seal with."""
     actor.require(Permission.ADMIN)
     if await store.count_endpoints() >= ENDPOINTS_MAX:
         raise Rejected(ErrorCode.LIMIT_REACHED, f"A tenant has at most {ENDPOINTS_MAX} endpoints.")
     url = clean_url(draft.url or "", any_address=draft.any_address)
-    endpoint = WebhookEndpoint(
-        actor.tenant_id, EndpointId(new_id()), url, _clean_events(draft.events or ()), new_secret()
-    )
+    endpoint_id, secret = EndpointId(new_id()), new_secret()
+    sealed = vault.seal(actor.tenant_id, endpoint_id, secret)
+    endpoint = WebhookEndpoint(actor.tenant_id, endpoint_id, url, _clean_events(draft.events or ()), sealed)
     await store.add_endpoint(endpoint)
-    return endpoint
+    return Secret(endpoint, secret)
 
 
 async def update_endpoint(
@@ -277,15 +332,17 @@ async def update_endpoint(
 
 async def delete_endpoint(store: WebhookStore, actor: Actor, endpoint_id: EndpointId, now: datetime) -> None:
     endpoint = await get_endpoint(store, actor, endpoint_id)
-    endpoint.deleted_at, endpoint.secret, endpoint.previous_secret = now, "", None
+    endpoint.deleted_at, endpoint.secret, endpoint.previous_secret = now, b"", None
 
 
-async def rotate_secret(store: WebhookStore, actor: Actor, endpoint_id: EndpointId, now: datetime) -> WebhookEndpoint:
+async def rotate_secret(
+    store: WebhookStore, actor: Actor, endpoint_id: EndpointId, now: datetime, vault: SecretVault
+) -> Secret:
     """A new secret; the one before it signs as well for SECRET_OVERLAP."""
-    endpoint = await get_endpoint(store, actor, endpoint_id)
+    endpoint, secret = await get_endpoint(store, actor, endpoint_id), new_secret()
     endpoint.previous_secret, endpoint.previous_until = endpoint.secret, now + SECRET_OVERLAP
-    endpoint.secret, endpoint.updated_at = new_secret(), now
-    return endpoint
+    endpoint.secret, endpoint.updated_at = vault.seal(endpoint.tenant_id, endpoint.id, secret), now
+    return Secret(endpoint, secret)
 
 
 async def get_endpoint(store: WebhookStore, actor: Actor, endpoint_id: EndpointId) -> WebhookEndpoint:

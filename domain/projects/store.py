@@ -25,6 +25,10 @@ class ProjectStore(Protocol):
         """Live children of one parent in order."""
         ...
 
+    async def count(self) -> int:
+        """The tenant's projects. Nobody else of it counts them until the transaction's end."""
+        ...
+
     async def count_nodes(self, project_id: ProjectId) -> int: ...
     async def subtree(self, node: OutlineNode) -> list[OutlineNode]:
         """The node and all that is below it."""

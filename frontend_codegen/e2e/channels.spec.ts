@@ -1,23 +1,10 @@
 /** Who manages a studio makes, tries and switches its channels, says how they are chosen, and sees why one was. */
 import type { Locator, Page } from '@playwright/test';
 
-import { type Api, barriers, enterDemo, expect, pace, startDraft, test, waitForEnd } from './fixtures';
+import { barriers, dropChannel, enterDemo, expect, makeChannel, pace, startDraft, test, waitForEnd } from './fixtures';
 
 const rowOf = (page: Page, name: string): Locator =>
   page.getByRole('listitem').filter({ has: page.getByRole('heading', { name }) });
-
-async function makeChannel(api: Api, input: object): Promise<string> {
-  const create = `mutation ($input: ChannelCreateInput!) {
-    channelCreate(input: $input) { channel { id } userErrors { message } } }`;
-  const { channelCreate } = await api.run<{ channelCreate: { channel: { id: string } } }>(create, { input });
-  return channelCreate.channel.id;
-}
-
-async function dropChannel(api: Api, id: string): Promise<void> {
-  await api.run(`mutation ($input: ChannelDeleteInput!) { channelDelete(input: $input) { deletedId } }`, {
-    input: { id },
-  });
-}
 
 test('a channel is made, tried, switched off, edited and deleted', async ({ page }) => {
   const name = `Second pen ${Date.now()}`;

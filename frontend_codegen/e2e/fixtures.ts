@@ -2,7 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
-import { type APIRequestContext, type BrowserContext, expect, type Page, test as base } from '@playwright/test';
+import {
+  type APIRequestContext,
+  type BrowserContext,
+  expect,
+  type Page,
+  type Route,
+  test as base,
+} from '@playwright/test';
 import type { AxeResults } from 'axe-core';
 
 export { expect };
@@ -66,6 +73,19 @@ export async function dropNovel(api: Api, id: string): Promise<void> {
   });
 }
 
+export async function makeChannel(api: Api, input: object): Promise<string> {
+  const create = `mutation ($input: ChannelCreateInput!) {
+    channelCreate(input: $input) { channel { id } userErrors { message } } }`;
+  const { channelCreate } = await api.run<{ channelCreate: { channel: { id: string } } }>(create, { input });
+  return channelCreate.channel.id;
+}
+
+export async function dropChannel(api: Api, id: string): Promise<void> {
+  await api.run(`mutation ($input: ChannelDeleteInput!) { channelDelete(input: $input) { deletedId } }`, {
+    input: { id },
+  });
+}
+
 /** Errors of the page, violations of its content security policy and requests to other hosts fail the test. */
 export function watchForTrouble(context: BrowserContext, baseURL: string): string[] {
   const trouble: string[] = [];
@@ -110,6 +130,17 @@ export async function enterDemo(page: Page, path = '/'): Promise<void> {
   await page.getByRole('button', { name: /Enter the demo|进入演示/ }).click();
   // Narrow windows show no link home beside a novel's title.
   await expect(page.getByRole('button', { name: /^(Account|账户)/ })).toBeVisible();
+}
+
+/** Change what the server answers to an operation. */
+export async function answerAs(page: Page, operation: string, change: (data: never) => void): Promise<void> {
+  await page.route('**/graphql', async (route: Route) => {
+    if (!route.request().postData()?.includes(`"operationName":"${operation}"`)) return route.fallback();
+    const response = await route.fetch();
+    const answer = (await response.json()) as { data: never };
+    change(answer.data);
+    await route.fulfill({ response, json: answer });
+  });
 }
 
 /** The offline engine writes this many pieces, this far apart, when its instructions say so. */

@@ -1,9 +1,11 @@
 /** The main job, as a reader of the page sees it. */
 import {
   draftOf,
+  dropChannel,
   editorOf,
   enterDemo,
   expect,
+  makeChannel,
   pace,
   recordFrames,
   startDraft,
@@ -79,21 +81,31 @@ test('a reload in the middle finds the draft again', async ({ page, api, novel }
 });
 
 test('why no draft was written is still there after a reload', async ({ page, api, novel }) => {
+  const id = await makeChannel(api, {
+    name: `Unplugged ${Date.now()}`,
+    provider: 'OPENAI_COMPATIBLE',
+    models: ['unplugged'],
+    baseUrl: 'http://127.0.0.1:9/v1',
+  });
   const start = `mutation ($input: ChapterGenerateInput!) { chapterGenerate(input: $input) { __typename } }`;
   const input = {
     chapterId: novel.chapterId,
     instructions: '',
     idempotencyKey: novel.chapterId,
-    model: 'no-such-model',
+    model: 'unplugged',
   };
-  await api.run(start, { input });
-  await expect.poll(async () => (await storedGeneration(api, novel.chapterId)).state).toBe('FAILED');
+  const { chapterGenerate } = await api.run<{ chapterGenerate: { __typename: string } }>(start, { input });
+  expect(chapterGenerate.__typename).toBe('GenerationStarted');
+  await expect
+    .poll(async () => (await storedGeneration(api, novel.chapterId)).state, { timeout: 30_000 })
+    .toBe('FAILED');
   await enterDemo(page, novel.path);
   await expect(page.getByText('No draft was written.')).toBeVisible();
   await page.reload();
   await expect(page.getByText('No draft was written.')).toBeVisible();
   await page.getByRole('button', { name: '中文' }).click();
-  await expect(page.getByText('没有写出草稿。服务商没有这个模型，请换一个模型。')).toBeVisible();
+  await expect(page.getByText('没有写出草稿。连不上模型服务商，请再试一次，或换一个模型。')).toBeVisible();
+  await dropChannel(api, id);
 });
 
 test('a dropped connection resumes behind the last event', async ({ page, api, novel }) => {

@@ -8,5 +8,5 @@ export default defineConfig({
   plugins: [react()],
   build: { target: 'es2022', modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
   // `npx vite` while working on the Studio: everything that is not the Studio comes from a running Fabula.
-  server: { proxy: { '/graphql': { target: api, ws: true }, '/demo.json': api } },
+  server: { proxy: { '/graphql': { target: api, ws: true }, '/demo.json': api, '^/invoices/.+\\.pdf$': api } },
 });

@@ -1,4 +1,7 @@
-"""The relay finds in which tenants credit has expired and usage records are old. It sees no amounts."""
+"""The relay finds in which tenants credit has expired and usage records are old.
+
+Of amounts it sees one: what is left of a grant.
+"""
 
 from __future__ import annotations
 

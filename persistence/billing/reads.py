@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, Select, Text, any_, column, func, literal_column, select
+from sqlalchemy import BigInteger, Date, Select, Text, and_, any_, column, func, literal_column, or_, select
 
 from domain.billing.usage import ROWS_MAX, UsageGroup
+from domain.channels.entities import PLATFORM_TENANT
+from domain.channels.offers import OWN_CHANNEL
 from persistence.billing.tables import (
     grants,
     ledger_accounts,
@@ -19,6 +21,7 @@ from persistence.billing.tables import (
     usage_days,
     usage_records,
 )
+from persistence.channels.tables import channels
 from persistence.listing import Lookup, by_ids
 from persistence.paging import Keyset, SortColumn, moment, whole_number
 from persistence.shapes import IDS, TENANT, Shape
@@ -59,6 +62,16 @@ def entry_rows(tenant_id: UUID) -> Select[Any]:
     )
 
 
+def spent(tenant_id: Any) -> Select[Any]:
+    """The sum of what was taken from the wallet, over the entries that a caller chooses; one row."""
+    return (
+        select(func.sum(_posting.micros).cast(BigInteger).label("micros"))
+        .select_from(ledger_entries)
+        .join(ledger_postings, and_(_posting.tenant_id == _entry.tenant_id, _posting.entry_id == _entry.id))
+        .where(_entry.tenant_id == tenant_id, _posting.account == literal_column("'SPENT'"))
+    )
+
+
 # -- prices ----------------------------------------------------------------------------------------------------------
 
 PRICES = Keyset("prices", (SortColumn("id", prices.c.id, UUID),), descending=True)
@@ -66,9 +79,16 @@ PRICES = Keyset("prices", (SortColumn("id", prices.c.id, UUID),), descending=Tru
 PRICES_BY_ID = by_ids("Price", select(prices).where(TENANT.is_not(None)), prices.c.id)
 
 
-def price_rows(model: str | None) -> Select[Any]:
+def price_rows(model: str | None, *, everything: bool) -> Select[Any]:
+    """Versions of prices: everything, or what has been in force for calls that a tenant may make."""
     statement = select(prices)
-    return statement if model is None else statement.where(prices.c.model == model)
+    if model is not None:
+        statement = statement.where(prices.c.model == model)
+    if everything:
+        return statement
+    offered = select(channels.c.name).where(channels.c.tenant_id == PLATFORM_TENANT)
+    reachable = prices.c.channel.is_(None), prices.c.channel == OWN_CHANNEL, prices.c.channel.in_(offered)
+    return statement.where(prices.c.valid_from <= func.now(), prices.c.group.is_(None), or_(*reachable))
 
 
 # -- usage -----------------------------------------------------------------------------------------------------------

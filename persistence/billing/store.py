@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, func, insert, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +18,9 @@ from domain.billing.prices import ANY_MODEL, Price, choose
 from domain.billing.usage import UsageRecord
 from domain.errors import NotFound
 from domain.ids import JobId, LedgerEntryId, PriceId, TenantId, new_id
+from persistence.billing.alerts import SqlAlerts
+from persistence.billing.budgets import SqlBudgets
+from persistence.billing.reads import spent
 from persistence.billing.tables import (
     grant_moves,
     grants,
@@ -31,7 +35,8 @@ from persistence.channels.tables import channels
 from persistence.jobs.tables import jobs
 
 _LOCK_PRICES = text("select pg_advisory_xact_lock(hashtextextended('fabula.prices', 0))")
-_FORGET_USAGE = text("select app.forget_usage(:before)")
+_TAKE_WALLET = text("select app.take_wallet()")
+_FORGET_USAGE = text("select app.forget_usage(:before, :batch)")
 
 
 class SqlBilling:
@@ -41,39 +46,45 @@ class SqlBilling:
         self._session = session
         self._tenant_id = tenant_id
         self.now = now
+        self.moved = False
+        """Whether anything was posted or used."""
+        self.budgets = SqlBudgets(session, tenant_id, now)
+        self.alerts = SqlAlerts(session, tenant_id)
 
     # -- prices ---------------------------------------------------------------------------------------------------
 
-    async def price_of(self, model: str, channel: str | None = None, group: str | None = None) -> Price:
-        rows = await self._prices({model}, {channel} - {None}, group)
-        return self._chosen(rows, model, channel, group)
+    async def price_of(self, model: str, channel: str | None = None) -> Price:
+        rows = await self._prices({model}, {channel} - {None})
+        return self._chosen(rows, model, channel)
 
     async def prices_of(self, calls: Collection[tuple[str, str]]) -> dict[tuple[str, str], Price]:
-        rows = await self._prices({model for model, _ in calls}, {channel for _, channel in calls}, None)
+        rows = await self._prices({model for model, _ in calls}, {channel for _, channel in calls})
         return {call: self._chosen(rows, *call) for call in calls}
 
-    async def _prices(self, models: set[str], names: set[Any], group: str | None) -> Sequence[Price]:
+    async def _prices(self, models: set[str], names: set[Any]) -> Sequence[Price]:
         """Every row in force that may decide."""
         rows = await self._session.scalars(
             select(Price).where(
                 prices.c.model.in_({*models, ANY_MODEL}),
                 or_(prices.c.channel.is_(None), prices.c.channel.in_(names)),
-                or_(prices.c.group.is_(None), prices.c.group == group),
+                prices.c.group.is_(None),
                 prices.c.valid_from <= self.now,
                 or_(prices.c.valid_to.is_(None), prices.c.valid_to > self.now),
             )
         )
         return rows.all()
 
-    def _chosen(self, rows: Sequence[Price], model: str, channel: str | None, group: str | None = None) -> Price:
-        chosen = choose(rows, model, channel, group, self.now)
+    def _chosen(self, rows: Sequence[Price], model: str, channel: str | None) -> Price:
+        chosen = choose(rows, model, channel, self.now)
         if chosen is None:
             raise LookupError(f"there is no price of {model}, not even of any model")
         return chosen
 
     async def lock_prices(self) -> Sequence[Price]:
         await self._session.execute(_LOCK_PRICES)
-        return (await self._session.scalars(select(Price).where(prices.c.valid_to.is_(None)))).all()
+        key = prices.c.model, prices.c.channel, prices.c.group, prices.c.priority
+        last = select(Price).ext(distinct_on(*key)).order_by(*key, prices.c.valid_from.desc())
+        return (await self._session.scalars(last)).all()
 
     async def add_prices(self, prices: Sequence[Price]) -> None:
         for one in prices:
@@ -88,13 +99,7 @@ class SqlBilling:
         await self._session.execute(insert(ledger_accounts), rows)
 
     async def lock_wallet(self) -> list[Grant]:
-        account = ledger_accounts.c
-        locked = await self._session.execute(
-            select(account.balance)
-            .where(account.tenant_id == self._tenant_id, account.kind == AccountKind.AVAILABLE)
-            .with_for_update(key_share=True)
-        )
-        if locked.first() is None:
+        if not await self._session.scalar(_TAKE_WALLET):
             raise NotFound("The wallet")
         rows = await self._session.execute(
             select(grants).where(grants.c.tenant_id == self._tenant_id, grants.c.left_micros > 0)
@@ -102,18 +107,18 @@ class SqlBilling:
         return [_grant(row) for row in rows]
 
     async def post(self, entry: Entry) -> LedgerEntryId:
+        self.moved = True
         await self._session.flush()
         entry_id = LedgerEntryId(new_id())
         own = {"tenant_id": self._tenant_id, "entry_id": entry_id}
-        await self._session.execute(
-            insert(ledger_entries).values(
-                tenant_id=self._tenant_id, id=entry_id, kind=entry.kind, reference=entry.reference, job_id=entry.job_id,
-                reason=entry.reason, reverses_id=entry.reverses_id, posted_by=entry.posted_by,
-            )
+        line = insert(ledger_entries).values(
+            tenant_id=self._tenant_id, id=entry_id, kind=entry.kind, reference=entry.reference, job_id=entry.job_id,
+            reason=entry.reason, reverses_id=entry.reverses_id, posted_by=entry.posted_by,
         )  # fmt: skip
         postings = [own | {"account": one.account, "micros": one.micros} for one in entry.postings]
         try:
             async with self._session.begin_nested():
+                await self._session.execute(line)
                 await self._session.execute(insert(ledger_postings).values(postings))
         except IntegrityError as error:
             if "ledger_accounts_covered_check" not in str(error.orig):
@@ -197,12 +202,21 @@ class SqlBilling:
         )
         return [Hold(*row) for row in rows]
 
+    async def closed(self, job_id: JobId) -> bool:
+        entry = ledger_entries.c
+        closing = entry.job_id == job_id, entry.kind.in_((EntryKind.SETTLE, EntryKind.RELEASE))
+        return (await self._session.execute(self._entries().where(*closing))).first() is not None
+
+    async def charged(self, job_id: JobId) -> int:
+        return await self._session.scalar(spent(self._tenant_id).where(ledger_entries.c.job_id == job_id)) or 0
+
     def _open(self) -> tuple[ColumnElement[bool], ...]:
         return holds.c.tenant_id == self._tenant_id, holds.c.closed_at.is_(None)
 
     # -- usage ----------------------------------------------------------------------------------------------------
 
     async def record_usage(self, record: UsageRecord) -> None:
+        self.moved = True
         usage = record.usage
         values: dict[str, Any] = {
             "tenant_id": self._tenant_id, "job_id": record.job_id, "attempt": record.attempt, "kind": record.kind,
@@ -228,8 +242,8 @@ class SqlBilling:
             .scalar_subquery(),
         }
 
-    async def forget_usage(self, before: datetime) -> int:
-        return await self._session.scalar(_FORGET_USAGE, {"before": before}) or 0
+    async def forget_usage(self, before: datetime, batch: int) -> int:
+        return await self._session.scalar(_FORGET_USAGE, {"before": before, "batch": batch}) or 0
 
 
 def _grant(row: Any) -> Grant:

@@ -102,6 +102,7 @@ ledger_entries = tenant_table(
     references("reverses_id", "ledger_entries"),
 )
 Index(None, ledger_entries.c.tenant_id, ledger_entries.c.reverses_id, unique=True)
+Index(None, ledger_entries.c.tenant_id, ledger_entries.c.job_id)
 Index(
     "ledger_entries_hold_closes_once_idx",
     ledger_entries.c.tenant_id,
@@ -160,6 +161,7 @@ holds = tenant_table(
     references("job_id", "jobs"),
     key=("job_id",),
 )
+Index("holds_open_idx", holds.c.tenant_id, postgresql_where=holds.c.closed_at.is_(None))
 
 usage_records = tenant_table(
     "usage_records",

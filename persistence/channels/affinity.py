@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from domain.ids import ChannelId
 from persistence.channels.shared import TAG, Shared
@@ -22,29 +21,19 @@ class Affinity:
 
 
 class Affinities:
-    """Kept by the hash of a prefix. While Redis is away none is known."""
+    """Kept by the hash of a prefix; `Board.look` reads them."""
 
     def __init__(self, shared: Shared, *, ttl_s: float = AFFINITY_S) -> None:
         self._shared = shared
         self.ttl_s = ttl_s
 
-    async def read(self, key: str) -> Affinity | None:
-        return await self._shared.ask(lambda: self._read(_key(key)), None)
-
     async def served(self, key: str, channel_id: ChannelId) -> None:
         """The channel has just read this prefix: for `ttl_s` from now it is expected to hold it."""
-        await self._shared.ask(lambda: self._write(_key(key), channel_id), None)
-
-    async def _read(self, name: str) -> Affinity | None:
-        async with self._shared.redis.pipeline(transaction=True) as pipe:
-            pipe.get(name)
-            pipe.pttl(name)
-            raw, left_ms = await pipe.execute()
-        return None if raw is None else Affinity(ChannelId(UUID(bytes=raw)), self._shared.now() + left_ms / 1000)
+        await self._shared.ask(lambda: self._write(affinity_key(key), channel_id), None)
 
     async def _write(self, name: str, channel_id: ChannelId) -> Any:
         return await self._shared.redis.set(name, channel_id.bytes, px=round(self.ttl_s * 1000))
 
 
-def _key(key: str) -> str:
+def affinity_key(key: str) -> str:
     return f"{TAG}:affinity:{key}"

@@ -7,7 +7,7 @@ The clock is that of Redis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from persistence.channels.shared import TAG, Shared
 LEASE_S = 30.0
 """A call that has not been renewed for so long is taken for dead."""
 
-_NOW = """
+PRELUDE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local minute = math.floor(now / 60)
@@ -35,16 +35,18 @@ local function keep(key, r, t, last_r, last_t)
   redis.call('EXPIRE', key, 120)
 end
 """
+"""What scripts share: the time, and a channel's requests and tokens by the minute."""
 
 _ACQUIRE = (
-    _NOW
+    PRELUDE
     + """
 local concurrency, rpm, tpm, tokens = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 if concurrency >= 0 and redis.call('ZCARD', KEYS[1]) >= concurrency then return 0 end
 local r, t, last_r, last_t = counts(KEYS[2])
 if rpm >= 0 and math.ceil(r + last_r * before) >= rpm then return 0 end
-if tpm >= 0 and math.ceil(t + last_t * before) + tokens > tpm then return 0 end
+local used = math.ceil(t + last_t * before)
+if tpm >= 0 and used > 0 and used + tokens > tpm then return 0 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
 redis.call('EXPIRE', KEYS[1], math.ceil(ARGV[2]) + 60)
 keep(KEYS[2], r + 1, t + tokens, last_r, last_t)
@@ -54,17 +56,18 @@ return 1
 """Takes a place (ARGV: member, seconds, limits or -1, tokens) if the limits allow it, and counts the request."""
 
 _RENEW = (
-    _NOW
+    PRELUDE
     + """
 for i, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now + ARGV[1], ARGV[i + 1])
-  redis.call('EXPIRE', key, math.ceil(ARGV[1]) + 60)
+  if redis.call('ZADD', key, 'XX', 'CH', now + ARGV[1], ARGV[i + 1]) == 1 then
+    redis.call('EXPIRE', key, math.ceil(ARGV[1]) + 60)
+  end
 end
 """
 )
 
 _RELEASE = (
-    _NOW
+    PRELUDE
     + """
 redis.call('ZREM', KEYS[1], ARGV[1])
 local r, t, last_r, last_t = counts(KEYS[2])
@@ -72,20 +75,6 @@ keep(KEYS[2], r, math.max(0, t + ARGV[2]), last_r, last_t)
 """
 )
 """Gives a place back, and puts the tokens right: ARGV[2] is what was used beyond the estimate, or less than it."""
-
-_READ = (
-    _NOW
-    + """
-local answer = {}
-for i = 1, #KEYS, 2 do
-  local r, t, last_r, last_t = counts(KEYS[i + 1])
-  table.insert(answer, redis.call('ZCOUNT', KEYS[i], '(' .. string.format('%.6f', now), '+inf'))
-  table.insert(answer, math.ceil(r + last_r * before))
-  table.insert(answer, math.ceil(t + last_t * before))
-end
-return answer
-"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +111,8 @@ class ChannelLoad:
         register = shared.redis.register_script
         self._shared = shared
         self._acquire, self._renew = register(_ACQUIRE), register(_RENEW)
-        self._release, self._read = register(_RELEASE), register(_READ)
+        self._release = register(_RELEASE)
         self.lease_s = lease_s
-
-    async def read(self, channel_ids: Iterable[ChannelId]) -> dict[ChannelId, Load]:
-        """The load of these channels, in one round trip; {} while Redis is away."""
-        wanted = [*dict.fromkeys(channel_ids)]
-        if not wanted:
-            return {}
-        keys = [key for one in wanted for key in _keys(one)]
-        numbers: list[int] = await self._shared.ask(lambda: self._read(keys=keys), [])
-        loads = [Load(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
-        return dict(zip(wanted, loads, strict=False))
 
     async def acquire(self, channel_id: ChannelId, limits: Limits, tokens: int) -> Lease | None:
         """Take a place and count a request of about so many tokens; None when a limit of the channel forbids it.
@@ -144,13 +123,13 @@ class ChannelLoad:
         lease = Lease(channel_id, uuid4().hex, tokens)
         most = [-1 if one is None else one for one in (limits.concurrency, limits.rpm, limits.tpm)]
         arguments = [lease.member, self.lease_s, *most, tokens]
-        granted = await self._shared.ask(lambda: self._acquire(keys=_keys(channel_id), args=arguments), 1)
+        granted = await self._shared.ask(lambda: self._acquire(keys=keys_of(channel_id), args=arguments), 1)
         return lease if granted else None
 
     async def renew(self, leases: Sequence[Lease]) -> None:
-        """Keep the places of all calls of this process, in one round trip; one that has run out is taken again."""
+        """Keep these places, in one round trip. One that was given back meanwhile, or forgotten, is not taken again."""
         if leases:
-            keys = [_keys(one.channel_id)[0] for one in leases]
+            keys = [keys_of(one.channel_id)[0] for one in leases]
             arguments = [self.lease_s, *(one.member for one in leases)]
             await self._shared.ask(lambda: self._renew(keys=keys, args=arguments), None)
 
@@ -158,8 +137,9 @@ class ChannelLoad:
         """Give the place back. `tokens` is what the call used in truth, when that is known."""
         beyond = 0 if tokens is None else tokens - lease.tokens
         arguments = [lease.member, beyond]
-        await self._shared.ask(lambda: self._release(keys=_keys(lease.channel_id), args=arguments), None)
+        await self._shared.ask(lambda: self._release(keys=keys_of(lease.channel_id), args=arguments), None)
 
 
-def _keys(channel_id: ChannelId) -> list[str]:
+def keys_of(channel_id: ChannelId) -> list[str]:
+    """Its calls in flight, and its counts by the minute."""
     return [f"{TAG}:in-flight:{channel_id}", f"{TAG}:minute:{channel_id}"]

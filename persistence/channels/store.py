@@ -20,6 +20,12 @@ async def tenants_with_sealed_keys(engine: AsyncEngine) -> list[TenantId]:
         return [TenantId(row.tenant_id) for row in rows]
 
 
+async def provider_kinds(engine: AsyncEngine) -> list[str]:
+    """The protocols that the channels of all tenants speak."""
+    async with engine.connect() as connection:
+        return list(await connection.scalars(text("select app.provider_kinds()")))
+
+
 class SqlChannels:
     """Implements `domain.channels.service.ChannelStore`."""
 

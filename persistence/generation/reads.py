@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, any_, func, literal_column, select
+from sqlalchemy import Float, Select, any_, cast, func, literal_column, select
 
-from persistence.billing.tables import usage_records
+from persistence.billing.reads import spent
+from persistence.billing.tables import ledger_entries, usage_records
 from persistence.generation.tables import attempts, generations
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
@@ -28,9 +29,6 @@ GENERATIONS = Listing(
 )
 GENERATIONS_BY_ID = Lookup("Generation", generations, hidden=_HEAVY)
 GENERATIONS_BY_JOB = Shape(select(*_LIGHT).where(_generation.tenant_id == TENANT, _generation.job_id == any_(IDS)))
-RECEIPTS = Shape(
-    select(_generation.id, _generation.receipt).where(_generation.tenant_id == TENANT, _generation.id == any_(IDS))
-)
 ATTEMPTS = Shape(
     select(*(column for column in attempts.columns if column.name not in {"tenant_id", "text"}))
     .where(_attempt.tenant_id == TENANT, _attempt.generation_id == any_(IDS))
@@ -52,16 +50,30 @@ TEXTS = Shape(_newest_texts())
 """Rows (id, attempt, text): the newest attempt's checkpoint, or its whole text once it has ended."""
 
 _usage = usage_records.c
+_charged = spent(TENANT).where(ledger_entries.c.job_id == _usage.job_id).correlate(usage_records).scalar_subquery()
+_cached_share = (
+    select(
+        cast(func.sum(_usage.cached_input_tokens), Float)
+        / func.nullif(func.sum(_usage.input_tokens), literal_column("0"))
+    )
+    .where(_usage.tenant_id == TENANT, _usage.job_id == _generation.job_id, _usage.billed)
+    .scalar_subquery()
+)
+RECEIPTS = Shape(
+    select(_generation.id, _generation.receipt, _cached_share.label("cached_share")).where(
+        _generation.tenant_id == TENANT, _generation.id == any_(IDS)
+    )
+)
 USAGE = Shape(
     select(
         _usage.job_id.label("id"),
         func.sum(_usage.input_tokens).label("input_tokens"),
         func.sum(_usage.cached_input_tokens).label("cached_input_tokens"),
         func.sum(_usage.output_tokens).label("output_tokens"),
-        func.sum(_usage.cost_micros).label("cost_micros"),
+        func.coalesce(_charged, literal_column("0")).label("cost_micros"),
         func.max(_usage.source).label("source"),
     )
     .where(_usage.tenant_id == TENANT, _usage.job_id == any_(IDS), _usage.billed)
     .group_by(_usage.job_id)
 )
-"""Rows (id, tokens, cost, source) summed over the billed records of each of the jobs `ids`."""
+"""Rows (id, tokens, cost, source): the billed records of each of the jobs `ids`, and what the ledger charged for it."""

@@ -20,8 +20,9 @@ class Due:
     queue: str
 
 
-# Round robin: every tenant's first waiting job comes before any tenant's second, and no tenant has more than its
-# cap in hand. SKIP LOCKED lets several relays share the work; `id > last` would lose what commits late.
+# Round robin: every tenant's first waiting job comes before any tenant's second, and no tenant has more in hand than
+# the cap, or than its plan allows where that is less. SKIP LOCKED lets several relays share the work; `id > last` would
+# lose what commits late.
 _TAKE_DUE = text(
     """
     with in_hand as (
@@ -37,8 +38,9 @@ _TAKE_DUE = text(
           and not exists (select 1 from app.queue_controls q where q.queue = o.queue and q.paused)
     ), chosen as (
         select w.tenant_id, w.job_id, w.turn
-        from waiting w left join in_hand h using (tenant_id)
-        where w.turn + coalesce(h.jobs, 0) <= :cap
+        from waiting w left join in_hand h using (tenant_id) left join app.subscriptions s
+            on s.tenant_id = w.tenant_id and s.ended_at is null and s.state <> 'INCOMPLETE'
+        where w.turn + coalesce(h.jobs, 0) <= least(:cap, s.generations_max)
         order by w.turn, w.tenant_id
         limit :batch
     ), locked as (

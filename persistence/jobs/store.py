@@ -118,7 +118,9 @@ class SqlJobs:
         return Lease(self._tenant_id, job_id, row.lease_token, row.attempt)
 
     async def next_attempt(self, lease: Lease) -> Lease:
-        row = await self._fenced(lease, attempt=jobs.c.attempt + 1, failures=jobs.c.failures + 1)
+        row = await self._fenced(
+            lease, jobs.c.attempt == lease.attempt, attempt=jobs.c.attempt + 1, failures=jobs.c.failures + 1
+        )
         return Lease(lease.tenant_id, lease.job_id, lease.token, row.attempt)
 
     async def beat(self, lease: Lease, lease_s: float, percent: int) -> bool:
@@ -191,11 +193,11 @@ class SqlJobs:
             .on_conflict_do_update(index_elements=["queue"], set_=values)
         )
 
-    async def _fenced(self, lease: Lease, **values: Any) -> Any:
+    async def _fenced(self, lease: Lease, *more: ColumnElement[bool], **values: Any) -> Any:
         """Change the job's row if it is still under our lease."""
         changed = await self._session.execute(
             update(jobs)
-            .where(*self._is(lease.job_id), jobs.c.lease_token == lease.token)
+            .where(*self._is(lease.job_id), jobs.c.lease_token == lease.token, *more)
             .values(**values)
             .returning(jobs.c.attempt, jobs.c.queue, jobs.c.cancel_requested_at)
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.ids import TenantId
 from domain.jobs import KEY_TTL_S
 from persistence.database import SET_TENANT
 
@@ -22,6 +23,10 @@ class Kept:
     table: str
     age: timedelta
     ended: str = "true"
+
+    @property
+    def old(self) -> str:
+        return f"created_at < now() - cast(:age as interval) and {self.ended}"
 
 
 KEPT = (
@@ -37,17 +42,15 @@ class Housekeeping:
         self._relay = relay
         self._app = app
 
-    async def forget(self, kept: Kept) -> int:
-        """Delete what is older than it is kept. Returns how many rows that were."""
-        where = f"created_at < now() - cast(:age as interval) and {kept.ended}"
-        statement = text(f"select distinct tenant_id from app.{kept.table} where {where}")
+    async def tenants(self, kept: Kept) -> Sequence[TenantId]:
+        """Those that have something older than it is kept."""
+        statement = text(f"select distinct tenant_id from app.{kept.table} where {kept.old}")
         async with self._relay.connect() as connection:
-            tenants = (await connection.scalars(statement, {"age": kept.age})).all()
-        return sum([await self._forget_in(one, kept, where) for one in tenants])
+            return [TenantId(one) for one in await connection.scalars(statement, {"age": kept.age})]
 
-    async def _forget_in(self, tenant_id: UUID, kept: Kept, where: str) -> int:
-        """In batches, so that no lock is held for long."""
-        some = f"select ctid from app.{kept.table} where tenant_id = :tenant and {where} limit {BATCH}"
+    async def forget(self, kept: Kept, tenant_id: TenantId) -> int:
+        """Delete it, in batches, so that no lock is held for long. Returns how many rows that were."""
+        some = f"select ctid from app.{kept.table} where tenant_id = :tenant and {kept.old} limit {BATCH}"
         statement = text(f"delete from app.{kept.table} where tenant_id = :tenant and ctid in ({some})")
         total = 0
         while True:

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, func, literal, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.ids import DeliveryId, EndpointId, MailId, TenantId, UserId
 from domain.operations.audit import AuditEntry
@@ -16,6 +16,8 @@ from domain.operations.mails import Mail, MailState
 from domain.operations.notifications import Notification
 from domain.operations.webhooks import DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from persistence.operations.tables import mails, notifications, webhook_deliveries, webhook_endpoints
+
+_FORGET_AUDIT = text("select app.forget_audit(:before, :batch)")
 
 
 def after(seconds: float) -> ColumnElement[Any]:
@@ -32,6 +34,9 @@ class SqlAudit:
     async def add(self, entry: AuditEntry) -> None:
         self._session.add(entry)
         await self._session.flush()
+
+    async def forget(self, before: datetime, batch: int) -> int:
+        return await self._session.scalar(_FORGET_AUDIT, {"before": before, "batch": batch}) or 0
 
 
 class SqlNotifications:
@@ -112,6 +117,10 @@ class SqlWebhooks:
         found = await self._session.get(WebhookEndpoint, key, with_for_update=True, populate_existing=True)
         return found if found is not None and found.deleted_at is None else None
 
+    async def endpoints(self) -> Sequence[WebhookEndpoint]:
+        found = await self._session.scalars(select(WebhookEndpoint).where(*self._live).with_for_update())
+        return found.all()
+
     async def count_endpoints(self) -> int:
         return await self._session.scalar(select(func.count()).where(*self._live)) or 0
 
@@ -158,3 +167,10 @@ class SqlWebhooks:
             .returning(row.id)
         )  # fmt: skip
         return settled.first() is not None
+
+
+async def tenants_with_endpoints(engine: AsyncEngine) -> list[TenantId]:
+    """As the application's role: which tenants have webhook endpoints, and nothing else of them."""
+    async with engine.connect() as connection:
+        rows = await connection.scalars(text("select tenant_id from app.tenants_with_endpoints() as tenant_id"))
+        return [TenantId(one) for one in rows]

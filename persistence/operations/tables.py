@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, DateTime, Index, Integer, Table, Text, Uuid, literal_column, true
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, LargeBinary, Table, Text, Uuid, literal_column, true
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.operations import audit, webhooks
@@ -37,6 +37,7 @@ audit_entries = tenant_table(
 )
 Index(None, audit_entries.c.tenant_id, audit_entries.c.subject_id, audit_entries.c.id)
 Index(None, audit_entries.c.tenant_id, audit_entries.c.action, audit_entries.c.id)
+Index(None, audit_entries.c.tenant_id, audit_entries.c.at)
 
 notifications = tenant_table(
     "notifications",
@@ -73,9 +74,9 @@ webhook_endpoints = tenant_table(
     Column("id", Uuid, nullable=False),
     text("url"),
     Column("events", JSONB, nullable=False),
-    text("secret"),
+    Column("secret", LargeBinary, nullable=False),
     Column("enabled", Boolean, nullable=False, server_default=true()),
-    text("previous_secret", nullable=True),
+    Column("previous_secret", LargeBinary),
     timestamp("previous_until"),
     timestamp("failing_since"),
     timestamp("disabled_at"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import Select, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import NodeId, ProjectId, TenantId, VersionId
@@ -14,6 +14,8 @@ from persistence.projects.tables import outline_nodes, passages, projects, text_
 
 PASSAGE_CHARS_MAX = 2_000
 """Phrase search over a passage grows with its length: long texts are indexed in parts."""
+
+_LOCK_COUNT = text("select pg_advisory_xact_lock(hashtextextended('fabula.projects:' || :tenant, 0))")
 
 
 class SqlProjects:
@@ -52,6 +54,12 @@ class SqlProjects:
         return await self._nodes(
             self._live(project_id).where(outline_nodes.c.parent_id.is_not_distinct_from(parent_id))
         )
+
+    async def count(self) -> int:
+        await self._session.flush()
+        await self._session.execute(_LOCK_COUNT, {"tenant": str(self._tenant_id)})
+        live = projects.c.tenant_id == self._tenant_id, projects.c.deleted_at.is_(None)
+        return await self._session.scalar(select(func.count()).where(*live)) or 0
 
     async def count_nodes(self, project_id: ProjectId) -> int:
         live = self._live(project_id).with_only_columns(func.count(), maintain_column_froms=True)

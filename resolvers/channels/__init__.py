@@ -1,7 +1,9 @@
 """Root fields of the channels room: make, change, try and watch channels."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import strawberry
@@ -9,13 +11,16 @@ import strawberry
 from domain.accounts import Permission
 from domain.channels import service as domain
 from domain.channels.entities import PLATFORM_TENANT, WINDOW_TOKENS, ChannelModel
-from domain.channels.policy import parse_policy
+from domain.channels.policy import parse_policy, policy_json
 from domain.channels.service import ChannelDraft, current_policy
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import ChannelId, TenantId
+from domain.plans.entities import Feature
+from domain.unit_of_work import UnitOfWork
 from persistence.channels import reads
 from resolvers.channels.health import watched
 from resolvers.mutations import refusals_as
+from resolvers.operations import audited
 from resolvers.projects import fresh
 from schema import channels as types
 from schema.base import Connection
@@ -30,6 +35,12 @@ from schema.routing import (
     RoutingPolicySetPayload,
     routing_policy,
 )
+
+_LOGGED = (
+    "name", "provider", "models", "groups", "region", "weight", "priority", "requests_per_minute", "tokens_per_minute",
+    "concurrency", "cancel_policy", "api_version", "model_path", "enabled", "is_default", "platform",
+)  # fmt: skip
+"""What of a channel's input the audit log takes as it is."""
 
 ChannelIds = Annotated[
     list[strawberry.ID] | None, strawberry.argument(description="Only these; every channel that one sees without.")
@@ -62,7 +73,11 @@ class ChannelMutations:
         draft = _draft(input, models=_models(input.models, input.model_details), provider=input.provider)
         services = info.context.services
         async with services.units(home) as uow:
+            if home != PLATFORM_TENANT:
+                await services.gatekeeper.require(uow.plans, Feature.OWN_CHANNELS)
             channel = await domain.create_channel(uow.channels, home, services.channels.keeper, draft)
+            await _log(info, uow, "channel.create", channel.id, _decided(input))
+        await services.channels.health.tell_of_new(home)
         return types.ChannelCreatePayload(channel=await fresh(info, "Channel", channel.id))
 
     @strawberry.mutation(description="Change a channel. Generations under way go on as they began.")
@@ -73,10 +88,11 @@ class ChannelMutations:
         models = _models(input.models, input.model_details) if input.models is not None else None
         services = info.context.services
         async with services.units(home) as uow:
-            channel = await domain.update_channel(
+            channel, another_way = await domain.update_channel(
                 uow.channels, home, services.channels.keeper, channel_id, _draft(input, models=models), uow.now
             )
-        for model in channel.models:  # what failed before says nothing of what it is now
+            await _log(info, uow, "channel.update", channel_id, _decided(input))
+        for model in channel.models if another_way else ():
             await services.channels.health.forget(channel_id, model.upstream)
         return types.ChannelUpdatePayload(channel=await fresh(info, "Channel", channel_id))
 
@@ -87,6 +103,9 @@ class ChannelMutations:
         policy = parse_policy(_policy_json(input.policy), "input", "policy")
         async with info.context.services.units(home) as uow:
             await domain.set_policy(uow.channels, policy)
+            await _log(
+                info, uow, "routing_policy.set", None, {"platform": input.platform, "policy": policy_json(policy)}
+            )
         return RoutingPolicySetPayload(routing_policy=routing_policy(policy))
 
     @strawberry.mutation(description="Delete a channel and its key.")
@@ -95,7 +114,8 @@ class ChannelMutations:
         channel_id = _channel_id(input.id)
         home = await _home(info, channel_id)
         async with info.context.services.units(home) as uow:
-            await domain.delete_channel(uow.channels, home, channel_id, uow.now)
+            channel = await domain.delete_channel(uow.channels, home, channel_id, uow.now)
+            await _log(info, uow, "channel.delete", channel_id, {"name": channel.name})
         return types.ChannelDeletePayload(deleted_id=input.id)
 
     @strawberry.mutation(
@@ -108,9 +128,10 @@ class ChannelMutations:
         services = info.context.services
         async with services.units(home) as uow:
             channel = await domain.own_channel(uow.channels, home, channel_id)
-        model = channel.models[0] if input.model is None else channel.model_named(input.model)
-        if model is None:
-            raise NotFound("The model", "input", "model")
+            model = channel.models[0] if input.model is None else channel.model_named(input.model)
+            if model is None:
+                raise NotFound("The model", "input", "model")
+            await _log(info, uow, "channel.test", channel_id, {"model": model.name})
         found = await services.channels.try_out(channel, model)
         return types.ChannelTestPayload(
             ok=found.error_code is None, text=found.text, first_token_ms=found.first_token_ms, total_ms=found.total_ms,
@@ -131,8 +152,9 @@ class ChannelSubscriptions:
         context: Context = info.context
         context.reader()
         wanted = {decode_id("Channel", one, "channelIds") for one in channel_ids} if channel_ids is not None else None
-        async for event in watched(context, wanted):
-            yield event
+        async with aclosing(watched(context, wanted)) as events:
+            async for event in events:
+                yield event
 
 
 def _channel_id(value: strawberry.ID) -> ChannelId:
@@ -148,6 +170,30 @@ async def _home(info: Info, channel_id: ChannelId) -> TenantId:
     if row is None:
         raise NotFound("The channel", "input", "id")
     return domain.home_of(actor, platform=row.tenant_id == PLATFORM_TENANT)
+
+
+async def _log(
+    info: Info, uow: UnitOfWork, action: str, channel_id: ChannelId | None, details: Mapping[str, Any]
+) -> None:
+    """Enter what is done into the log of the caller's own tenant; what is done to no channel is done to the tenant.
+
+    The platform has no log: of its channels it is written, in a transaction of its own, before the change is kept.
+    """
+    tenant_id = info.context.actor.tenant_id
+    subject = ("Channel", channel_id) if channel_id is not None else ("Tenant", tenant_id)
+    if uow.tenant_id == tenant_id:
+        await audited(info, uow, action, subject, details)
+        return
+    async with info.context.services.units(tenant_id) as own:
+        await audited(info, own, action, subject, details)
+
+
+def _decided(input: types.ChannelCreateInput | types.ChannelUpdateInput) -> dict[str, Any]:
+    """What a person has decided, for the log: of an address where it leads, of a key whether there is one."""
+    said = {name: getattr(input, name, None) for name in _LOGGED}
+    said["host"] = urlsplit(input.base_url).netloc if input.base_url else input.base_url
+    said["credential"] = bool(input.api_key) if input.api_key is not None else None
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _policy_json(input: RoutingPolicyInput) -> dict[str, Any]:
@@ -176,7 +222,9 @@ def _model(name: str, said: types.ChannelModelInput | None) -> ChannelModel:
     if said is None:
         return ChannelModel(name, name)
     window = WINDOW_TOKENS if said.context_window is None else said.context_window
-    return ChannelModel(name, said.upstream or name, window, said.max_output_tokens)
+    return ChannelModel(
+        name, said.upstream or name, window, said.max_output_tokens, tuple(said.modalities), said.tokenizer
+    )
 
 
 def _draft(

@@ -1,26 +1,28 @@
 """The health of channels as readers see it: one line a channel, the worst of its models."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from domain.channels.decision import HealthKey
+from domain.channels.entities import PLATFORM_TENANT
 from domain.channels.health import UNKNOWN, Health, HealthState
 from domain.ids import ChannelId
 from persistence.channels import reads
-from persistence.channels.health import ChannelHealth as Board
+from persistence.channels.health import Breakers, Transition
 from schema.channels import ChannelHealth, ChannelHealthEvent
 from schema.context import Context
 
 _WORSE = (HealthState.HEALTHY, HealthState.DEGRADED, HealthState.HALF_OPEN, HealthState.OPEN)
 
 
-async def health_of_channels(board: Board, channels: Iterable[Any], now: float) -> list[ChannelHealth]:
+async def health_of_channels(breakers: Breakers, channels: Iterable[Any], now: float) -> list[ChannelHealth]:
     """One for each row, in one round trip."""
     rows = [*channels]
     keys = [[(ChannelId(row.id), one["upstream"]) for one in row.offers] for row in rows]
-    known = await board.read(key for mine in keys for key in mine)
+    known = await breakers.read(key for mine in keys for key in mine)
     return [_worst(mine, known, now) for mine in keys]
 
 
@@ -45,24 +47,43 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-async def watched(context: Context, wanted: set[UUID] | None) -> AsyncIterator[ChannelHealthEvent]:
-    """Every channel that the caller sees (and wants) as it is, then each change of one of them."""
-    services, tenant_id = context.services, context.actor.tenant_id
-    board: Board = services.channels.health
-    changes = board.transitions()
-    rows = await services.database.rows(tenant_id, reads.channel_rows(tenant_id))
-    now = board.now()
-    seen = [row for row in rows if wanted is None or row.id in wanted]
-    for row, health in zip(seen, await health_of_channels(board, seen, now), strict=True):
-        yield ChannelHealthEvent(channel=row, health=health, at=health.changed_at or _moment(now))
-    async for change in changes:
-        if wanted is not None and change.channel_id not in wanted:
-            continue
-        context.reads.forget()
-        row = await context.reads.one("Channel", change.channel_id)
-        if row is None:
-            continue
-        key = change.channel_id, change.model
-        known = (await board.read([key])).get(key, UNKNOWN)
-        name = next((one["name"] for one in row.offers if one["upstream"] == change.model), change.model)
-        yield ChannelHealthEvent(channel=row, health=shown(known, board.now(), name), at=_moment(change.at))
+async def watched(context: Context, wanted: set[UUID] | None) -> AsyncGenerator[ChannelHealthEvent, None]:
+    """Every channel that the caller sees (and wants) as it is, then each change of one of them.
+
+    Changes are listened for before anything is read, and all is read again whenever some may not have been heard.
+    """
+    breakers: Breakers = context.services.channels.health
+    seen: set[UUID] = set()
+    async with aclosing(breakers.transitions(context.actor.tenant_id, PLATFORM_TENANT)) as changes:
+        async for change in changes:
+            if change is None:
+                events = await _all(context, breakers, wanted)
+                seen = {event.channel.id for event in events if event.channel}
+                for event in events:
+                    yield event
+            elif change.channel_id in seen and (changed := await _one(context, breakers, change)):
+                yield changed
+
+
+async def _all(context: Context, breakers: Breakers, wanted: set[UUID] | None) -> list[ChannelHealthEvent]:
+    tenant_id = context.actor.tenant_id
+    rows = await context.services.database.rows(tenant_id, reads.channel_rows(tenant_id))
+    mine = [row for row in rows if wanted is None or row.id in wanted]
+    now = breakers.now()
+    healths = await health_of_channels(breakers, mine, now)
+    return [
+        ChannelHealthEvent(channel=row, health=health, at=health.changed_at or _moment(now))
+        for row, health in zip(mine, healths, strict=True)
+    ]
+
+
+async def _one(context: Context, breakers: Breakers, change: Transition) -> ChannelHealthEvent | None:
+    """None once the channel is deleted."""
+    context.reads.forget()
+    row = await context.reads.one("Channel", change.channel_id)
+    if row is None:
+        return None
+    key = change.channel_id, change.model
+    known = (await breakers.read([key])).get(key, UNKNOWN)
+    name = next((one["name"] for one in row.offers if one["upstream"] == change.model), change.model)
+    return ChannelHealthEvent(channel=row, health=shown(known, breakers.now(), name), at=_moment(change.at))

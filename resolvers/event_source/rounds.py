@@ -11,9 +11,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from domain.accounts import Actor
+from domain.accounts import Actor, Permission
 from domain.ids import JobId, TenantId
 from resolvers.event_source.follow import Follow
 
@@ -24,12 +24,16 @@ REVALIDATE_S = 2.75
 """How often the right to watch is looked at; with what the authenticator believes meanwhile, less than 5 s."""
 LOOKUPS_AT_ONCE = 8
 
-StillValid = Callable[[Actor], Awaitable[bool]]
-"""Whether an actor's session or token, and membership, still stand."""
 EndedJobs = Callable[[Sequence[tuple[TenantId, JobId]]], Awaitable[Sequence[bool]]]
 """Which of these jobs have ended, in the order asked; False also where that cannot be found out."""
 
 logger = logging.getLogger(__name__)
+
+
+class StillValid(Protocol):
+    async def __call__(self, actor: Actor, needs: Permission | None = None) -> bool:
+        """Whether an actor's session or token, and membership, still stand, and still give the right that is needed."""
+        ...
 
 
 @dataclass(eq=False)

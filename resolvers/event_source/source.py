@@ -47,6 +47,7 @@ class EventSource:
         self._database = database
         self._hub = hub
         self._rounds = Rounds(self._ended_jobs, still_valid)
+        self.still_valid = still_valid
         self._asked: dict[tuple[TenantId, JobId], asyncio.Future[bool]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._measured = 0.0

@@ -123,12 +123,6 @@ class LedgerEntry(Node):
         return [[LedgerPosting(account=one.account, amount=_units(one.micros)) for one in rows] for rows in found]
 
 
-@strawberry.input(description="Credit to pay for.")
-class CreditTopUpInput:
-    amount: Decimal = strawberry.field(description='In whole units, with at most six decimals: "10.00".')
-    idempotency_key: str = strawberry.field(description="The same key never pays twice.")
-
-
 @strawberry.input(description="A correction of a wallet by hand.")
 class CreditAdjustInput:
     amount: Decimal = strawberry.field(description="What to add or, below zero, to take away, in whole units.")
@@ -143,12 +137,6 @@ class EntryReverseInput:
     reason: str = strawberry.field(description="Why; it stands in the ledger.")
     idempotency_key: str = strawberry.field(description="The same key and input give the same entry for 24 hours.")
     tenant_id: strawberry.ID | None = strawberry.field(default=None, description="Whose ledger; your tenant's if null.")
-
-
-@strawberry.type(description="The credit that was paid for.")
-class CreditTopUpPayload(Payload):
-    entry: LedgerEntry | None = strawberry.field(default=None, description="The entry in the ledger.")
-    wallet: Wallet | None = strawberry.field(default=None, description="The wallet as it is now.")
 
 
 @strawberry.type(description="The correction.")

@@ -25,7 +25,10 @@ class Price(Node):
 
     ratio: Decimal = strawberry.field(description="What the whole of a call's cost is multiplied by.")
 
-    @strawberry.field(description="Only for this group; null for any.", metadata=needs("group"))
+    @strawberry.field(
+        description="Only for tenants of this group; null for any. No tenant has a group yet: such a row decides nothing.",
+        metadata=needs("group"),
+    )
     def group(self) -> str | None:
         return self.group
 
@@ -66,7 +69,7 @@ class PriceImportInput:
     format: PriceFormat = strawberry.field(description="How it is written.")
     text: str = strawberry.field(
         description="A list of rows such as `{model: m, input: 0.5, cachedInput: 0.1, output: 2}`, in whole units for a "
-        "million tokens; also cacheWrite, reasoning, perCall, ratio, channel, group, priority, validFrom and validTo."
+        "million tokens; also cacheWrite, reasoning, perCall, ratio, channel, priority, validFrom and validTo."
     )
 
 

@@ -177,7 +177,7 @@ class StatementReconcileInput:
         name="from", default=None, description="The first day, in UTC; the statement's own first if null."
     )
     to: datetime | None = strawberry.field(
-        default=None, description="The last day, in UTC; the statement's own last if null."
+        default=None, description="The last day, in UTC, at most 366 in all; the statement's own last if null."
     )
     every_tenant: bool = strawberry.field(
         default=False, description="Count the calls of all tenants. For platform administrators."

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 import pytest
 
-from adapters.address_guard import NotPublic, PublicProvider, refuse_private
-from domain.generation.provider import CompletionRequest, ProviderError, ProviderEvent, TextChunk
-
-REQUEST = CompletionRequest("m", ())
+from adapters.address_guard import NotPublic, refuse_private
 
 
 @pytest.mark.parametrize(
@@ -30,24 +24,3 @@ def test_a_private_address_is_refused(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://api.example/v1", "https://8.8.8.8/v1", "https://[2606:4700::1]/v1"])
 def test_a_public_one_is_not(url: str) -> None:
     refuse_private(url)
-
-
-class Open:
-    """Says one word to whoever gets through."""
-
-    async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
-        yield TextChunk("in")
-
-    async def aclose(self) -> None: ...
-
-
-async def said(url: str) -> list[ProviderEvent]:
-    async with aclosing(PublicProvider(Open(), url).stream(REQUEST)) as events:
-        return [event async for event in events]
-
-
-async def test_a_name_is_looked_up_at_every_call() -> None:
-    """`localhost` stands for any name that leads inside; a numeric address needs no look-up."""
-    with pytest.raises(ProviderError, match="not on the open internet"):
-        await said("http://localhost:1/v1")
-    assert await said("http://8.8.8.8/v1") == [TextChunk("in")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-import adapters.webhooks
+import adapters.guarded_network
 from adapters.address_guard import is_public
 from adapters.webhooks import HttpCaller
 from domain.operations.webhooks import Call
@@ -41,11 +42,11 @@ async def test_a_name_with_one_address_of_ours_is_not_called_at_any(
 ) -> None:
     asked = []
 
-    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+    def resolve(host: str, port: int, **_: Any) -> list[Any]:
         asked.append(host)
         return [(2, 1, 6, "", ("93.184.216.34", port)), (2, 1, 6, "", ("127.0.0.1", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     call = Call(f"http://both.example:{receiver.port}/hooks", {}, b"{}")
     answer = await HttpCaller(any_address=False).call(call)
     assert (answer.error, asked, receiver.received) == (
@@ -59,11 +60,11 @@ async def test_a_connection_is_made_to_what_was_looked_at(
     """The name is asked about once: a second answer could lead elsewhere."""
     answers = ["127.0.0.1", "192.0.2.1"]
 
-    async def resolve(_host: str, port: int, **_: Any) -> list[Any]:
+    def resolve(_host: str, port: int, **_: Any) -> list[Any]:
         return [(2, 1, 6, "", (answers.pop(0), port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    monkeypatch.setattr(adapters.webhooks, "is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(adapters.guarded_network, "is_public", lambda address: address == "127.0.0.1")
     answer = await HttpCaller(any_address=False).call(Call(f"http://once.example:{receiver.port}/hooks", {}, b"{}"))
     assert (answer.status, answers) == (200, ["192.0.2.1"])
     assert receiver.received[0].headers["host"] == f"once.example:{receiver.port}"
@@ -77,3 +78,12 @@ async def test_this_machine_is_not_called_whatever_it_is_named(receiver: FakeRec
     assert answer.error is not None and answer.error.endswith("leads to an address that is not public")
     if host == "localhost":
         assert (await HttpCaller(any_address=True).call(call)).status == 200
+
+
+async def test_a_name_that_is_not_found_in_time_is_an_answer_like_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: stuck.wait(10))
+    monkeypatch.setattr(adapters.guarded_network, "LOOKUP_S", 0.05)
+    answer = await HttpCaller(any_address=False).call(Call("http://slow.example/hooks", {}, b"{}"))
+    stuck.set()
+    assert (answer.status, answer.error) == (None, "ConnectTimeout: slow.example cannot be looked up within 0.05 s")

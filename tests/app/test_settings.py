@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.settings import Settings, SettingsError
+from domain.invoices import InvoiceTerms, Seller
 from tests.app.processes import TREE
 
 LAYERS = ("app", "resolvers", "workers", "schema", "persistence", "adapters", "domain")
@@ -63,6 +64,49 @@ def test_the_schema_is_shown_to_developers_and_while_developing_to_everyone(
     if said:
         monkeypatch.setenv("FABULA_INTROSPECTION", said)
     assert Settings.read().introspection == answered
+
+
+@pytest.mark.parametrize(("dev", "said", "answered"), [
+    ("1", None, True), ("0", None, False), ("1", "0", False), ("0", "1", True)
+])  # fmt: skip
+def test_payments_are_simulated_while_developing_and_where_somebody_says_so(
+    monkeypatch: pytest.MonkeyPatch, dev: str, said: str | None, answered: bool
+) -> None:
+    monkeypatch.setenv("FABULA_DEV", dev)
+    if said:
+        monkeypatch.setenv("FABULA_SIMULATED_PAYMENTS", said)
+    assert Settings.read().simulated_payments is answered
+
+
+def test_the_seller_and_the_days_of_invoices_are_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.read().invoice_terms == InvoiceTerms(Seller("Fabula"), 14, 7)
+    monkeypatch.setenv("FABULA_SELLER_NAME", "Inkwell Ltd")
+    monkeypatch.setenv("FABULA_SELLER_ADDRESS", r"1 Quay Street\nWellington")
+    monkeypatch.setenv("FABULA_SELLER_TAX_ID", "NZ 1")
+    monkeypatch.setenv("FABULA_INVOICE_DUE_DAYS", "0")
+    monkeypatch.setenv("FABULA_INVOICE_GRACE_DAYS", "30")
+    assert Settings.read().invoice_terms == InvoiceTerms(
+        Seller("Inkwell Ltd", "1 Quay Street\nWellington", "NZ 1"), 0, 30
+    )
+
+
+@pytest.mark.parametrize("given", ["SECRET_KEY", "WEBHOOK_SECRET"])
+def test_stripes_key_and_the_secret_of_its_events_come_together(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv(f"FABULA_STRIPE_{given}", "planted-half")
+    with pytest.raises(SettingsError, match="FABULA_STRIPE_WEBHOOK_SECRET") as refused:
+        Settings.read()
+    assert "planted-half" not in str(refused.value)
+    monkeypatch.setenv("FABULA_STRIPE_SECRET_KEY", "sk_test_whole")
+    monkeypatch.setenv("FABULA_STRIPE_WEBHOOK_SECRET", "whsec_whole")
+    assert "whole" not in repr(Settings.read())
+
+
+def test_who_has_paid_comes_back_to_the_site_itself_unless_it_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FABULA_PORT", "8123")
+    assert Settings.read().payment_return_url == "http://127.0.0.1:8123/"
+    monkeypatch.setenv("FABULA_PAYMENT_RETURN_URL", "javascript:alert(1)")
+    with pytest.raises(SettingsError, match="FABULA_PAYMENT_RETURN_URL"):
+        Settings.read()
 
 
 def test_a_limit_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.errors import ErrorCode
 from domain.generation.entities import JOB_STATE, GenerationState
-from domain.jobs import QUEUES, TERMINAL, TRANSITIONS, JobKind, JobState, body_hash
+from domain.ids import TenantId, new_id
+from domain.jobs import QUEUES, TERMINAL, TRANSITIONS, JobKind, JobState, body_hash, claim, lasting_key, scoped_key
+from tests.domain.memory.jobs import MemoryJobs
+from tests.domain.world import refused
 
 FOUNDATION = Path(__file__).parents[2] / "migrations/versions/0001_foundation.sql"
 
@@ -135,3 +139,29 @@ def test_every_other_body_has_another_hash() -> None:
         {"a": 1}, {"a": "1"}, {"a": 2}, {"a": True}, {"a": None}, {"a": [1]}, {"a": [[1]]}, {"A": 1}, {},
     ]  # fmt: skip
     assert len({body_hash(body) for body in bodies}) == len(bodies)
+
+
+async def test_a_key_is_claimed_once_and_for_one_request() -> None:
+    jobs = MemoryJobs(TenantId(new_id()))
+    first = scoped_key("user:1", "op", " a key ", {"n": 1})
+    assert first.key == "a key"
+    assert await claim(jobs, first) is None
+    await jobs.complete_key(first, result := new_id())
+    assert await claim(jobs, scoped_key("user:1", "op", "a key", {"n": 1})) == result
+    with refused(ErrorCode.IDEMPOTENCY_CONFLICT, "idempotencyKey"):
+        await claim(jobs, scoped_key("user:1", "op", "a key", {"n": 2}))
+
+
+def test_a_lasting_key_is_one_principals_for_one_operation() -> None:
+    keys = {lasting_key(who, what, " k ") for who in ("user:1", "user:2") for what in ("creditTopUp", "invoicePay")}
+    assert len(keys) == 4
+    assert lasting_key("user:1", "creditTopUp", "k") in keys
+
+
+def test_a_key_has_200_characters_at_most() -> None:
+    assert len(scoped_key("user:1", "op", "k" * 200, {}).key) == 200
+    for bad, code in (("k" * 201, ErrorCode.TOO_LONG), (" ", ErrorCode.EMPTY)):
+        with refused(code, "idempotencyKey"):
+            scoped_key("user:1", "op", bad, {})
+        with refused(code, "idempotencyKey"):
+            lasting_key("user:1", "op", bad)

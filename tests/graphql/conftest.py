@@ -22,6 +22,12 @@ async def bob(site: Site) -> Person:
 
 
 @pytest.fixture(scope="module")
+async def platform(site: Site) -> Person:
+    """A platform administrator, in a tenant without credit."""
+    return await site.tenant(credit_micros=0, platform_admin=True)
+
+
+@pytest.fixture(scope="module")
 async def app(alice: Person) -> App:
     """A third party's: it may send these two and nothing else."""
     one = await new_app(alice, mode="REQUIRE")

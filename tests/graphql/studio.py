@@ -8,11 +8,16 @@ from typing import Any
 
 from sqlalchemy import text
 
-from domain.ids import JobId, TenantId
+from domain.ids import CouponId, JobId, PaymentMethodId, PlanId, PlanVersionId, TenantId, new_id
 from domain.integrations import SHA256, document_hash
+from domain.invoices import InvoiceItem, InvoiceReason, InvoiceTerms, ItemKind
+from domain.invoices.service import issue
 from domain.operations.notifications import NotificationKind, notify
+from domain.payments.entities import GatewayKind, PaymentMethod
+from domain.plans.coupons import Coupon, CouponKind
+from domain.plans.entities import Feature, Plan, PlanVersion
 from persistence.database import Database
-from schema.ids import decode_id
+from schema.ids import decode_id, encode_id
 from tests.documents import GENERATE
 from tests.graphql.clients import Person
 from workers.generation import run_job
@@ -60,11 +65,29 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     made = await mutate("apiTokenCreate", "token apiToken { id }", name=words("key"), scopes=["read"])
     ids["ApiToken"], studio.token = made["apiToken"]["id"], made["token"]
     await _client_app(studio)
+    await _plans(studio)
     await _operations(studio)
     await _generations(studio, runtime)
+    made = await mutate("budgetSet", "budget { id }", subject="MEMBER", memberId=ids["User"], period="DAY", limit="100")
+    ids["Budget"] = made["budget"]["id"]
+    await _invoice(studio)
+    await _payments(studio)
     ids["Price"] = (await person("{ prices { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     ids["LedgerEntry"] = (await person("{ ledgerEntries { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     return studio
+
+
+async def _payments(studio: Studio) -> None:
+    """A payment, and a card that is saved."""
+    person = studio.person
+    made = await person.mutate("creditTopUp", "payment { id }", amount="1.00", idempotencyKey=MARKER)
+    studio.ids["Payment"] = made["payment"]["id"]
+    method_id = PaymentMethodId(new_id())
+    method = PaymentMethod(person.tenant_id, method_id, GatewayKind.SIMULATED, "pm_1", MARKER, "4242", 12, 2034, True)
+    async with person.site.api.services.units(person.tenant_id) as uow:
+        method.created_at = uow.now
+        await uow.payments.save_method(method)
+    studio.ids["PaymentMethod"] = encode_id("PaymentMethod", method_id)
 
 
 async def _client_app(studio: Studio) -> None:
@@ -89,11 +112,42 @@ async def _client_app(studio: Studio) -> None:
     await person.site.api.uses.flush()
 
 
+async def _plans(studio: Studio) -> None:
+    """A subscription to the plan that is there from the start, and a redeemed coupon."""
+    person, ids = studio.person, studio.ids
+    ids["Plan"] = encode_id("Plan", await _plan_of_everything(person))
+    made = await person.mutate("planSubscribe", "subscription { id }", planId=ids["Plan"], idempotencyKey="begin")
+    ids["PlanSubscription"] = made["subscription"]["id"]
+    code = f"SAMPLE-{secrets.token_hex(8).upper()}"
+    coupon = Coupon(CouponId(new_id()), code, CouponKind.CREDIT, 1_000_000)
+    async with person.site.api.services.units(person.tenant_id) as uow:
+        assert await uow.coupons.add(coupon)
+    ids["Coupon"] = encode_id("Coupon", coupon.id)
+    made = await person.mutate("couponRedeem", "redemption { id }", code=code, idempotencyKey=code)
+    ids["CouponRedemption"] = made["redemption"]["id"]
+
+
+async def _plan_of_everything(person: Person) -> PlanId:
+    """Made once: whoever is on it may do what somebody without a plan may."""
+    async with person.site.api.services.units(person.tenant_id) as uow:
+        for plan, _ in await uow.plans.offered():
+            if plan.name == "EVERYTHING":
+                return plan.id
+        plan = Plan(PlanId(new_id()), "EVERYTHING", "Everything", created_at=uow.now)
+        version = PlanVersion(
+            PlanVersionId(new_id()), plan.id, 1, "MONTH", 0, features=list(Feature), valid_from=uow.now,
+            created_at=uow.now,
+        )  # fmt: skip
+        assert await uow.plans.add_plan(plan)
+        await uow.plans.add_version(version)
+    return plan.id
+
+
 async def _operations(studio: Studio) -> None:
     """A notification, and an endpoint with a delivery."""
     person = studio.person
     async with person.site.api.services.units(person.tenant_id) as uow:
-        await notify(uow, person.user_id, NotificationKind.WEBHOOK_DISABLED, {"url": studio.words("https://")})
+        await notify(uow, person.user_id, NotificationKind.WEBHOOK_DISABLED, {"host": studio.words("")})
     read = await person("{ notifications { edges { node { id } } } }")
     studio.ids["Notification"] = read["edges"][0]["node"]["id"]
     made = await person.mutate(
@@ -102,6 +156,17 @@ async def _operations(studio: Studio) -> None:
     studio.ids["WebhookEndpoint"] = endpoint = made["webhookEndpoint"]["id"]
     made = await person.mutate("webhookEndpointTest", "webhookDelivery { id }", id=endpoint)
     studio.ids["WebhookDelivery"] = made["webhookDelivery"]["id"]
+
+
+async def _invoice(studio: Studio) -> None:
+    """One that waits to be paid."""
+    person, words = studio.person, studio.words
+    await person.mutate("billingDetailsSet", "billingDetails { name }", name=words("Desk"), address=words("Lane"))
+    async with person.site.api.services.units(person.tenant_id) as uow:
+        await uow.invoices.add_item(InvoiceItem(ItemKind.SUBSCRIPTION, words("Plan"), 9_000_000, str(new_id())))
+        invoice = await issue(uow, InvoiceReason.SUBSCRIPTION, InvoiceTerms())
+    assert invoice is not None
+    studio.ids["Invoice"] = encode_id("Invoice", invoice.id)
 
 
 async def _entry(studio: Studio, name: str) -> str:
@@ -114,8 +179,8 @@ async def _entry(studio: Studio, name: str) -> str:
 
 
 async def _generations(studio: Studio, runtime: Runtime) -> None:
-    """One that has ended, with a version; and one that failed, which could be retried."""
-    for instructions, model in (("[demo:chunks=20 delay_ms=0]", None), ("x", "no-such-model")):
+    """One that has ended, with a version; and one that failed, which could be retried: the demo knows no such model."""
+    for instructions, model in (("[demo:chunks=20 delay_ms=0]", None), ("x", "own-writer")):
         started = await studio.person(
             GENERATE.replace("idempotencyKey: $key", 'idempotencyKey: $key, model: $model').replace(
                 "$words: Int)", "$words: Int, $model: String)"
@@ -145,9 +210,10 @@ TENANT_TABLES = text(
 
 
 async def rows_of(admin: Database, tenant_id: TenantId) -> set[tuple[str, str]]:
-    """Every row of a tenant, with its table."""
+    """Every row of a tenant, with its table; but for what is counted of its requests, which is written by the clock."""
     parts = [
         f"select '{table.name}' as name, to_jsonb(t)::text as value from app.{table.name} t where tenant_id = '{tenant_id}'"
         for table in await admin.platform_rows(TENANT_TABLES)
+        if table.name != "schema_uses"
     ]
     return {(row.name, row.value) for row in await admin.platform_rows(text(" union all ".join(parts)))}

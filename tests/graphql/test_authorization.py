@@ -47,7 +47,7 @@ async def studio(alice: Person, runtime: Runtime) -> Studio:
     return await populated(alice, runtime)
 
 
-ENDLESS = {"channelHealth"}
+ENDLESS = {"channelHealth", "usageMeter"}
 ENDLESS_S = 0.4
 """Streams without an end are watched for so long."""
 
@@ -78,13 +78,17 @@ def with_strangers_ids(kind: str, name: str, ids: dict[str, str]) -> Iterator[Op
             yield WALKER.operation(kind, name, always(one))
 
 
+SHARED = ("Price", "Plan")
+"""Things of the platform that everybody may see."""
+
+
 async def trespasses(thief: Person, studio: Studio, admin: Database, kind: str, name: str) -> list[str]:
     """What a stranger could see or change through one field."""
     found = []
     before = await rows_of(admin, studio.person.tenant_id)
     for operation in with_strangers_ids(kind, name, studio.ids):
         answer = await answer_to(thief, operation)
-        shared = {studio.ids["Price"], *([studio.ids["User"]] if name == "login" else [])}
+        shared = {studio.ids[one] for one in SHARED} | {*([studio.ids["User"]] if name == "login" else [])}
         shown = [one for one in ({MARKER, *studio.ids.values()} - shared) if one in answer]
         if shown:
             found.append(f"{operation} shows {shown}: {answer[:500]}")
@@ -102,10 +106,10 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
-    "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport",
-    "auditEntries", "notifications", "webhookEndpoints",
+    "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
+    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods",
 }  # fmt: skip
-FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain"}
+FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
 
 @pytest.mark.parametrize(("kind", "name"), [one for one in FIELDS if one[0] != "mutation"])
@@ -171,10 +175,29 @@ NEEDS = {
     "queuePause": "platform",
     "queueResume": "platform",
     "creditTopUp": "billing",
+    "budgetSet": "billing",
+    "budgetDelete": "billing",
+    "walletAlertSet": "billing",
+    "billingDetailsSet": "billing",
+    "invoicePay": "billing",
+    "creditNoteIssue": "platform",
+    "paymentMethodRemove": "billing",
+    "automaticTopUpSet": "billing",
+    "paymentRefund": "platform",
     "statementReconcile": "billing",
     "creditAdjust": "platform",
     "entryReverse": "platform",
     "priceImport": "platform",
+    "planCreate": "platform",
+    "planVersionCreate": "platform",
+    "planArchive": "platform",
+    "couponCreate": "platform",
+    "couponDisable": "platform",
+    "planSubscribe": "billing",
+    "subscriptionChange": "billing",
+    "subscriptionCancel": "billing",
+    "subscriptionResume": "billing",
+    "couponRedeem": "billing",
 }
 """What a mutation asks for; the others ask for the right to write."""
 

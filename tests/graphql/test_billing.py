@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from app.settings import Settings
 from domain.accounts import Role
 from domain.billing.grants import GrantSource
 from domain.billing.ledger import grant_entry
+from tests.conftest import opened_site
 from tests.graphql.clients import Person, Site
 from tests.graphql.generations import start
 from workers.generation import run_job
@@ -26,15 +29,13 @@ ENTRIES = """query ($first: Int! = 100, $after: String) { ledgerEntries(first: $
 ENTRY = "entry { id kind reference reason reversesId postings { account amount } } wallet { available { amount } }"
 
 
+AUDIT = "{ auditEntries { edges { node { action details subjectId requestId } } } }"
+
+
 @pytest.fixture
 async def owner(site: Site) -> Person:
     """Of a tenant with no credit at all."""
     return await site.tenant(credit_micros=0)
-
-
-@pytest.fixture(scope="module")
-async def platform(site: Site) -> Person:
-    return await site.tenant(credit_micros=0, platform_admin=True)
 
 
 async def pay(person: Person, amount: str, key: str) -> Any:
@@ -70,6 +71,14 @@ async def test_twenty_equal_payments_at_once_are_one(owner: Person) -> None:
     assert await available(owner) == 1
     assert await owner.refusal("creditTopUp", amount="2", idempotencyKey="one-key") == (
         "IDEMPOTENCY_CONFLICT", ["input", "idempotencyKey"])  # fmt: skip
+
+
+async def test_an_installation_without_a_payment_service_gives_no_credit_away(settings: Settings) -> None:
+    async with opened_site(Settings(**{**dict(settings), "simulated_payments": False})) as site:
+        person = await site.tenant(credit_micros=0)
+        for _ in range(2):
+            assert await person.refusal("creditTopUp", amount="1", idempotencyKey="k") == ("INVALID_STATE", None)
+        assert await available(person) == 0
 
 
 @pytest.mark.parametrize("amount", ["0", "-1", "0.0000001", "1000001", "1E+99999", 0.0000001])
@@ -147,6 +156,26 @@ async def test_an_operator_corrects_any_wallet_and_says_why(owner: Person, platf
         ("ADJUST", "too much", Decimal(-1)), ("ADJUST", "an outage", Decimal("2.5"))]  # fmt: skip
 
 
+async def test_what_moves_money_or_changes_prices_is_in_the_audit_log(owner: Person, platform: Person) -> None:
+    paid = (await pay(owner, "2", "k"))["entry"]["id"]
+    wanted = {"reason": "why", "idempotencyKey": "k", "tenantId": owner.tenant_gid}
+    for _ in range(2):
+        await platform.mutate("creditAdjust", amount="0.5", **wanted)
+        await platform.mutate("entryReverse", id=paid, **wanted)
+        await platform.mutate("priceImport", format="YAML", text="- {model: audited, input: 1, output: 1}")
+    log = [edge["node"] for edge in (await owner(AUDIT))["edges"]]
+    assert [(one["action"], one["details"]) for one in log] == [
+        ("ledger_entry.reverse", {"reason": "why"}),
+        ("credit.adjust", {"amount_micros": 500_000, "reason": "why"}),
+        ("payment.create", {"purpose": "TOP_UP", "amount_micros": 2_000_000}),
+    ]
+    assert log[0]["subjectId"] == paid
+    assert all(one["requestId"] for one in log)
+    imports = [edge["node"] for edge in (await platform(AUDIT))["edges"] if edge["node"]["action"] == "price.import"]
+    assert [(one["subjectId"], one["details"]) for one in imports if one["details"]["imported"]][:1] == [
+        (platform.tenant_gid, {"imported": 1, "unchanged": 0})]  # fmt: skip
+
+
 async def test_a_correction_takes_no_more_than_there_is(owner: Person, platform: Person) -> None:
     await pay(owner, "1", "k")
     wanted = {"reason": "r", "idempotencyKey": "k", "tenantId": owner.tenant_gid}
@@ -220,7 +249,7 @@ PRICES = """query ($model: String) { prices(first: 100, model: $model) { edges {
   id model channel group priority ratio validFrom validTo
   input { amount } cachedInput { amount } cacheWrite { amount } output { amount } reasoning { amount } perCall { amount }
 } } } }"""
-LIST = "- {model: m-1, channel: eu, group: pro, input: 1, output: 2, perCall: 0.001, ratio: 0.9, priority: 3}"
+LIST = "- {model: m-1, channel: demo, input: 1, output: 2, perCall: 0.001, ratio: 0.9, priority: 3}"
 
 
 async def prices(person: Person, model: str) -> list[Any]:
@@ -234,7 +263,7 @@ async def test_an_operators_list_becomes_prices_that_everybody_sees(platform: Pe
     assert made == {"imported": 0, "unchanged": 1, "userErrors": []}
     [price] = await prices(owner, "m-1")
     assert (price["channel"], price["group"], price["priority"], Decimal(price["ratio"]), price["validTo"]) == (
-        "eu", "pro", 3, Decimal("0.9"), None)  # fmt: skip
+        "demo", None, 3, Decimal("0.9"), None)  # fmt: skip
     amounts = {
         name: Decimal(price[name]["amount"])
         for name in ("input", "cachedInput", "cacheWrite", "output", "reasoning", "perCall")
@@ -250,6 +279,22 @@ async def test_an_operators_list_becomes_prices_that_everybody_sees(platform: Pe
     assert (await owner("query ($id: ID!) { node(id: $id) { ... on Price { model } } }", id=price["id"])) == {
         "model": "m-1"
     }
+
+
+async def test_prices_to_come_and_of_others_are_the_operators_to_see(platform: Person, owner: Person) -> None:
+    rows: list[dict[str, Any]] = [
+        {},
+        {"channel": "@own"},
+        {"channel": "demo"},
+        {"channel": "nobody-has-it"},
+        {"group": "pro"},
+        {"priority": 9, "validFrom": (datetime.now(UTC) + timedelta(days=1)).isoformat()},
+    ]
+    whole = [{"model": "m-seen", "input": 1, "output": 1} | one for one in rows]
+    made = await platform.mutate("priceImport", "imported", format="JSON", text=json.dumps(whole))
+    assert (made["imported"], len(await prices(platform, "m-seen"))) == (6, 6)
+    assert {(one["channel"], one["group"], one["priority"]) for one in await prices(owner, "m-seen")} == {
+        (None, None, 0), ("@own", None, 0), ("demo", None, 0)}  # fmt: skip
 
 
 async def test_a_list_with_bad_rows_changes_nothing_and_names_each(platform: Person) -> None:

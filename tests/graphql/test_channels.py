@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import logging
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -16,11 +17,14 @@ from domain.accounts import Role
 from domain.channels.health import Outcome
 from domain.generation.provider import ProviderErrorCode
 from domain.ids import ChannelId
+from persistence.channels.reads import CHANNELS_BY_ID
 from persistence.database import Database
 from schema.ids import decode_id
+from tests.conftest import DEMO
 from tests.fakes.behaviour import Behaviour
 from tests.fakes.openai_server import FakeOpenAI
 from tests.graphql.clients import Person, Site
+from tests.graphql.test_usage_reports import book
 from workers.generation import run_job
 from workers.runtime import Runtime
 
@@ -71,6 +75,8 @@ async def test_a_channel_is_made_changed_listed_and_deleted(site: Site, fake: Fa
         ({"models": [f"m{n}" for n in range(51)]}, "BAD_USER_INPUT", "models"),
         ({"baseUrl": "ftp://host"}, "BAD_USER_INPUT", "baseUrl"),
         ({"baseUrl": "https://user:pass@host/v1"}, "BAD_USER_INPUT", "baseUrl"),
+        ({"baseUrl": "https://host:70000/v1"}, "BAD_USER_INPUT", "baseUrl"),
+        ({"baseUrl": "https://[::1/v1"}, "BAD_USER_INPUT", "baseUrl"),
         ({"apiKey": "env:PATH"}, "BAD_USER_INPUT", "apiKey"),
         ({"apiKey": "file:/etc/passwd"}, "BAD_USER_INPUT", "apiKey"),
         ({"apiKey": "two words"}, "INVALID_CHARACTERS", "apiKey"),
@@ -96,8 +102,10 @@ async def test_the_platforms_channels_are_its_administrators(site: Site, alice: 
     ) == "FORBIDDEN"  # fmt: skip
     admin = await site.tenant(platform_admin=True)
     one = await made(admin, fake, name="For all", platform=True, apiKey="env:FABULA_TEST_KEY", enabled=False)
-    seen = await alice("query ($id: ID!) { node(id: $id) { ... on Channel { name platform hasKey } } }", id=one["id"])
-    assert seen == {"name": "For all", "platform": True, "hasKey": True}
+    query = "query ($id: ID!) { node(id: $id) { ... on Channel { name platform hasKey baseUrl } } }"
+    seen = {"name": "For all", "platform": True, "hasKey": True, "baseUrl": None}
+    assert await alice(query, id=one["id"]) == seen, "where it leads is the operator's"
+    assert await admin(query, id=one["id"]) == seen | {"baseUrl": fake.base_url}
     update = "mutation ($i: ChannelUpdateInput!) { channelUpdate(input: $i) { channel { id } } }"
     assert await alice.code(update, i={"id": one["id"], "baseUrl": "https://elsewhere.example"}) == "FORBIDDEN"
     await admin.mutate("channelDelete", id=one["id"])
@@ -147,7 +155,6 @@ async def test_health_is_heard_of_as_it_changes(site: Site, fake: FakeOpenAI) ->
         await socket.subscribe("1", query, ids=[one["id"]])
         first = (await socket.receive())["payload"]["data"]["channelHealth"]
         assert first == {"channel": {"name": "Mine"}, "health": {"state": "HEALTHY", "lastError": None}}
-        await asyncio.sleep(0.1)  # until the subscription listens
         for _ in range(5):
             await board.record(*key, Outcome(error=ProviderErrorCode.OVERLOADED))
         states = [(await socket.receive())["payload"]["data"]["channelHealth"]["health"]["state"] for _ in range(2)]
@@ -156,9 +163,124 @@ async def test_health_is_heard_of_as_it_changes(site: Site, fake: FakeOpenAI) ->
         "query ($id: ID!) { node(id: $id) { ... on Channel { status health { state } } } }", id=one["id"]
     )
     assert shown == {"status": "OFF_AUTO", "health": {"state": "OPEN"}}
+    status = "query ($id: ID!) { node(id: $id) { ... on Channel { status } } }"
+    await owner.mutate("channelUpdate", id=one["id"], weight=5, name="Still mine", enabled=True)
+    assert await owner(status, id=one["id"]) == {"status": "OFF_AUTO"}, "its calls would go as they went"
     await owner.mutate("channelUpdate", id=one["id"], apiKey="renewed")
-    shown = await owner("query ($id: ID!) { node(id: $id) { ... on Channel { status } } }", id=one["id"])
-    assert shown == {"status": "ON"}
+    assert await owner(status, id=one["id"]) == {"status": "ON"}
+
+
+async def test_a_strangers_channel_is_not_looked_up_and_a_new_one_is_told_of(
+    site: Site, fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, stranger = await site.tenant(), await site.tenant()
+    mine, theirs = await made(owner, fake), await made(stranger, fake)
+    board, database = site.api.services.channels.health, site.api.database
+    lookups, shaped = list[UUID](), database.shaped
+
+    async def looked_up(tenant_id: Any, statement: Any, **values: Any) -> Any:
+        if statement is CHANNELS_BY_ID:
+            lookups.extend(values["ids"])
+        return await shaped(tenant_id, statement, **values)
+
+    monkeypatch.setattr(database, "shaped", looked_up)
+
+    async def fails(channel: dict[str, Any]) -> None:
+        for _ in range(5):
+            await board.record(
+                ChannelId(decode_id("Channel", channel["id"])), "m", Outcome(error=ProviderErrorCode.OVERLOADED)
+            )
+
+    async with owner.socket() as socket:
+
+        async def heard() -> tuple[str, str]:
+            event = (await socket.receive())["payload"]["data"]["channelHealth"]
+            return event["channel"]["name"], event["health"]["state"]
+
+        await socket.subscribe("1", "subscription { channelHealth { channel { name } health { state } } }")
+        assert {await heard(), await heard()} == {("Mine", "HEALTHY"), ("demo", "HEALTHY")}
+        await fails(theirs)
+        await fails(mine)
+        assert [await heard(), await heard()] == [("Mine", "DEGRADED"), ("Mine", "OPEN")]
+        assert lookups == [decode_id("Channel", mine["id"])] * 2
+        await made(owner, fake, name="New")
+        told = {await heard(), await heard(), await heard()}
+        assert told == {("Mine", "OPEN"), ("New", "HEALTHY"), ("demo", "HEALTHY")}
+
+
+async def test_what_is_done_to_channels_is_in_the_log_of_who_did_it(site: Site, fake: FakeOpenAI) -> None:
+    owner = await site.tenant()
+    one = await made(owner, fake, weight=3)
+    await owner.mutate("channelUpdate", id=one["id"], enabled=False, apiKey="")
+    assert await owner.refusal("channelUpdate", id=one["id"], weight=-1) == ("BAD_USER_INPUT", ["input", "weight"])
+    await owner.mutate("channelTest", id=one["id"])
+    await owner.mutate("routingPolicySet", policy={"strategy": "RANDOM"})
+    await owner.mutate("channelDelete", id=one["id"])
+    assert await logged(owner) == [
+        ("channel.delete", {"name": "Mine"}),
+        ("routing_policy.set", {"platform": False, "policy": {"strategy": "RANDOM"}}),
+        ("channel.test", {"model": "m"}),
+        ("channel.update", {"enabled": False, "credential": False}),
+        ("channel.create", {
+            "name": "Mine", "provider": "OPENAI_COMPATIBLE", "models": ["m"], "weight": 3, "enabled": True,
+            "is_default": False, "platform": False, "host": fake.base_url.split("/")[2], "credential": True,
+        }),
+    ]  # fmt: skip
+
+
+async def test_what_is_done_to_the_platforms_channels_is_in_its_administrators_log(
+    site: Site, fake: FakeOpenAI
+) -> None:
+    admin = await site.tenant(platform_admin=True)
+    one = await made(admin, fake, name="For all", platform=True, enabled=False)
+    await admin.mutate("channelDelete", id=one["id"])
+    assert [action for action, _ in await logged(admin)] == ["channel.delete", "channel.create"]
+
+
+async def logged(person: Person) -> list[tuple[str, Any]]:
+    edges = (await person("{ auditEntries { edges { node { action details } } } }"))["edges"]
+    return [(edge["node"]["action"], edge["node"]["details"]) for edge in edges]
+
+
+STATISTICS = """query ($days: Int! = 30) { channels { edges { node { name
+  statistics(days: $days) { calls inputTokens outputTokens cachedShare cost { amount } } } } } }"""
+
+
+async def test_a_page_of_channels_tells_in_one_statement_what_the_tenant_used_of_them(
+    site: Site, fake: FakeOpenAI
+) -> None:
+    owner, stranger = await site.tenant(), await site.tenant()
+    today = datetime.now(UTC)
+    mine = ChannelId(decode_id("Channel", (await made(owner, fake))["id"]))
+    await book(owner, at=today, channel_id=mine, cached_input_tokens=4)
+    await book(owner, "another", at=today, channel_id=mine, billed=False)
+    await book(owner, at=today - timedelta(days=1), channel_id=mine)
+    await book(owner, at=today, channel_id=DEMO.id)
+    await book(stranger, at=today, channel_id=DEMO.id)
+    demo = {"calls": 1, "inputTokens": 10, "outputTokens": 5, "cachedShare": 0.0, "cost": {"amount": "0.000007"}}
+    both = {"calls": 2, "inputTokens": 20, "outputTokens": 10, "cachedShare": 0.2, "cost": {"amount": "0.000014"}}
+    assert await statistics(owner, days=1) == {"Mine": both, "demo": demo}
+    before = site.api.database.statements
+    thrice = {"calls": 3, "inputTokens": 30, "outputTokens": 15, "cachedShare": 0.1333, "cost": {"amount": "0.000021"}}
+    assert await statistics(owner, days=2) == {"Mine": thrice, "demo": demo}
+    assert site.api.database.statements - before <= 3, "who asks, the channels, and what was used of all of them"
+    nothing = {"calls": 0, "inputTokens": 0, "outputTokens": 0, "cachedShare": 0.0, "cost": {"amount": "0"}}
+    assert await statistics(await site.tenant()) == {"demo": nothing}
+
+
+async def test_statistics_are_for_administrators_and_their_costs_for_who_looks_after_bills(site: Site) -> None:
+    owner = await site.tenant()
+    unpriced = {"calls": 0, "inputTokens": 0, "outputTokens": 0, "cachedShare": 0.0, "cost": None}
+    assert await statistics(await site.member(owner, Role.ADMIN)) == {"demo": unpriced}
+    assert await statistics(await site.member(owner, Role.AUTHOR)) == {"demo": None}
+    assert await owner.code(STATISTICS, days=0) == "BAD_USER_INPUT"
+    assert await owner.code(STATISTICS, days=367) == "BAD_USER_INPUT"
+    assert await statistics(owner, days=366)
+
+
+async def statistics(person: Person, **values: Any) -> dict[str, Any]:
+    edges = (await person(STATISTICS, **values))["edges"]
+    return {edge["node"]["name"]: edge["node"]["statistics"] for edge in edges}
 
 
 async def test_a_planted_key_is_found_nowhere(

@@ -48,7 +48,7 @@ from tests.graphql.studio import MARKER, Studio, populated
 from tests.graphql.test_query_counts import grow
 from workers.runtime import Runtime
 
-OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "5000"))
+OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "8000"))
 WEIGHTS = {"node": 5, "nodes": 6, "projects": 6, "jobs": 4, "search": 3, "workers": 1, "queues": 1, "wallet": 1}
 
 CHOICES = 600

@@ -165,6 +165,7 @@ async def test_a_waiting_generation_is_cancelled_at_once_and_its_credit_returned
 
 async def failed(person: Person, runtime: Runtime, chapter: str) -> Any:
     """A generation that has ended without success."""
+    await person.mutate("channelCreate", "channel { id }", name="Broken", provider="DEMO", models=["no-such-model"])
     query = GENERATE.replace("idempotencyKey: $key", 'idempotencyKey: $key, model: "no-such-model"')
     started = await person(query, chapterId=chapter, key=secrets.token_hex(8))
     await run(person, runtime, started)
@@ -195,7 +196,9 @@ async def test_a_retry_that_the_wallet_does_not_cover_is_refused_in_words(
     old = await failed(person, runtime, await new_chapter(person))
     async with site.api.services.units(person.tenant_id) as uow:
         await uow.billing.post(
-            adjust_entry("taken-back", -1_000_000, "a test", await uow.billing.lock_wallet(), person.user_id)
+            adjust_entry(
+                "taken-back", -1_000_000, "a test", await uow.billing.lock_wallet(), person.user_id, at=uow.now
+            )
         )
     before = await rows_of(admin, person.tenant_id)
     payload = await person.mutate("jobRetry", RETRY, id=old, idempotencyKey="x")
@@ -253,11 +256,12 @@ async def test_what_went_into_the_prompt_is_on_the_receipt(alice: Person) -> Non
     chapter = await new_chapter(alice, styleGuide="Short sentences.")
     started = await generate(alice, chapter, instructions="A storm arrives; Mei is afraid.")
     generation = await alice(
-        "query ($id: ID!) { node(id: $id) { ... on Generation { instructions receipt { promptTokens budgetTokens "
+        "query ($id: ID!) { node(id: $id) { ... on Generation { instructions receipt { promptTokens budgetTokens cachedShare "
         "items { slot decision tokens } } } } }",
         id=started["generation"]["id"],
     )
     assert generation["instructions"] == "A storm arrives; Mei is afraid."
     receipt = generation["receipt"]
+    assert receipt["cachedShare"] is None
     assert 0 < receipt["promptTokens"] <= receipt["budgetTokens"]
     assert {"CONTRACT", "STYLE", "INSTRUCTIONS"} <= {item["slot"] for item in receipt["items"]}

@@ -113,12 +113,12 @@ async def test_members_with_a_right_are_told_and_read_for_themselves(site: Site)
     owner = await site.tenant()
     colleague, viewer = await site.member(owner, Role.ADMIN), await site.member(owner, Role.VIEWER)
     async with site.api.services.units(owner.tenant_id) as uow:
-        for url in ("https://one.example", "https://two.example"):
-            await notify(uow, Permission.ADMIN, NotificationKind.WEBHOOK_DISABLED, {"url": url})
+        for host in ("one.example", "two.example"):
+            await notify(uow, Permission.ADMIN, NotificationKind.WEBHOOK_DISABLED, {"host": host})
     assert await notices(viewer) == []
     two, one = await notices(owner)
     assert (two["kind"], two["params"], two["readAt"]) == (
-        "WEBHOOK_DISABLED", [{"name": "url", "value": "https://two.example"}], None,
+        "WEBHOOK_DISABLED", [{"name": "host", "value": "two.example"}], None,
     )  # fmt: skip
     assert await owner.mutate("notificationRead", "unreadCount", ids=[two["id"]]) == {
         "unreadCount": 1, "userErrors": [],

@@ -166,7 +166,7 @@ def attack(
         if alter is not None:
             session.hooks["response"].append(alter)
         for number, operation in enumerate(operations):
-            share = cases * (number + 1) // len(operations) - cases * number // len(operations)
+            share = max(1, cases * (number + 1) // len(operations) - cases * number // len(operations))
 
             @seed(number)
             @bounds(max_examples=share, phases=[Phase.generate], database=None, deadline=None,

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from domain.accounts import Role
 from domain.billing import Usage, UsageRecord, book_usage
 from domain.billing.service import forget_usage
+from domain.billing.usage import STATEMENT_DAYS_MAX
 from domain.ids import ChannelId, JobId, new_id
 from domain.jobs import Job, JobKind
 from persistence.database import Database
@@ -176,7 +177,7 @@ async def test_the_application_deletes_no_record_by_itself_and_nobody_a_young_on
     with pytest.raises(Exception, match="permission denied"):
         await database.change(owner.tenant_id, text("delete from app.usage_records"))
     with pytest.raises(Exception, match="append-only"):
-        await database.rows(owner.tenant_id, text("select app.forget_usage(now() + interval '1 day')"))
+        await database.rows(owner.tenant_id, text("select app.forget_usage(now() + interval '1 day', 9)"))
 
 
 async def test_forgetting_looks_at_one_tenant_only(owner: Person, site: Site) -> None:
@@ -286,6 +287,19 @@ async def test_only_an_operator_counts_the_calls_of_all_tenants(owner: Person, s
     assert await owner.code(query, i=statement) == "FORBIDDEN"
     made = await owner.mutate("statementReconcile", RECONCILE, **statement | {"everyTenant": False})
     assert made["matched"] == 1
+
+
+async def test_a_statement_is_of_a_year_at_most(owner: Person) -> None:
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    within, beyond = (first + timedelta(days=STATEMENT_DAYS_MAX - 1 + n) for n in (0, 1))
+    days = {"csv": f"day,model,cost\n{first.date()},a,0\n", "channel": "c"}
+    assert (await owner.mutate("statementReconcile", RECONCILE, **days, to=within.isoformat()))["userErrors"] == []
+    too_long = ("LIMIT_REACHED", ["input", "from"])
+    assert await owner.refusal("statementReconcile", **days, to=beyond.isoformat()) == too_long
+    days["csv"] += f"{beyond.date()},a,0\n"
+    assert await owner.refusal("statementReconcile", **days) == too_long
+    made = await owner.mutate("statementReconcile", RECONCILE, **days, to=within.isoformat())
+    assert (made["userErrors"], made["matched"]) == ([], 1)
 
 
 async def test_what_is_no_statement_is_refused(owner: Person) -> None:

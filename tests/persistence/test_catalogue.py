@@ -19,7 +19,19 @@ from persistence.metadata import PLATFORM
 from persistence.tables import metadata
 
 WORD = re.compile(r"'(\w+)'")
-PLATFORM_TABLES = {"users", "prices", "queue_controls", "workers", "platform_documents", "schedules"}
+PLATFORM_TABLES = {
+    "users",
+    "prices",
+    "queue_controls",
+    "workers",
+    "platform_documents",
+    "schedules",
+    "invoice_counters",
+    "plans",
+    "plan_versions",
+    "coupons",
+    "payment_events",
+}
 
 UNPROTECTED = """
     select c.relname from pg_class c
@@ -212,7 +224,11 @@ async def test_the_relay_sees_only_where_work_waits(settings: Settings) -> None:
         "select body_hash from app.idempotency_keys",
         "delete from app.idempotency_keys",
         "select action from app.audit_entries",
+        "select plan_version_id from app.subscriptions",
         "update app.schedules set enabled = false",
+        "select amount_micros from app.payments",
+        "select threshold_micros from app.automatic_top_ups",
+        "select event_id from app.payment_events",
     ):
         with pytest.raises(DBAPIError, match="permission denied"):
             await relay.platform_rows(text(statement))
@@ -225,8 +241,16 @@ async def test_the_application_may_not_write_what_the_platform_decides(database:
         "update app.prices set valid_to = now()",
         "delete from app.prices",
         "update app.platform_documents set text = 'x'",
+        "update app.plans set public = true",
+        "update app.plan_versions set price_micros = 0",
+        "delete from app.plan_versions",
+        "update app.coupons set value = 1",
+        "update app.coupon_redemptions set coupon_id = id",
         "delete from app.users",
         "update app.schedules set enabled = false",
+        "update app.payments set amount_micros = 1",
+        "delete from app.payments",
+        "update app.payment_refunds set amount_micros = 1",
         "create table app.mine (id int)",
         "alter table app.projects disable row level security",
         "set role fabula_owner",

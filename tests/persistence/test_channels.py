@@ -14,9 +14,10 @@ import pytest
 from app.embedded.process import pick_port
 from domain.channels.health import BreakerRules, BreakerState, HealthState, Outcome
 from domain.generation.provider import ProviderErrorCode
-from domain.ids import ChannelId, new_id
+from domain.ids import ChannelId, TenantId, new_id
 from persistence.channels.affinity import Affinities
-from persistence.channels.health import TRANSITIONS, ChannelHealth, Transition
+from persistence.channels.board import Board, View
+from persistence.channels.health import TRANSITIONS, Breakers, Transition
 from persistence.channels.load import ChannelLoad, Lease, Limits, Load
 from persistence.channels.shared import AWAY_S, TAG, Shared
 from persistence.streams import connect
@@ -72,13 +73,17 @@ async def until(check: Callable[[], Awaitable[Any]], timeout_s: float = 5.0) -> 
             await asyncio.sleep(0.005)
 
 
+async def load_of(shared: Shared, channel_id: ChannelId) -> Load:
+    return (await Board(shared.redis).look([], [channel_id])).loads[channel_id]
+
+
 # Health.
 
 
 async def test_what_one_process_records_another_reads_in_one_round_trip(
     one: Shared, other: Shared, channel_id: ChannelId
 ) -> None:
-    here, there = ChannelHealth(one), ChannelHealth(other)
+    here, there = Breakers(one), Breakers(other)
     await here.record(channel_id, MODEL, OK)
     unknown = (ChannelId(new_id()), MODEL)
     known = await there.read([(channel_id, MODEL), unknown, (channel_id, MODEL), (channel_id, "another")])
@@ -90,7 +95,7 @@ async def test_what_one_process_records_another_reads_in_one_round_trip(
 async def test_no_outcome_is_lost_when_two_processes_record_at_once(
     one: Shared, other: Shared, channel_id: ChannelId
 ) -> None:
-    both = ChannelHealth(one, PATIENT), ChannelHealth(other, PATIENT)
+    both = Breakers(one, PATIENT), Breakers(other, PATIENT)
     await asyncio.gather(*(each.record(channel_id, MODEL, CUT) for each in both for _ in range(60)))
     known = (await both[0].read([(channel_id, MODEL)]))[channel_id, MODEL]
     assert known.consecutive_failures(one.now(), PATIENT) == 120
@@ -99,7 +104,7 @@ async def test_no_outcome_is_lost_when_two_processes_record_at_once(
 async def test_of_two_processes_that_want_the_probe_one_gets_it(
     one: Shared, other: Shared, channel_id: ChannelId
 ) -> None:
-    both = ChannelHealth(one, AT_ONCE), ChannelHealth(other, AT_ONCE)
+    both = Breakers(one, AT_ONCE), Breakers(other, AT_ONCE)
     await both[0].record(channel_id, MODEL, CUT)
     for number in (1, 2, 3):
         claims = await asyncio.gather(*(each.claim_probe(channel_id, MODEL) for each in both for _ in range(10)))
@@ -108,7 +113,7 @@ async def test_of_two_processes_that_want_the_probe_one_gets_it(
 
 
 async def test_a_probe_that_is_not_heard_of_again_is_free_after_its_time(one: Shared, channel_id: ChannelId) -> None:
-    health = ChannelHealth(one, BreakerRules(failures_max=1, open_s=0.0, probe_s=0.05))
+    health = Breakers(one, BreakerRules(failures_max=1, open_s=0.0, probe_s=0.05))
     await health.record(channel_id, MODEL, CUT)
     assert await health.claim_probe(channel_id, MODEL) == 1
     assert await health.claim_probe(channel_id, MODEL) is None
@@ -116,7 +121,7 @@ async def test_a_probe_that_is_not_heard_of_again_is_free_after_its_time(one: Sh
 
 
 async def test_no_probe_is_needed_once_the_breaker_is_closed(one: Shared, channel_id: ChannelId) -> None:
-    health = ChannelHealth(one, AT_ONCE)
+    health = Breakers(one, AT_ONCE)
     assert await health.claim_probe(channel_id, MODEL) == 0
     await health.record(channel_id, MODEL, CUT)
     assert await health.claim_probe(channel_id, MODEL) == 1
@@ -125,13 +130,13 @@ async def test_no_probe_is_needed_once_the_breaker_is_closed(one: Shared, channe
 
 
 async def test_no_probe_is_to_be_had_of_an_open_breaker(one: Shared, channel_id: ChannelId) -> None:
-    health = ChannelHealth(one)
+    health = Breakers(one)
     await health.record(channel_id, MODEL, Outcome(ProviderErrorCode.AUTHENTICATION))
     assert await health.claim_probe(channel_id, MODEL) is None
 
 
 async def test_a_channel_with_a_new_key_begins_anew(one: Shared, channel_id: ChannelId) -> None:
-    health = ChannelHealth(one)
+    health = Breakers(one)
     await health.record(channel_id, MODEL, Outcome(ProviderErrorCode.AUTHENTICATION))
     await health.forget(channel_id, MODEL)
     known = (await health.read([(channel_id, MODEL)]))[channel_id, MODEL]
@@ -142,8 +147,8 @@ async def test_every_change_of_state_is_told_once_and_in_order(
     one: Shared, other: Shared, channel_id: ChannelId
 ) -> None:
     rules = BreakerRules(failures_max=2, open_s=0.05)
-    health, heard = ChannelHealth(one, rules), list[Transition]()
-    listening = asyncio.create_task(collect(ChannelHealth(other), heard, 4))
+    health, heard = Breakers(one, rules), list[Transition]()
+    listening = asyncio.create_task(collect(Breakers(other), heard, 4))
     await until(lambda: listeners(one))
     for outcome in (OK, CUT, CUT):
         await health.record(channel_id, MODEL, outcome)
@@ -156,9 +161,11 @@ async def test_every_change_of_state_is_told_once_and_in_order(
     assert heard[1].until == pytest.approx(heard[1].at + 0.05)
 
 
-async def collect(health: ChannelHealth, heard: list[Transition], count: int) -> None:
+async def collect(health: Breakers, heard: list[Transition], count: int) -> None:
     async with contextlib.aclosing(health.transitions()) as transitions:
         async for transition in transitions:
+            if transition is None:
+                continue
             heard.append(transition)
             if len(heard) == count:
                 return
@@ -171,8 +178,8 @@ async def listeners(shared: Shared) -> int:
 async def test_transitions_are_heard_again_after_the_line_was_lost(
     one: Shared, other: Shared, channel_id: ChannelId, caplog: pytest.LogCaptureFixture
 ) -> None:
-    health, heard = ChannelHealth(one, AT_ONCE), list[Transition]()
-    listening = asyncio.create_task(collect(ChannelHealth(other), heard, 1))
+    health, heard = Breakers(one, AT_ONCE), list[Transition]()
+    listening = asyncio.create_task(collect(Breakers(other), heard, 1))
     await until(lambda: listeners(one))
     await one.redis.client_kill_filter(_type="pubsub")
     await until(lambda: gone(one))
@@ -184,6 +191,29 @@ async def test_transitions_are_heard_again_after_the_line_was_lost(
     assert "a transition of a channel cannot be read" in caplog.messages
 
 
+async def test_what_there_is_is_to_be_read_once_the_line_stands_and_again_when_it_was_lost(
+    one: Shared, other: Shared, channel_id: ChannelId
+) -> None:
+    mine, anothers = TenantId(new_id()), TenantId(new_id())
+    health = Breakers(one, AT_ONCE)
+    async with contextlib.aclosing(Breakers(other).transitions(mine)) as transitions, asyncio.timeout(5):
+        assert await anext(transitions) is None
+        await health.record(channel_id, MODEL, CUT)
+        assert await anext(transitions) is not None, "nothing between the two is lost"
+        await one.redis.client_kill_filter(_type="pubsub")
+        assert await anext(transitions) is None
+        await health.tell_of_new(anothers)
+        await health.tell_of_new(mine)
+        assert await anext(transitions) is None
+        await health.record(ChannelId(new_id()), MODEL, CUT)
+        assert await anext(transitions) is not None, "of another's news nothing is told"
+
+
+async def test_what_there_is_is_to_be_read_even_while_there_is_no_line(nowhere: Shared) -> None:
+    async with contextlib.aclosing(Breakers(nowhere).transitions()) as transitions, asyncio.timeout(5):
+        assert await anext(transitions) is None
+
+
 async def gone(shared: Shared) -> bool:
     return not await listeners(shared)
 
@@ -191,7 +221,7 @@ async def gone(shared: Shared) -> bool:
 async def test_what_another_release_has_written_is_not_known_and_is_replaced(
     one: Shared, channel_id: ChannelId, caplog: pytest.LogCaptureFixture
 ) -> None:
-    health = ChannelHealth(one)
+    health = Breakers(one)
     for document in (b"{", b"[]", b'{"state":"BROKEN"}', b'{"window":7}'):
         await one.redis.set(f"{TAG}:health:{channel_id}:{MODEL}", document)
         assert (await health.read([(channel_id, MODEL)]))[channel_id, MODEL].state is HealthState.HEALTHY
@@ -205,7 +235,7 @@ async def test_a_process_whose_clock_is_wrong_goes_by_that_of_redis(
 ) -> None:
     right = time.time
     monkeypatch.setattr(time, "time", lambda: right() + 3_600)
-    health = ChannelHealth(one)
+    health = Breakers(one)
     await health.record(channel_id, MODEL, CUT)
     known = (await health.read([(channel_id, MODEL)]))[channel_id, MODEL]
     assert [known.changed_at, one.now()] == pytest.approx([right()] * 2, abs=1)
@@ -221,7 +251,7 @@ async def test_two_processes_together_have_no_more_in_flight_than_the_limit(
     leases = await asyncio.gather(*(each.acquire(channel_id, limits, 10) for each in both for _ in range(10)))
     held = [lease for lease in leases if lease is not None]
     assert len(held) == 7
-    assert await both[1].read([channel_id]) == {channel_id: Load(7, 7, 70)}
+    assert await load_of(other, channel_id) == Load(7, 7, 70)
     await both[1].release(held[0])
     assert await both[0].acquire(channel_id, limits, 10) is not None
     assert await both[0].acquire(channel_id, limits, 10) is None
@@ -237,17 +267,17 @@ async def test_requests_and_tokens_of_a_minute_are_limited_even_when_the_calls_h
         assert lease is not None
         await load.release(lease)
     assert await load.acquire(channel_id, limits, 10) is None
-    assert await load.read([channel_id]) == {channel_id: Load(0, granted, 10 * granted)}
+    assert await load_of(one, channel_id) == Load(0, granted, 10 * granted)
 
 
 async def test_the_minute_before_counts_as_far_as_it_reaches_into_the_last_60_seconds(
     one: Shared, channel_id: ChannelId
 ) -> None:
-    load, key = ChannelLoad(one), f"{TAG}:minute:{channel_id}"
+    key = f"{TAG}:minute:{channel_id}"
     seconds, _ = await one.redis.time()
     for age, share in ((1, 1 - seconds % 60 / 60), (2, 0.0)):
         await one.redis.hset(key, mapping={"minute": seconds // 60 - age, "requests": 600, "tokens": 60_000})
-        found = (await load.read([channel_id]))[channel_id]
+        found = await load_of(one, channel_id)
         assert found.requests == pytest.approx(600 * share, abs=25)
         assert found.tokens == pytest.approx(60_000 * share, abs=2_500)
 
@@ -258,7 +288,7 @@ async def test_what_a_call_used_in_truth_is_put_right(one: Shared, channel_id: C
         lease = await load.acquire(channel_id, Limits(), 100)
         assert lease is not None
         await load.release(lease, used)
-        assert (await load.read([channel_id]))[channel_id].tokens == total
+        assert (await load_of(one, channel_id)).tokens == total
 
 
 async def test_what_a_killed_worker_held_is_free_after_its_lease(
@@ -271,19 +301,32 @@ async def test_what_a_killed_worker_held_is_free_after_its_lease(
     assert await until(lambda: survivor.acquire(channel_id, limits, 1))
 
 
-async def test_a_lease_that_is_renewed_is_kept_and_one_that_ran_out_is_taken_again(
+async def test_a_lease_is_kept_while_it_is_renewed_and_not_taken_again_once_it_was_given_back(
     one: Shared, channel_id: ChannelId
 ) -> None:
     short, long = ChannelLoad(one, lease_s=0.02), ChannelLoad(one, lease_s=60.0)
-    leases = [await short.acquire(channel_id, Limits(), 1) for _ in range(2)]
+    kept, back = [await long.acquire(channel_id, Limits(), 1) for _ in range(2)]
+    assert kept is not None
+    assert back is not None
+    await long.release(back)
+    await short.renew([kept, back])
+    await long.renew([])
+    assert (await load_of(one, channel_id)).in_flight <= 1
 
     async def idle() -> bool:
-        return (await short.read([channel_id]))[channel_id].in_flight == 0
+        return (await load_of(one, channel_id)).in_flight == 0
 
     await until(idle)
-    await long.renew([lease for lease in leases if lease is not None])
-    await long.renew([])
-    assert (await long.read([channel_id]))[channel_id].in_flight == 2
+    await long.renew([kept, back])
+    assert (await load_of(one, channel_id)).in_flight == 1
+
+
+async def test_one_request_that_is_larger_than_the_limit_of_a_minute_passes_alone(
+    one: Shared, channel_id: ChannelId
+) -> None:
+    load, limits = ChannelLoad(one), Limits(tpm=50)
+    assert await load.acquire(channel_id, limits, 51) is not None
+    assert await load.acquire(channel_id, limits, 1) is None
 
 
 # Affinity.
@@ -292,14 +335,14 @@ async def test_a_lease_that_is_renewed_is_kept_and_one_that_ran_out_is_taken_aga
 async def test_the_channel_that_served_a_prefix_last_is_known_until_its_cache_ends(
     one: Shared, other: Shared, channel_id: ChannelId
 ) -> None:
-    here, there, key = Affinities(one, ttl_s=60.0), Affinities(other), new_id().hex
-    assert await there.read(key) is None
+    here, there, key = Affinities(one, ttl_s=60.0), Board(other.redis), new_id().hex
+    assert (await there.look([], prefix=key)).affinity is None
     await here.served(key, ChannelId(new_id()))
     await here.served(key, channel_id)
-    found = await there.read(key)
+    found = (await there.look([], prefix=key)).affinity
     assert found is not None
     assert found.channel_id == channel_id
-    assert found.until == pytest.approx(other.now() + 60, abs=1)
+    assert found.until == pytest.approx(one.now() + 60, abs=1)
 
 
 async def test_an_affinity_lives_from_its_last_use(one: Shared, channel_id: ChannelId) -> None:
@@ -310,7 +353,7 @@ async def test_an_affinity_lives_from_its_last_use(one: Shared, channel_id: Chan
     await short.served(key, channel_id)
 
     async def forgotten() -> bool:
-        return await long.read(key) is None
+        return (await Board(one.redis).look([], prefix=key)).affinity is None
 
     await until(forgotten)
 
@@ -321,7 +364,7 @@ async def test_an_affinity_lives_from_its_last_use(one: Shared, channel_id: Chan
 async def test_while_redis_is_away_nothing_is_known_and_nothing_is_refused(
     nowhere: Shared, channel_id: ChannelId, caplog: pytest.LogCaptureFixture
 ) -> None:
-    health, load, affinities = ChannelHealth(nowhere), ChannelLoad(nowhere), Affinities(nowhere)
+    health, load, affinities = Breakers(nowhere), ChannelLoad(nowhere), Affinities(nowhere)
     with caplog.at_level(logging.WARNING):
         await asyncio.gather(*(health.record(channel_id, MODEL, CUT) for _ in range(20)))
         assert await health.read([(channel_id, MODEL)]) == {}
@@ -330,10 +373,9 @@ async def test_while_redis_is_away_nothing_is_known_and_nothing_is_refused(
         assert isinstance(lease, Lease)
         await load.renew([lease])
         await load.release(lease)
-        assert await load.read([channel_id]) == {}
         await affinities.served("prefix", channel_id)
-        assert await affinities.read("prefix") is None
     assert len(caplog.messages) == 1
+    assert await Board(nowhere.redis).look([(channel_id, MODEL)], [channel_id], "prefix") == View({}, {})
 
 
 async def test_redis_is_asked_again_a_second_after_an_outage(
@@ -343,7 +385,7 @@ async def test_redis_is_asked_again_a_second_after_an_outage(
         await asyncio.sleep(0)  # so that all of them have asked before the first is answered
         raise ConnectionResetError("gone")
 
-    health = ChannelHealth(one)
+    health = Breakers(one)
     await asyncio.gather(*(one.ask(away, False) for _ in range(5)))
     assert len(caplog.messages) == 1
     await health.record(channel_id, MODEL, OK)

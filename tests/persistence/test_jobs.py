@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.settings import Settings
 from domain.errors import LeaseLost
@@ -243,3 +244,21 @@ async def test_a_queued_job_without_a_doorbell_gets_one(
         await uow.jobs.restore_doorbell(job_id)
     assert await relay.silent(batch=10) == []
     assert [one.job_id for one in await relay.take_due(cap=10, batch=10)] == [job_id]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "why"),
+    [
+        ("state = 'CANCELLED', finished_at = now()", "progress = 5", "has ended"),
+        ("progress = 1", "state = 'SUCCEEDED', finished_at = now()", "cannot go from QUEUED to SUCCEEDED"),
+        ("attempt = 2", "attempt = 1", "cannot go back an attempt"),
+    ],
+)
+async def test_a_job_moves_only_forward(
+    admin: Database, units: Units, tenant: TenantId, first: str, then: str, why: str
+) -> None:
+    job_id, _ = await enqueue(units, tenant)
+    async with admin.engine.connect() as connection:
+        await connection.execute(text(f"update app.jobs set {first} where id = :id"), {"id": job_id})
+        with pytest.raises(DBAPIError, match=why):
+            await connection.execute(text(f"update app.jobs set {then} where id = :id"), {"id": job_id})

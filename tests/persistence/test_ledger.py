@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.accounts import GRANTS, Actor, Role
 from domain.billing import (
     AccountKind,
     QuotaExhausted,
@@ -25,13 +24,13 @@ from domain.billing import (
 from domain.billing.grants import GrantSource, Move
 from domain.billing.holds import expire_credit
 from domain.billing.ledger import Entry, EntryKind, Posting, grant_entry, hold_entry, release_entry, settle_entry
-from domain.ids import JobId, TenantId, UserId, new_id
+from domain.errors import NotFound
+from domain.ids import JobId, TenantId, new_id
 from domain.jobs import Job, JobKind
-from domain.projects import OutlineKind
-from domain.projects import service as projects
 from persistence.accounts.tables import tenants
 from persistence.billing.tables import ledger_entries, ledger_postings
 from persistence.database import Database
+from persistence.generation.reads import USAGE
 from persistence.unit_of_work import SqlUnitOfWork, Units
 
 
@@ -126,6 +125,42 @@ async def test_the_application_may_not_even_ask_to_change_what_was_booked(databa
             await database.change(tenant, text(change))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update app.ledger_accounts set balance = balance + 5 where kind = 'AVAILABLE'",
+        "update app.ledger_accounts set currency = 'EUR'",
+        "insert into app.ledger_accounts (tenant_id, kind, balance) values (app.tid(), 'AVAILABLE', 5)",
+        "delete from app.ledger_accounts",
+        "select 1 from app.ledger_accounts for no key update",
+    ],
+)
+async def test_a_balance_is_written_by_postings_alone(database: Database, tenant: TenantId, change: str) -> None:
+    with pytest.raises(DBAPIError, match="permission denied"):
+        await database.change(tenant, text(change))
+    assert await _balances(database, tenant) == {"AVAILABLE": 1_000, "FUNDING": -1_000}
+
+
+async def test_a_wallet_is_taken_by_one_at_a_time_and_only_by_its_tenant(units: Units, tenant: TenantId) -> None:
+    order = []
+
+    async def other() -> None:
+        async with units(tenant) as uow:
+            await uow.billing.lock_wallet()
+            order.append("other")
+
+    async with units(tenant) as uow:
+        await uow.billing.lock_wallet()
+        waiting = asyncio.create_task(other())
+        async with units(stranger := TenantId(new_id())) as elsewhere:
+            with pytest.raises(NotFound):
+                await elsewhere.billing.lock_wallet()
+        await uow.billing._session.execute(text("select pg_sleep(0.2)"))
+        order.append("first")
+    await waiting
+    assert (order, stranger != tenant) == (["first", "other"], True)
+
+
 def usage_of(job_id: JobId, attempt: int = 1) -> UsageRecord:
     return UsageRecord(job_id, attempt, "LLM", "m", "c", Usage(1, 1), 1, True, datetime.now(UTC))
 
@@ -200,6 +235,60 @@ async def test_a_hold_grows_and_never_shrinks(
     async with units(tenant) as uow:
         await close_hold(uow.billing, job_id, 1, 120)
     assert await _balances(database, tenant) == {"AVAILABLE": 880, "SPENT": 120, "FUNDING": -1_000}
+
+
+async def test_a_job_that_had_no_hold_gets_one_and_an_ended_one_does_not(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        job_id = await _job(uow)
+        assert await extend_hold(uow.billing, job_id, 50) == 50
+        assert await extend_hold(uow.billing, job_id, 7) == 57
+    async with units(tenant) as uow:
+        assert await close_hold(uow.billing, job_id, 1, 60) == 57
+        assert await uow.billing.charged(job_id) == 57
+        assert await extend_hold(uow.billing, job_id, 1) is None
+    assert await _balances(database, tenant) == {
+        "AVAILABLE": 943, "SPENT": 57, "OVERRUN": 3, "FUNDING": -1_003}  # fmt: skip
+
+
+async def test_a_hold_that_the_wallet_does_not_cover_leaves_nothing_behind(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        free, costly = await _job(uow), await _job(uow)
+        await take_hold(uow.billing, costly, 10)
+        for job_id in (free, costly):
+            with pytest.raises(QuotaExhausted):
+                await extend_hold(uow.billing, job_id, 991)
+    async with units(tenant) as uow:
+        assert [await uow.billing.held(job_id) for job_id in (free, costly)] == [0, 10]
+    assert await _balances(database, tenant) == {"AVAILABLE": 990, "HELD": 10, "FUNDING": -1_000}
+
+
+async def test_a_cost_without_a_hold_is_booked_once_and_to_the_operator(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        job_id = await _job(uow)
+    for attempt in (1, 2):
+        async with units(tenant) as uow:
+            assert await close_hold(uow.billing, job_id, attempt, 30) == 0
+            assert await uow.billing.charged(job_id) == 0
+    assert await _balances(database, tenant) == {"AVAILABLE": 1_000, "OVERRUN": 30, "FUNDING": -1_030}
+
+
+async def test_what_a_generation_cost_is_what_the_ledger_charged_and_not_what_was_reckoned(
+    units: Units, tenant: TenantId, database: Database
+) -> None:
+    async with units(tenant) as uow:
+        held, free = await _job(uow), await _job(uow)
+        await take_hold(uow.billing, held, 20)
+        for job_id in (held, free):
+            await book_usage(uow.billing, replace(usage_of(job_id), cost_micros=30))
+            await close_hold(uow.billing, job_id, 1, 30)
+    rows = await database.shaped(tenant, USAGE, ids=[held, free])
+    assert {row.id: row.cost_micros for row in rows} == {held: 20, free: 0}
 
 
 # Grants.
@@ -304,64 +393,3 @@ async def test_entries_of_every_kind_at_once_wait_for_each_other_and_never_for_e
     await asyncio.gather(*(work(number) for number in range(20)))
     assert await _balances(database, tenant) == {"AVAILABLE": 860, "SPENT": 200, "COST": 20, "FUNDING": -1_080}
     assert sum((await database.rows(tenant, text("select sum(left_micros) from app.grants")))[0]) == 860
-
-
-# Jobs and versions.
-
-
-@pytest.mark.parametrize(
-    ("first", "then", "why"),
-    [
-        ("state = 'CANCELLED', finished_at = now()", "progress = 5", "has ended"),
-        ("progress = 1", "state = 'SUCCEEDED', finished_at = now()", "cannot go from QUEUED to SUCCEEDED"),
-        ("attempt = 2", "attempt = 1", "cannot go back an attempt"),
-    ],
-)
-async def test_a_job_moves_only_forward(
-    admin: Database, units: Units, tenant: TenantId, first: str, then: str, why: str
-) -> None:
-    async with units(tenant) as uow:
-        job_id = await _job(uow)
-    async with admin.engine.connect() as connection:
-        await connection.execute(text(f"update app.jobs set {first} where id = :id"), {"id": job_id})
-        with pytest.raises(DBAPIError, match=why):
-            await connection.execute(text(f"update app.jobs set {then} where id = :id"), {"id": job_id})
-
-
-async def test_a_version_is_never_rewritten(admin: Database, units: Units, tenant: TenantId) -> None:
-    async with units(tenant) as uow:
-        actor = Actor(tenant, UserId(new_id()), Role.OWNER, GRANTS[Role.OWNER])
-        project = await projects.create_project(uow.projects, actor, projects.ProjectDraft("t"))
-        node = await projects.create_node(
-            uow.projects, actor, projects.NodeDraft(project.id, OutlineKind.CHAPTER, "One")
-        )
-        version = await projects.update_text(
-            uow.projects, actor, node.id, text="first", base_version_id=None, note="", now=uow.now
-        )
-    async with admin.engine.connect() as connection:
-        where = f"where id = '{version.id}'"
-        await connection.execute(text(f"update app.text_versions set state = 'ARCHIVED' {where}"))
-        for change in ("text = 'second'", "number = 7", "origin = 'AI'", "created_at = now() + interval '1 s'"):
-            async with connection.begin_nested() as attempt:
-                with pytest.raises(DBAPIError, match="a version's text never changes"):
-                    await connection.execute(text(f"update app.text_versions set {change} {where}"))
-                await attempt.rollback()
-
-
-async def test_a_chapter_has_one_current_version(admin: Database, units: Units, tenant: TenantId) -> None:
-    async with units(tenant) as uow:
-        actor = Actor(tenant, UserId(new_id()), Role.OWNER, GRANTS[Role.OWNER])
-        project = await projects.create_project(uow.projects, actor, projects.ProjectDraft("t"))
-        node = await projects.create_node(
-            uow.projects, actor, projects.NodeDraft(project.id, OutlineKind.CHAPTER, "One")
-        )
-        for number in range(3):
-            await projects.update_text(
-                uow.projects, actor, node.id, text=f"{number}", base_version_id=node.current_version_id, note="",
-                now=uow.now,
-            )  # fmt: skip
-    async with admin.engine.connect() as connection:
-        with pytest.raises(DBAPIError, match="text_versions_one_current_idx"):
-            await connection.execute(
-                text("update app.text_versions set state = 'CURRENT' where node_id = :n"), {"n": node.id}
-            )

@@ -51,6 +51,17 @@ async def test_a_new_version_ends_the_one_before_at_its_own_beginning(
     assert (first < second, ended, second_price, open_) == (True, second, 3_000_000, None)
 
 
+async def test_a_row_with_an_end_is_one_version_however_often_it_is_imported(
+    units: Units, database: Database, model: str
+) -> None:
+    await _import(units, row(model), row(model, channel="eu"))
+    async with units(ANYBODY) as uow:
+        end = uow.now + timedelta(days=9)
+    offer = row(model, input=3, validTo=end)
+    assert [await _import(units, offer, row(model, channel="eu")) for _ in range(2)] == [(1, 1), (0, 2)]
+    assert len(await _versions(database, model)) == 3
+
+
 async def test_a_version_for_later_leaves_todays_in_force(units: Units, model: str) -> None:
     await _import(units, row(model))
     async with units(ANYBODY) as uow:
@@ -67,12 +78,12 @@ async def test_the_store_asks_for_the_rows_that_the_rule_chooses_from(units: Uni
     )  # fmt: skip
     found = []
     async with units(ANYBODY) as uow:
-        for channel, group in ((None, None), (None, "pro"), ("eu", None), ("eu", "pro"), ("asia", "free")):
-            price = await uow.billing.price_of(model, channel, group)
+        for channel in (None, "eu", "asia"):
+            price = await uow.billing.price_of(model, channel)
             found.append(price.input_micros // 1_000_000)
             assert price.id is not None
         assert (await uow.billing.price_of("nobody's")).model == "*"
-    assert found == [5, 2, 3, 4, 5]
+    assert found == [5, 3, 5]
 
 
 async def test_two_lists_at_once_become_two_versions(units: Units, database: Database, model: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from adapters.factory import provider_for
 from app.settings import Settings
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
+from domain.channels.offers import ANY_MODEL
 from domain.generation import endings
 from domain.generation.provider import ProviderLimits, TextProvider
 from persistence.channels.sync import sync_channels
@@ -53,7 +54,10 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 async def channel(fake: FakeOpenAI, admin: Database) -> Channel:
     """The fake as the default channel."""
     model = ChannelModel("fake-writer", "fake-writer")
-    one = Channel.offering("fake", ProviderKind.OPENAI_COMPATIBLE, model, base_url=fake.base_url, is_default=True)
+    one = Channel.offering(
+        "fake", ProviderKind.OPENAI_COMPATIBLE, model, base_url=fake.base_url, is_default=True,
+        options={ANY_MODEL: "true"},
+    )  # fmt: skip
     await sync_channels(admin.engine, [one])
     return one
 

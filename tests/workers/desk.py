@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +12,7 @@ from sqlalchemy import text
 
 from domain.accounts import GRANTS, Actor, Role, join_tenant
 from domain.billing import top_up_entry
+from domain.channels.entities import PLATFORM_TENANT, Channel, ChannelModel, ProviderKind
 from domain.events import TERMINAL, Event, EventType, Position
 from domain.generation import service
 from domain.generation.work import begin
@@ -214,3 +217,33 @@ async def opened(units: Units, admin: Database, log: StreamLog, worker: Runtime,
         draft = projects.NodeDraft(project.id, OutlineKind.CHAPTER, "One")
         chapter = await projects.create_node(uow.projects, actor, draft)
     return Desk(units, admin, log, worker, fake, actor, chapter.id)
+
+
+async def price(desk: Desk, model: str, **values: Any) -> None:
+    """A price of the operator's, in force from now on."""
+    row = {"input_micros": 500_000, "cached_input_micros": 125_000, "output_micros": 2_000_000, **values}
+    names = ", ".join(row)
+    statement = (
+        f"insert into app.prices (id, model, {names}) values (:id, :model, {', '.join(f':{one}' for one in row)})"
+    )
+    async with desk.admin.engine.begin() as connection:
+        await connection.execute(text(statement), {"id": new_id(), "model": model, **row})
+
+
+async def offer(desk: Desk, name: str, upstream: str, model: str, *, platform: bool = False, **more: Any) -> Channel:
+    """A channel to the fake, of the desk's tenant or of the platform. `upstream` names how the fake behaves."""
+    tenant_id = PLATFORM_TENANT if platform else desk.tenant_id
+    offered = ChannelModel(model, upstream, more.pop("context_window", 32_768))
+    kind = ProviderKind.OPENAI_COMPATIBLE
+    channel = Channel.offering(name, kind, offered, **{"tenant_id": tenant_id, "base_url": desk.fake.base_url, **more})
+    async with desk.units(tenant_id) as uow:
+        await uow.channels.add(channel)
+    return channel
+
+
+async def until(check: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    async with asyncio.timeout(timeout_s):
+        while True:
+            if check():
+                return
+            await asyncio.sleep(0.01)

@@ -53,7 +53,7 @@ class Office:
 
     async def write(self, *, fails: bool = False) -> None:
         async with self.units(self.tenant_id) as uow:
-            params = {"name": "Mei", "url": "https://a.example/hook", "days": "3"}
+            params = {"name": "Mei", "host": "a.example", "days": "3"}
             await write_mail(uow, self.user, MailTemplate.WEBHOOK_DISABLED, params)
             if fails:
                 raise ZeroDivisionError
@@ -94,7 +94,7 @@ async def test_a_written_mail_arrives_once(office: Office, server: FakeMailServe
     assert (message["From"], message["To"], message["Message-ID"], message["Auto-Submitted"]) == (
         SENDER, office.user.email, f"<{row.id}@fabula.example>", "auto-generated",
     )  # fmt: skip
-    assert message["Subject"] == "Fabula 已停止向 https://a.example/hook 推送"
+    assert message["Subject"] == "Fabula 已停止向 a.example 推送"
     assert message.get_content_type() == "text/plain"
     assert "Mei，您好：" in message.get_content()
     assert message["Date"] is not None

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from domain.billing import Price, Usage, cost
-from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.events import EventType
-from domain.ids import new_id
+from domain.generation.provider import (
+    CompletionRequest,
+    Finished,
+    FinishReason,
+    ProviderEvent,
+    ReasoningChunk,
+    TextChunk,
+)
 from domain.text import estimated_tokens
-from tests.workers.desk import CREDIT_MICROS, Desk, Outcome
+from tests.workers.desk import CREDIT_MICROS, Desk, Outcome, offer, price
+from workers.generation import GenerationRun
 from workers.meter import Meter, payable_tokens
 
 PRICE = Price("m", input_micros=500_000, cached_input_micros=125_000, output_micros=2_000_000)
@@ -84,24 +92,79 @@ async def test_the_meter_ticks_while_it_is_written(desk: Desk) -> None:
 
 async def test_a_dearer_channel_extends_the_hold(desk: Desk) -> None:
     """The expected channel dies; the one that stands in costs ten times as much."""
-    async with desk.admin.engine.begin() as connection:
-        await connection.execute(
-            text(
-                "insert into app.prices (id, model, channel, input_micros, cached_input_micros, output_micros) "
-                "values (:id, 'pair', 'dear', 5000000, 1250000, 20000000)"
-            ),
-            {"id": new_id()},
-        )
-    for name, upstream, priority in (("cheap", "reset", 1), ("dear", "ok:tokens=300,delay_ms=8", 0)):
-        model = ChannelModel("pair", upstream)
-        channel = Channel.offering(
-            name, ProviderKind.OPENAI_COMPATIBLE, model, tenant_id=desk.tenant_id, base_url=desk.fake.base_url,
-            priority=priority,
-        )  # fmt: skip
-        async with desk.units(desk.tenant_id) as uow:
-            await uow.channels.add(channel)
+    await price(desk, "pair", channel="dear", input_micros=5_000_000, output_micros=20_000_000)
+    await offer(desk, "cheap", "reset", "pair", priority=1)
+    await offer(desk, "dear", "ok:tokens=300,delay_ms=8", "pair", platform=True)
     one = await desk.write("pair")
     assert (one.generation.state, one.generation.channel, one.books.overrun) == ("COMPLETED", "dear", 0)
     kinds = [row.kind for row in await desk._rows("select kind from app.ledger_entries where tenant_id = :t")]
     assert kinds.count("EXTEND") == 1
     assert one.books.available + one.books.spent == CREDIT_MICROS
+
+
+async def test_a_text_ends_where_the_wallet_does(desk: Desk) -> None:
+    """The one that stands in costs more than the tenant has."""
+    await price(desk, "trio", channel="dearest", output_micros=40_000_000_000)
+    await offer(desk, "cheap", "reset", "trio", priority=1)
+    await offer(desk, "dearest", "ok:tokens=800,delay_ms=8", "trio", platform=True)
+    one = await desk.write("trio")
+    assert (one.generation.state, one.generation.truncation_reason) == ("TRUNCATED", "BUDGET")
+    assert one.version
+    assert CREDIT_MICROS * 0.9 < one.books.spent <= CREDIT_MICROS
+    assert [event.data["cost"] for event in one.events if event.type is EventType.TRUNCATED] == [one.books.spent]
+
+
+async def test_a_stand_in_whose_prompt_alone_costs_more_than_the_author_allows_is_not_asked(desk: Desk) -> None:
+    await price(desk, "duo", channel="greedy", input_micros=10**12)
+    await offer(desk, "cheap", "reset", "duo", priority=1)
+    await offer(desk, "greedy", "ok", "duo", platform=True)
+    job = await desk.start("duo", max_cost_micros=500_000)
+    await desk.run(job)
+    one = await desk.outcome(job)
+    assert {call["channel"] for call in one.attempts[0].decision["calls"]} == {"cheap"}
+
+
+async def test_an_extension_whose_answer_is_lost_is_not_made_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await price(desk, "quint", channel="costly", output_micros=20_000_000)
+    await offer(desk, "cheap", "reset", "quint", priority=1)
+    await offer(desk, "costly", "ok:tokens=200,delay_ms=8", "quint", platform=True)
+    right = GenerationRun._hold
+    lost: list[int | None] = []
+
+    async def hold(run: GenerationRun, micros: int) -> int | None:
+        held = await right(run, micros)
+        if not lost:
+            lost.append(held)
+            raise ConnectionResetError("the answer is lost")
+        return held
+
+    monkeypatch.setattr(GenerationRun, "_hold", hold)
+    one = await desk.write("quint", max_cost_micros=4_000)
+    kinds = [row.kind for row in await desk._rows("select kind from app.ledger_entries where tenant_id = :t")]
+    assert (len(lost), kinds.count("EXTEND")) == (1, 1)
+    assert one.books.spent <= 4_000
+
+
+class Thinker:
+    """Thinks for long before it writes, and is not asked how much that was."""
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
+        for _ in range(2_000):
+            yield ReasoningChunk("thought ")
+            await asyncio.sleep(0)
+        yield TextChunk("So.")
+        yield Finished(FinishReason.STOP)
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def test_what_a_model_thinks_counts_against_the_limit_like_what_it_writes(desk: Desk) -> None:
+    await offer(desk, "thinker", "deep", "sage")
+    worker = replace(desk.worker, provider_for=lambda _: Thinker())
+    job = await desk.start("sage", max_cost_micros=1_000)
+    await desk.run(job, worker)
+    one = await desk.outcome(job)
+    assert (one.generation.state, one.generation.truncation_reason) == ("TRUNCATED", "BUDGET")
+    [(_, _, cost_micros)] = one.usage
+    assert 900 <= cost_micros <= 1_010

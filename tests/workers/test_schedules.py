@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cronsim import CronSimError
 from sqlalchemy import text
 
-from app.relay import duties
+from app.payments import payment_duties, payments_of
+from app.relay import audit_duties, duties, invoice_duties, money_duties
 from app.settings import Settings
 from domain.ids import TenantId, new_id
 from persistence.database import Database, create_engine
+from persistence.operations.due import DueTenants
 from persistence.operations.housekeeping import KEPT, Housekeeping, Kept
 from persistence.operations.schedules import Schedules
+from persistence.payments.due import DuePayments
+from persistence.unit_of_work import Units
 from workers import jobs
-from workers.jobs import RETRY_S, Clock, Duty, next_tick
+from workers.jobs import LANES, RETRY_S, Clock, Duty, SomeFailed, in_each, in_lanes, next_tick
 
 HOURLY = "0 * * * *"
 
@@ -122,6 +128,72 @@ async def test_many_clocks_run_a_tick_once(relay: Database, admin: Database) -> 
     assert await first
     assert await asyncio.gather(*(one.tick() for one in clocks)) == [False] * 4
     assert runs == 1
+
+
+async def test_a_row_with_a_broken_expression_runs_by_its_dutys_own_and_says_so(
+    relay: Database, admin: Database
+) -> None:
+    chore = Chore()
+    one = clock(relay, chore)
+    await one.announce()
+    await make_due(admin)
+    await change(admin, "update app.schedules set cron = '61 * * * *'")
+    assert [await one.tick(), await one.tick()] == [True, False]
+    row = await row_of(admin)
+    assert (chore.runs, row.next_run_at) == (1, next_tick(HOURLY, row.now))
+    assert row.last_error == "'61 * * * *' is no cron expression: Bad minute"
+
+
+async def test_a_tenant_in_which_a_duty_fails_keeps_no_other_waiting() -> None:
+    tenants, done = [TenantId(new_id()) for _ in range(3)], []
+
+    async def work(tenant_id: TenantId) -> int:
+        if tenant_id == tenants[1]:
+            raise ValueError("a row that cannot be")
+        done.append(tenant_id)
+        return 5
+
+    with pytest.raises(SomeFailed, match=r"^not done in 1 of 3 tenants; 10 in the others$"):
+        await in_each(tenants, work)
+    assert done == [tenants[0], tenants[2]]
+    assert await in_each([tenants[0], tenants[2]], work) == 10
+
+
+async def test_a_statement_that_one_tenant_makes_wrong_is_no_outage(database: Database) -> None:
+    tenants = [TenantId(new_id()) for _ in range(2)]
+
+    async def work(tenant_id: TenantId) -> int:
+        await database.rows(tenant_id, text("select 1 / cast(:n as int)").bindparams(n=tenants.index(tenant_id)))
+        return 1
+
+    with pytest.raises(SomeFailed, match=r"^not done in 1 of 2 tenants; 1 in the others$"):
+        await in_each(tenants, work)
+
+
+async def test_lanes_go_on_beside_each_other_and_all_to_their_ends() -> None:
+    tenants, together, ended = [TenantId(new_id()) for _ in range(LANES)], asyncio.Barrier(LANES), []
+
+    async def work(tenant_id: TenantId) -> int:
+        async with asyncio.timeout(5):
+            await together.wait()
+        if tenant_id == tenants[0]:
+            raise ValueError("a row that cannot be")
+        await asyncio.sleep(0)
+        ended.append(tenant_id)
+        return 1
+
+    assert await in_lanes([], work) == 0
+    with pytest.raises(SomeFailed, match=r"^not done in 1 of 1 tenants; 0 in the others$"):
+        await in_lanes(tenants, work)
+    assert sorted(ended) == sorted(tenants[1:])
+
+
+async def test_an_outage_ends_a_duty_at_once() -> None:
+    async def work(tenant_id: TenantId) -> int:
+        raise ConnectionRefusedError
+
+    with pytest.raises(ConnectionRefusedError):
+        await in_each([TenantId(new_id())], work)
 
 
 async def test_a_clock_that_dies_gives_its_tick_back(relay: Database, admin: Database) -> None:
@@ -233,15 +305,25 @@ async def test_what_is_old_is_forgotten_in_every_tenant_and_what_is_young_stays(
                 insert = INSERTS[kept.table].format(state=state)
                 values = {"t": tenant_id, "age": age} | ({"id": tenant_id} if ":id" in insert else {})
                 await change(admin, f"insert into app.{kept.table} {insert}", **values)
-    housekeeping = Housekeeping(relay.engine, database.engine)
-    assert await housekeeping.forget(kept) == 2
-    assert await housekeeping.forget(kept) == 0
+    forget = duties(Housekeeping(relay.engine, database.engine))[f"{kept.table}.forget"].run
+    assert [await forget(), await forget()] == [2, 0]
     rows = await admin.platform_rows(
         text(f"select * from app.{kept.table} where created_at < now() - interval '1 hour'")
     )
     young = [row for row in rows if datetime.now(UTC) - row.created_at < kept.age]
     assert len(young) == (4 if kept.table in ENDED else 2)
     assert all(row.state == "QUEUED" for row in rows if row not in young)
+
+
+def test_the_docs_name_every_schedule_and_no_other(settings: Settings, relay: Database, database: Database) -> None:
+    units = Units(database.engine)
+    known = {**duties(Housekeeping(relay.engine, database.engine)),
+             **money_duties(DueTenants(relay.engine), units, 400),
+             **audit_duties(DueTenants(relay.engine), units, 400),
+             **invoice_duties(DueTenants(relay.engine), units, settings.invoice_terms),
+             **payment_duties(DuePayments(relay.engine, database.engine), payments_of(settings, units))}  # fmt: skip
+    table = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`(\w+\.(?:expire|forget|ask|top_up|issue|remind))`", table)) == known.keys()
 
 
 async def test_the_relay_keeps_house_every_hour(relay: Database, database: Database, admin: Database) -> None:

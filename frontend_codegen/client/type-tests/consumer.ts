@@ -46,6 +46,8 @@ export function outcome(result: ChapterGenerateMutation['chapterGenerate']): str
       return result.generation.id;
     case 'QuotaExhausted':
       return result.needed.amount;
+    case 'BudgetExceeded':
+      return result.left.amount;
     case 'ContextTooSmall':
       return String(result.requiredTokens);
     case 'NoChannel':

@@ -15,6 +15,22 @@ export const SHELF_CONTEXT = { additionalTypenames: ['Project'] };
 export const PROJECT_CONTEXT = { additionalTypenames: ['OutlineNode', 'Chapter'] };
 export const CODEX_CONTEXT = { additionalTypenames: ['CodexEntry'] };
 export const CHANNEL_CONTEXT = { additionalTypenames: ['Channel'] };
+export const BUDGET_CONTEXT = { additionalTypenames: ['Budget'] };
+export const WALLET_CONTEXT = { additionalTypenames: ['Wallet', 'Grant', 'LedgerEntry'] };
+export const ALERT_CONTEXT = { additionalTypenames: ['WalletAlert'] };
+export const AUTOMATIC_CONTEXT = { additionalTypenames: ['AutomaticTopUp'] };
+export const INVOICE_CONTEXT = { additionalTypenames: ['Invoice'] };
+export const DETAILS_CONTEXT = { additionalTypenames: ['BillingDetails'] };
+export const PLAN_CONTEXT = {
+  additionalTypenames: [
+    'PlanSubscription',
+    ...INVOICE_CONTEXT.additionalTypenames,
+    ...WALLET_CONTEXT.additionalTypenames,
+  ],
+};
+
+/** Where the API has a file whose path it answered with. */
+export const fileUrl = (path: string) => new URL(path, url).href;
 
 /** For idempotency keys. `crypto.randomUUID` exists only in secure contexts; a LAN address is not one. */
 export function randomKey(): string {

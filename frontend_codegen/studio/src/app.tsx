@@ -3,14 +3,19 @@ import { useMemo, useSyncExternalStore } from 'react';
 import { Redirect, Route, Switch } from 'wouter';
 
 import { createClient, session } from './api';
-import { CHANNELS_PATH } from './links';
+import { BUDGETS_PATH, CHANNELS_PATH, INVOICES_PATH, PLAN_PATH, USAGE_PATH, WALLET_PATH } from './links';
+import { BudgetsPage } from './pages/budgets';
 import { ChannelsPage } from './pages/channels';
 import { ChapterPage } from './pages/chapter';
+import { InvoicesPage } from './pages/invoices';
 import { LoginPage } from './pages/login';
 import { NotFound } from './pages/not-found';
+import { PlanPage } from './pages/plan';
 import { ProjectPage } from './pages/project';
 import { RegisterPage } from './pages/register';
 import { ShelfPage } from './pages/shelf';
+import { UsagePage } from './pages/usage';
+import { WalletPage } from './pages/wallet';
 import { Shell } from './shell/shell';
 
 export function App() {
@@ -40,6 +45,11 @@ function Inside() {
       </Route>
       <Route path="/" component={ShelfPage} />
       <Route path={CHANNELS_PATH} component={ChannelsPage} />
+      <Route path={USAGE_PATH} component={UsagePage} />
+      <Route path={WALLET_PATH} component={WalletPage} />
+      <Route path={BUDGETS_PATH} component={BudgetsPage} />
+      <Route path={PLAN_PATH} component={PlanPage} />
+      <Route path={INVOICES_PATH} component={InvoicesPage} />
       <Route path="/projects/:projectId">{(params) => <ProjectPage id={decodeURIComponent(params.projectId)} />}</Route>
       <Route path="/projects/:projectId/chapters/:chapterId">
         {(params) => (

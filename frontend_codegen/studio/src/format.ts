@@ -20,6 +20,48 @@ export function formatMoney(money: Pick<MoneyPartsFragment, 'amount' | 'currency
   }
 }
 
+/** A sum with as many digits as said: for columns, whose figures stand below each other. */
+export function formatSum(
+  micros: number,
+  currency: string,
+  digits: number,
+  language: Language,
+  signed = false,
+): string {
+  const options: Intl.NumberFormatOptions = {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    signDisplay: signed ? 'exceptZero' : 'auto',
+  };
+  const amount = micros / MICRO;
+  try {
+    const style = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' } as const;
+    return new Intl.NumberFormat(locale(language), { ...style, ...options }).format(amount);
+  } catch {
+    return `${new Intl.NumberFormat(locale(language), options).format(amount)} ${currency}`;
+  }
+}
+
+const MICRO = 1_000_000;
+
+/** The digits that sums up to this one need to be told apart: cents where there are any. */
+export function digitsFor(micros: number): number {
+  if (micros >= MICRO || micros % (MICRO / 100) === 0) return 2;
+  return micros >= MICRO / 100 ? 4 : 6;
+}
+
+export const formatCompact = (n: number, language: Language) =>
+  new Intl.NumberFormat(locale(language), { notation: 'compact', maximumFractionDigits: 1 }).format(n);
+
+/** A day of the calendar such as 2026-01-31, which is in no time zone. */
+export const formatDay = (day: string, language: Language, month: 'short' | 'long' = 'long') =>
+  new Intl.DateTimeFormat(locale(language), {
+    day: 'numeric',
+    month,
+    ...(month === 'long' && { year: 'numeric' }),
+    timeZone: 'UTC',
+  }).format(new Date(`${day}T00:00:00Z`));
+
 export function formatSeconds(ms: number, language: Language): string {
   const options = {
     style: 'unit',
@@ -43,6 +85,10 @@ export const formatDecimal = (n: number, language: Language) =>
 /** The time of day, as a clock on the wall shows it. */
 export const formatClock = (iso: string, language: Language) =>
   new Intl.DateTimeFormat(locale(language), { timeStyle: 'medium' }).format(new Date(iso));
+
+/** A day and a time of day, in the reader's zone. */
+export const formatMoment = (iso: string, language: Language) =>
+  new Intl.DateTimeFormat(locale(language), { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(iso));
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['year', 31_536_000],

@@ -6,6 +6,8 @@ import './styles/pages.css';
 import './styles/chapter.css';
 import './styles/desk.css';
 import './styles/channels.css';
+import './styles/billing.css';
+import './styles/plans.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

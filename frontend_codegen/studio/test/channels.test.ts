@@ -34,8 +34,24 @@ const channel: Channel = {
   name: 'House',
   provider: 'OPENAI_COMPATIBLE',
   models: [
-    { __typename: 'ChannelModel', name: 'writer', upstream: 'writer-v2', contextWindow: 9000, maxOutputTokens: null },
-    { __typename: 'ChannelModel', name: 'old', upstream: 'old', contextWindow: 4000, maxOutputTokens: 100 },
+    {
+      __typename: 'ChannelModel',
+      name: 'writer',
+      upstream: 'writer-v2',
+      contextWindow: 9000,
+      maxOutputTokens: null,
+      modalities: ['TEXT'],
+      tokenizer: null,
+    },
+    {
+      __typename: 'ChannelModel',
+      name: 'old',
+      upstream: 'old',
+      contextWindow: 4000,
+      maxOutputTokens: 100,
+      modalities: ['TEXT'],
+      tokenizer: null,
+    },
   ],
   isDefault: false,
   baseUrl: 'https://models.example/v1',
@@ -51,6 +67,7 @@ const channel: Channel = {
   platform: false,
   status: 'ON',
   health: healthy,
+  statistics: null,
 };
 const heard = (change: Partial<LiveChannel>): LiveChannel => ({
   __typename: 'Channel',
@@ -89,8 +106,22 @@ test('a form that is saved unchanged asks for what there is, and for no other ke
     name: 'House',
     models: ['writer', 'old'],
     modelDetails: [
-      { name: 'writer', upstream: 'writer-v2', contextWindow: 9000, maxOutputTokens: null },
-      { name: 'old', upstream: 'old', contextWindow: 4000, maxOutputTokens: 100 },
+      {
+        name: 'writer',
+        upstream: 'writer-v2',
+        contextWindow: 9000,
+        maxOutputTokens: null,
+        modalities: ['TEXT'],
+        tokenizer: null,
+      },
+      {
+        name: 'old',
+        upstream: 'old',
+        contextWindow: 4000,
+        maxOutputTokens: 100,
+        modalities: ['TEXT'],
+        tokenizer: null,
+      },
     ],
     baseUrl: 'https://models.example/v1',
     apiKey: null,
@@ -110,8 +141,15 @@ test('a model that stays keeps its size, also under another upstream name, and a
   const { models, modelDetails } = updateInputOf(channel, { ...channelDraftOf(channel), models: 'writer = w3\nnew' });
   assert.deepEqual(models, ['writer', 'new']);
   assert.deepEqual(modelDetails, [
-    { name: 'writer', upstream: 'w3', contextWindow: 9000, maxOutputTokens: null },
-    { name: 'new', upstream: 'new', contextWindow: null, maxOutputTokens: null },
+    {
+      name: 'writer',
+      upstream: 'w3',
+      contextWindow: 9000,
+      maxOutputTokens: null,
+      modalities: ['TEXT'],
+      tokenizer: null,
+    },
+    { name: 'new', upstream: 'new', contextWindow: null, maxOutputTokens: null, modalities: ['TEXT'], tokenizer: null },
   ]);
 });
 

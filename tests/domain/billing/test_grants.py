@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from domain.billing import AccountKind, QuotaExhausted, close_hold, extend_hold, take_hold, top_up_entry
 from domain.billing.grants import Grant, GrantSource, Hold, Move, burn, lapsed
 from domain.billing.holds import expire_credit
-from domain.billing.ledger import grant_entry
-from domain.ids import GrantId, JobId, new_id
+from domain.billing.ledger import adjust_entry, grant_entry
+from domain.ids import GrantId, JobId, UserId, new_id
 from tests.domain.memory import NOW, MemoryBilling
 
 HOUR = timedelta(hours=1)
@@ -149,6 +149,17 @@ async def test_a_younger_hold_leaves_what_an_older_one_may_spend(wallet: MemoryB
     assert left(wallet) == {"TOPUP": 300, "GIFT": 60}
     await close_hold(wallet, JOB, 1, 60)
     assert left(wallet) == {"TOPUP": 300, "GIFT": 0}
+
+
+async def test_a_correction_downwards_leaves_what_a_hold_may_spend_of_an_expired_grant(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 60)
+    await expire_credit(wallet, LATER)
+    grants = await wallet.lock_wallet()
+    entry = adjust_entry("adjust:1", -1_000, "a mistake", grants, UserId(new_id()), at=LATER)
+    await wallet.post(entry)
+    assert left(wallet) == {"TOPUP": 0, "GIFT": 60}
+    with pytest.raises(ValueError, match="1 micro-units short"):
+        adjust_entry("adjust:2", -1_061, "a mistake", grants, UserId(new_id()), at=LATER)
 
 
 @pytest.mark.parametrize("source", GrantSource)

@@ -110,10 +110,22 @@ async def test_a_wallet_covers_a_hold_of_all_it_has_and_not_one_micro_more(walle
 
 async def test_a_hold_closes_once(wallet: MemoryBilling) -> None:
     await take_hold(wallet, JOB, 600)
-    await close_hold(wallet, JOB, 1, 200)
-    await close_hold(wallet, JOB, 1, 200)
-    await close_hold(wallet, JOB, 2, 500)
+    charged = [await close_hold(wallet, JOB, *again) for again in ((1, 200), (1, 200), (2, 500))]
+    assert charged == [200, 0, 0]
+    assert await wallet.charged(JOB) == 200
     assert balances(wallet) == [800, 0, 200]
+
+
+async def test_what_a_job_is_charged_never_passes_its_hold(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 600)
+    assert await close_hold(wallet, JOB, 1, 601) == 600
+    assert (await wallet.charged(JOB), wallet.balance[AccountKind.OVERRUN]) == (600, 1)
+
+
+async def test_what_a_job_cost_for_which_nothing_was_held_is_the_operators(wallet: MemoryBilling) -> None:
+    assert [await close_hold(wallet, JOB, attempt, 70) for attempt in (1, 2)] == [0, 0]
+    assert balances(wallet) == [1_000, 0, 0]
+    assert (await wallet.charged(JOB), wallet.balance[AccountKind.OVERRUN]) == (0, 70)
 
 
 async def test_a_job_that_cost_nothing_has_its_hold_released(wallet: MemoryBilling) -> None:
@@ -132,9 +144,21 @@ async def test_a_hold_grows_while_there_is_credit_and_not_one_micro_beyond(walle
     assert [(entry.kind, entry.reference) for entry in wallet.entries[1:]] == [
         ("HOLD", f"job:{JOB}"), ("EXTEND", f"job:{JOB}:900")]  # fmt: skip
 
+    assert balances(wallet) == [100, 900, 0]
+    assert await wallet.held(JOB) == 900
 
-async def test_a_hold_that_is_closed_or_was_never_taken_does_not_grow(wallet: MemoryBilling) -> None:
-    assert await extend_hold(wallet, JOB, 1) is None
+
+async def test_a_free_job_that_starts_to_cost_gets_a_hold(wallet: MemoryBilling) -> None:
+    await take_hold(wallet, JOB, 0)
+    assert await extend_hold(wallet, JOB, 40) == 40
+    assert await extend_hold(wallet, JOB, 2) == 42
+    assert [(entry.kind, entry.reference) for entry in wallet.entries[1:]] == [
+        ("HOLD", f"job:{JOB}"), ("EXTEND", f"job:{JOB}:42")]  # fmt: skip
+    assert await close_hold(wallet, JOB, 1, 41) == 41
+    assert balances(wallet) == [959, 0, 41]
+
+
+async def test_a_hold_that_is_closed_does_not_grow(wallet: MemoryBilling) -> None:
     await take_hold(wallet, JOB, 600)
     await close_hold(wallet, JOB, 1, 600)
     assert await extend_hold(wallet, JOB, 1) is None

@@ -108,36 +108,33 @@ def row(model: str = "m", channel: str | None = None, group: str | None = None, 
     return Price(model, 1, 1, 1, channel=channel, group=group, id=PriceId(new_id()), **values)
 
 
-SPECIFIC_FIRST = [
-    row("m", "c", "g"), row("*", "c", "g"), row("m", "c"), row("*", "c"), row("m", None, "g"), row("*", None, "g"),
-    row("m"), row("*"),
-]  # fmt: skip
+SPECIFIC_FIRST = [row("m", "c"), row("*", "c"), row("m"), row("*")]
 
 
 @pytest.mark.parametrize("missing", range(len(SPECIFIC_FIRST)))
 def test_the_most_specific_row_decides(missing: int) -> None:
     left = SPECIFIC_FIRST[missing:]
-    assert choose(reversed(left), "m", "c", "g", NOW) is left[0]
+    assert choose(reversed(left), "m", "c", NOW) is left[0]
 
 
-@given(st.permutations([*SPECIFIC_FIRST, row("n"), row("m", "d"), row("m", None, "h"), row("m", "c", "h")]))
-def test_rows_of_other_models_channels_and_groups_say_nothing(rows: list[Price]) -> None:
-    assert choose(rows, "m", "c", "g", NOW) is SPECIFIC_FIRST[0]
-    assert choose(rows, "m", None, None, NOW) is SPECIFIC_FIRST[6]
-    assert choose(rows, "unknown", None, None, NOW) is SPECIFIC_FIRST[7]
+@given(st.permutations([*SPECIFIC_FIRST, row("n"), row("m", "d"), row("m", None, "g"), row("m", "c", "g")]))
+def test_rows_of_other_models_and_channels_and_of_any_group_say_nothing(rows: list[Price]) -> None:
+    assert choose(rows, "m", "c", NOW) is SPECIFIC_FIRST[0]
+    assert choose(rows, "m", None, NOW) is SPECIFIC_FIRST[2]
+    assert choose(rows, "unknown", None, NOW) is SPECIFIC_FIRST[3]
 
 
 def test_among_equally_specific_rows_the_higher_priority_decides_and_then_the_newer() -> None:
     old, new = row(valid_from=NOW - timedelta(days=9)), row(valid_from=NOW - timedelta(days=2))
     first = row(priority=1, valid_from=NOW - timedelta(days=30))
-    assert choose([new, old], "m", None, None, NOW) is new
-    assert choose([new, first, old], "m", None, None, NOW) is first
+    assert choose([new, old], "m", None, NOW) is new
+    assert choose([new, first, old], "m", None, NOW) is first
 
 
 def test_a_row_holds_from_its_first_moment_until_its_last_which_is_the_next_ones_first() -> None:
     second = timedelta(seconds=1)
     now, then = row(valid_from=NOW - second, valid_to=NOW + second), row(valid_from=NOW + second)
-    chosen = [choose([now, then], "m", None, None, NOW + n * second) for n in (-2, -1, 0, 1, 2)]
+    chosen = [choose([now, then], "m", None, NOW + n * second) for n in (-2, -1, 0, 1, 2)]
     assert chosen == [None, now, now, then, then]
 
 
@@ -272,8 +269,36 @@ async def test_one_bad_row_keeps_the_whole_list_out() -> None:
 
 async def test_a_version_cannot_begin_before_the_one_it_follows() -> None:
     billing = MemoryBilling()
-    await import_prices(billing, [GOOD | {"validFrom": "2199-01-01T00:00:00Z"}])
-    with pytest.raises(
-        PricesRefused, match=r"Row 1 \(m\): a version that begins at 2199-01-01T00:00:00\+00:00 is there"
-    ):
-        await import_prices(billing, [GOOD | {"input": 3}])
+    await import_prices(billing, [GOOD | {"validFrom": "2030-01-01T00:00:00Z"}])
+    for early in ({"input": 3}, {}, {"validTo": "2030-06-01T00:00:00Z"}, {"validTo": "2029-01-01T00:00:00Z"}):
+        with pytest.raises(
+            PricesRefused, match=r"Row 1 \(m\): a version that begins at 2030-01-01T00:00:00\+00:00 is there"
+        ):
+            await import_prices(billing, [GOOD | early])
+    assert len(billing.versions) == 2
+
+
+async def test_a_row_with_an_end_is_imported_once_and_may_be_followed_only_later() -> None:
+    billing = MemoryBilling()
+    offer = GOOD | {"channel": "eu", "validFrom": "2030-01-01T00:00:00Z", "validTo": "2030-02-01T00:00:00Z"}
+    assert [(await import_prices(billing, [offer])).added for _ in range(2)] == [1, 0]
+    open_ended = GOOD | {"channel": "eu"}
+    with pytest.raises(PricesRefused, match="a version that begins at 2030-01-01"):
+        await import_prices(billing, [open_ended])
+    assert (await import_prices(billing, [open_ended | {"validFrom": "2030-02-01T00:00:00Z"}])).added == 1
+
+
+async def test_a_row_with_an_end_and_no_beginning_is_imported_once() -> None:
+    billing = MemoryBilling()
+    offer = GOOD | {"validTo": "2030-02-01T00:00:00Z"}
+    assert (await import_prices(billing, [offer])).added == 1
+    billing.now += timedelta(days=1)
+    assert (await import_prices(billing, [offer])).unchanged == 1
+    assert (await import_prices(billing, [offer | {"validTo": "2030-03-01T00:00:00Z"}])).added == 1
+
+
+def test_a_price_begins_within_five_years() -> None:
+    ahead = timedelta(days=5 * 365 + 1)
+    assert read(validFrom=NOW + ahead).valid_from == NOW + ahead
+    _, [bad] = read_prices([GOOD | {"validFrom": NOW + ahead + timedelta(seconds=1)}], NOW)
+    assert bad.reason == "validFrom lies more than five years ahead."

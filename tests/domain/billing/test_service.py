@@ -1,4 +1,4 @@
-"""Credit by payment and by hand: who may, once for each key, and undone at most once."""
+"""Credit by hand: who may, once for each key, and undone at most once."""
 
 from __future__ import annotations
 
@@ -7,26 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from domain.accounts import Actor, Permission, Role
-from domain.billing import AccountKind, Money, close_hold, take_hold
+from domain.accounts import Actor, Permission
+from domain.billing import AccountKind, close_hold, take_hold
 from domain.billing.grants import GrantSource
-from domain.billing.ledger import EntryKind, grant_entry, hold_entry
-from domain.billing.payments import Payment
-from domain.billing.service import Change, adjust, expire_grants, forget_usage, reverse, top_up
+from domain.billing.holds import expire_credit
+from domain.billing.ledger import EntryKind, grant_entry, hold_entry, top_up_entry
+from domain.billing.service import Change, adjust, forget_usage, reverse
 from domain.errors import ErrorCode, Forbidden
-from domain.ids import JobId, LedgerEntryId, new_id
+from domain.ids import JobId, LedgerEntryId, UserId, new_id
 from tests.domain.world import World, refused
-
-
-class Till:
-    """Remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.charged: list[tuple[int, str]] = []
-
-    async def charge(self, amount: Money, key: str) -> Payment:
-        self.charged.append((amount.micros, key))
-        return Payment(f"payment-of-{key[-5:]}")
 
 
 @pytest.fixture
@@ -42,54 +31,6 @@ def operator(world: World) -> Actor:
 
 def available(world: World) -> int:
     return world.uow.billing.balance[AccountKind.AVAILABLE]
-
-
-# Paying.
-
-
-async def test_a_payment_becomes_credit_that_never_expires(wallet: World) -> None:
-    till = Till()
-    entry_id = await top_up(wallet.uow, wallet.author, Change(500, "key-1"), till)
-    entry = wallet.uow.billing.ids[entry_id]
-    assert (entry.kind, entry.reference, entry.posted_by) == (
-        "TOP_UP",
-        "payment:payment-of-key-1",
-        wallet.author.user_id,
-    )
-    assert [(one.source, one.amount_micros, one.expires_at) for one in entry.opens] == [("TOPUP", 500, None)]
-    assert available(wallet) == 1_500
-    assert till.charged == [(500, f"{wallet.uow.tenant_id}:{wallet.author.principal}:key-1")]
-
-
-async def test_a_repeated_payment_pays_once(wallet: World) -> None:
-    till = Till()
-    once, again = [await top_up(wallet.uow, wallet.author, Change(500, "key-1"), till) for _ in range(2)]
-    assert (once, len(till.charged), available(wallet)) == (again, 1, 1_500)
-    with refused(ErrorCode.IDEMPOTENCY_CONFLICT, "idempotencyKey"):
-        await top_up(wallet.uow, wallet.author, Change(501, "key-1"), till)
-
-
-async def test_a_payment_whose_key_was_forgotten_is_still_one_payment(wallet: World) -> None:
-    once = await top_up(wallet.uow, wallet.author, Change(500, "key-1"), Till())
-    wallet.uow.jobs.keys.clear()
-    assert await top_up(wallet.uow, wallet.author, Change(500, "key-1"), Till()) == once
-    assert available(wallet) == 1_500
-
-
-@pytest.mark.parametrize("micros", [0, -5])
-async def test_a_payment_is_of_more_than_nothing(wallet: World, micros: int) -> None:
-    with refused(ErrorCode.BAD_USER_INPUT, "amount"):
-        await top_up(wallet.uow, wallet.author, Change(micros, "key-1"), Till())
-
-
-@pytest.mark.parametrize("role", Role)
-async def test_who_keeps_the_wallet_may_pay(wallet: World, role: Role) -> None:
-    actor = wallet.actor(role)
-    if role in {Role.OWNER, Role.BILLING}:
-        await top_up(wallet.uow, actor, Change(1, "key-1"), Till())
-        return
-    with pytest.raises(Forbidden):
-        await top_up(wallet.uow, actor, Change(1, "key-1"), Till())
 
 
 # By hand.
@@ -122,6 +63,34 @@ async def test_a_correction_needs_an_amount_a_reason_and_the_platform(wallet: Wo
 async def test_a_repeated_correction_corrects_once(wallet: World) -> None:
     once, again = [await adjust(wallet.uow, operator(wallet), Change(5, "k", "why")) for _ in range(2)]
     assert (once, available(wallet)) == (again, 1_005)
+
+
+async def test_a_correction_whose_key_was_forgotten_is_still_one_correction(wallet: World) -> None:
+    once = await adjust(wallet.uow, operator(wallet), Change(5, "k", "why"))
+    wallet.uow.jobs.keys.clear()
+    assert await adjust(wallet.uow, operator(wallet), Change(5, "k", " why ")) == once
+    for other in (Change(6, "k", "why"), Change(5, "k", "why not")):
+        wallet.uow.jobs.keys.clear()
+        with refused(ErrorCode.IDEMPOTENCY_CONFLICT, "idempotencyKey"):
+            await adjust(wallet.uow, operator(wallet), other)
+    assert available(wallet) == 1_005
+    another = replace(operator(wallet), user_id=UserId(new_id()))
+    wallet.uow.jobs.keys.clear()
+    assert await adjust(wallet.uow, another, Change(5, "k", "why")) != once
+
+
+async def test_who_moved_credit_by_hand_is_in_the_log_once(wallet: World) -> None:
+    boss = operator(wallet)
+    paid = await wallet.uow.billing.post(top_up_entry("paid", 7))
+    for _ in range(2):
+        await adjust(wallet.uow, boss, Change(-5, "k", "why"), request_id="r-2")
+        await reverse(wallet.uow, boss, paid, "a mistake", "k", request_id="r-3")
+    log = wallet.uow.audit.entries
+    assert [(one.action, one.subject_type, one.details, one.request_id) for one in log] == [
+        ("credit.adjust", "LedgerEntry", {"amount_micros": -5, "reason": "why"}, "r-2"),
+        ("ledger_entry.reverse", "LedgerEntry", {"reason": "a mistake"}, "r-3"),
+    ]
+    assert (log[1].subject_id, log[0].user_id) == (paid, boss.user_id)
 
 
 # Undoing.
@@ -157,7 +126,7 @@ async def test_an_overrun_undone_is_no_longer_the_operators(wallet: World) -> No
 
 async def test_a_payment_undone_takes_its_credit_and_what_of_it_is_spent_from_other_grants(wallet: World) -> None:
     entry_id = next(iter(wallet.uow.billing.ids))
-    await top_up(wallet.uow, wallet.author, Change(500, "more"), Till())
+    await wallet.uow.billing.post(top_up_entry("more", 500))
     await settled(wallet, held=400, spent=300)
     await undo(wallet, entry_id)
     assert sorted(one.left_micros for one in wallet.uow.billing.grants.values()) == [0, 200]
@@ -201,7 +170,7 @@ async def test_expiry_is_an_entry_for_each_grant_and_happens_once(wallet: World)
     soon = wallet.uow.now + timedelta(hours=1)
     for name in ("one", "two"):
         await wallet.uow.billing.post(grant_entry(name, 100, GrantSource.COUPON, expires_at=soon))
-    assert [await expire_grants(wallet.uow, soon) for _ in range(2)] == [200, 0]
+    assert [await expire_credit(wallet.uow.billing, soon) for _ in range(2)] == [200, 0]
     assert [one.kind for one in wallet.uow.billing.entries].count(EntryKind.EXPIRE) == 2
 
 

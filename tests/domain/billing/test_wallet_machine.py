@@ -126,7 +126,10 @@ class Wallet(RuleBasedStateMachine):
         run(expire_credit(self.billing, self.billing.now))
         if self.billing.balance[AccountKind.AVAILABLE] + micros >= 0:
             grants = run(self.billing.lock_wallet())
-            run(self.billing.post(adjust_entry(f"adjust:{new_id()}", micros, "a mistake", grants, someone)))
+            now = self.billing.now
+            entry = adjust_entry(f"adjust:{new_id()}", micros, "a mistake", grants, someone, at=now)
+            run(self.billing.post(entry))
+            assert not any(self.billing.grants[move.grant_id].expired(now) for move in entry.moves)
 
     @precondition(lambda self: any(one.kind in REVERSIBLE for one in self.billing.entries))
     @rule(number=st.integers(0, 500))
@@ -138,7 +141,7 @@ class Wallet(RuleBasedStateMachine):
         if entry_id in self.reversed or self.billing.balance[AccountKind.AVAILABLE] + gain < 0:
             return
         grants = run(self.billing.lock_wallet())
-        run(self.billing.post(reversal_entry(entry_id, entry, grants, "a mistake", someone)))
+        run(self.billing.post(reversal_entry(entry_id, entry, grants, "a mistake", someone, at=self.billing.now)))
         self.reversed.add(entry_id)
         if entry.kind is EntryKind.SETTLE and entry.job_id is not None:
             self.charged[entry.job_id] = 0

@@ -37,7 +37,7 @@ STRATEGIES = list(Strategy)
 
 
 def channel(number: int, **values: Any) -> Candidate:
-    given_ = {"channel": f"c{number}", "model": "writer", "upstream_model": "upstream", "provider": "DEMO", **values}
+    given_ = {"channel": f"c{number}", "model": "writer", "upstream_model": "upstream", **values}
     return Candidate(ChannelId(UUID(int=number)), **given_)
 
 
@@ -73,11 +73,7 @@ def reasons(decision: Decision) -> dict[str, str]:
     ("values", "request_", "reason"),
     [
         ({"model": "reader"}, REQUEST, "MODEL"),
-        ({}, replace(REQUEST, pinned=B.channel_id), "PINNED_ELSEWHERE"),
-        ({}, replace(REQUEST, excluded=frozenset({A.channel_id})), "EXCLUDED"),
-        ({"groups": frozenset({"vip"})}, replace(REQUEST, group="free"), "GROUP"),
-        ({"region": "eu"}, replace(REQUEST, region="cn"), "REGION"),
-        ({}, replace(REQUEST, region="cn"), "REGION"),
+        ({}, replace(REQUEST, failed=frozenset({A.key})), "EXCLUDED"),
         ({"context_window": 100}, replace(REQUEST, needed_tokens=101), "CONTEXT_WINDOW"),
         ({"in_flight": 3, "concurrency_max": 3}, REQUEST, "CONCURRENCY"),
         ({"requests": 60, "rpm_max": 60}, REQUEST, "RPM"),
@@ -94,10 +90,6 @@ def test_who_does_not_fit_is_left_out_with_the_reason(
 @pytest.mark.parametrize(
     ("values", "request_"),
     [
-        ({}, replace(REQUEST, pinned=A.channel_id)),
-        ({"groups": frozenset({"vip", "free"})}, replace(REQUEST, group="free")),
-        ({}, replace(REQUEST, group="free")),
-        ({"region": "cn"}, replace(REQUEST, region="cn")),
         ({"context_window": 100}, replace(REQUEST, needed_tokens=100)),
         ({"in_flight": 2, "concurrency_max": 3}, REQUEST),
         ({"requests": 59, "rpm_max": 60}, REQUEST),
@@ -121,7 +113,7 @@ def test_a_policy_takes_its_own_part_of_the_channels(policy: Policy, reason: str
     assert reasons(routed(A, policy=policy)) == {"c1": reason}
 
 
-def test_a_policy_chooses_channels_by_their_groups_whatever_the_request_says() -> None:
+def test_a_policy_chooses_channels_by_their_groups() -> None:
     vip, both = channel(1, groups=frozenset({"vip"})), channel(2, groups=frozenset({"vip", "free"}))
     assert order(routed(vip, both, C)) == ["c1", "c2", "c3"]
     assert order(routed(vip, both, C, policy=Policy(Strategy.ROUND_ROBIN, groups=frozenset({"free"})))) == ["c2"]
@@ -330,8 +322,6 @@ HEALTH = st.sampled_from([UNKNOWN, OPEN, HALF_OPEN, PROBED, COOLING, Health(ttft
 REQUESTS = st.builds(
     RouteRequest,
     model=st.just("writer"),
-    group=st.sampled_from([None, "vip"]),
-    region=st.sampled_from([None, "cn"]),
     needed_tokens=st.sampled_from([0, 10, 11, 50]),
     affinity_key=st.none() | st.text(max_size=4),
     affine_channel=st.integers(0, 20).map(lambda number: ChannelId(UUID(int=number))),
@@ -359,8 +349,7 @@ def test_every_candidate_is_chosen_or_rejected_exactly_once_and_limits_are_respe
         candidate = choice.candidate
         assert candidate.model == "writer"
         assert health[candidate.key].admitted_at <= NOW
-        assert request_.region in (None, candidate.region)
-        assert request_.group is None or not candidate.groups or request_.group in candidate.groups
+        assert choice.level or candidate.region == "cn"
         assert request_.needed_tokens <= candidate.context_window
         assert candidate.concurrency_max is None or candidate.in_flight < candidate.concurrency_max
         assert candidate.rpm_max is None or candidate.requests < candidate.rpm_max

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from domain.billing import Usage
-from domain.generation import service
+from domain.generation import attempts
 from domain.generation.endings import Ending
 from domain.generation.provider import UsageSource
 from domain.ids import JobId
@@ -16,8 +16,8 @@ COST = 500 + 400
 """Of USAGE, at the default price."""
 
 
-def result(ending: Ending, text: str = TEXT, usage: Usage = USAGE) -> service.Result:
-    return service.Result(text, ending, usage, NOW, ["0 ms: attempt"], "STOP")
+def result(ending: Ending, text: str = TEXT, usage: Usage = USAGE) -> attempts.Result:
+    return attempts.Result(text, ending, usage, NOW, ["0 ms: attempt"], "STOP")
 
 
 def balances(world: World) -> dict[str, int]:

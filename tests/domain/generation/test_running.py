@@ -9,7 +9,7 @@ import pytest
 from domain.billing import AccountKind, Usage
 from domain.channels.entities import ProviderKind
 from domain.errors import LeaseLost
-from domain.generation import service
+from domain.generation import attempts, service
 from domain.generation.endings import Ending, after_finish, cancelled, completed, failed, truncated
 from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from domain.generation.provider import FinishReason
@@ -35,7 +35,7 @@ async def test_a_claimed_generation_opens_its_attempt(world: World) -> None:
 async def test_a_completed_generation_leaves_a_candidate_a_receipt_and_a_settled_hold(world: World) -> None:
     chapter = await world.ready()
     lease = await world.running(chapter)
-    version_id = await service.finish(world.uow, lease, result(completed()))
+    version_id = (await attempts.finish(world.uow, lease, result(completed()))).version_id
     assert version_id is not None
     version, generation = world.uow.projects.versions[version_id], world.generation(lease.job_id)
     assert (version.text, version.state, version.origin, version.number) == (TEXT, "CANDIDATE", "AI", 1)
@@ -65,7 +65,9 @@ async def test_an_author_pays_for_text_that_is_kept_and_for_nothing_else(
     world: World, ending: Ending, state: str, charged: int
 ) -> None:
     lease = await world.running(await world.ready())
-    version_id = await service.finish(world.uow, lease, result(ending))
+    ended = await attempts.finish(world.uow, lease, result(ending))
+    version_id = ended.version_id
+    assert ended.charged_micros == charged
     assert (world.job(lease.job_id).state, version_id is not None) == (state, charged > 0)
     assert world.uow.billing.balance[AccountKind.SPENT] == charged
     assert world.uow.billing.balance[AccountKind.AVAILABLE] == CREDIT_MICROS - charged
@@ -81,7 +83,7 @@ async def test_an_author_pays_for_text_that_is_kept_and_for_nothing_else(
 async def test_a_call_that_cost_more_than_its_hold_is_charged_the_hold(world: World) -> None:
     lease = await world.running(await world.ready())
     held = world.uow.billing.holds[lease.job_id].micros
-    await service.finish(world.uow, lease, result(completed(), usage=Usage(1_000_000, 1_000_000)))
+    await attempts.finish(world.uow, lease, result(completed(), usage=Usage(1_000_000, 1_000_000)))
     assert balances(world) == {
         "AVAILABLE": CREDIT_MICROS - held,
         "SPENT": held,
@@ -94,19 +96,19 @@ async def test_a_demo_text_says_that_it_is_one(world: World) -> None:
     world.channel(ProviderKind.DEMO)
     await world.credit()
     lease = await world.running(await world.node(await world.project()))
-    version_id = await service.finish(world.uow, lease, result(completed()))
+    version_id = (await attempts.finish(world.uow, lease, result(completed()))).version_id
     assert version_id is not None
     assert world.uow.projects.versions[version_id].origin == "DEMO"
 
 
 async def test_a_generation_ends_once(world: World) -> None:
     lease = await world.running(await world.ready())
-    version_id = await service.finish(world.uow, lease, result(completed()))
+    version_id = (await attempts.finish(world.uow, lease, result(completed()))).version_id
     for ending in (completed(), cancelled(TEXT), failed("X", "Y")):
         with pytest.raises(LeaseLost):
-            await service.finish(world.uow, lease, result(ending))
+            await attempts.finish(world.uow, lease, result(ending))
     assert (list(world.uow.projects.versions), world.job(lease.job_id).state) == ([version_id], "SUCCEEDED")
-    assert await service.ended_version(world.uow, lease) == version_id
+    assert await attempts.already_ended(world.uow, lease) == attempts.Ended(version_id, COST)
 
 
 async def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> None:
@@ -115,10 +117,10 @@ async def test_a_worker_that_lost_its_lease_changes_nothing(world: World) -> Non
     before = repr((world.uow.jobs.jobs, world.uow.generation.attempts, world.uow.billing.entries))
     for write in (
         begin(world.uow, stale),
-        service.finish(world.uow, stale, result(completed())),
-        service.switch_attempt(world.uow, stale, result(completed())),
-        service.hand_back(world.uow, stale, result(service.CRASHED)),
-        service.ended_version(world.uow, lease),
+        attempts.finish(world.uow, stale, result(completed())),
+        attempts.switch_attempt(world.uow, stale, result(completed())),
+        attempts.hand_back(world.uow, stale, result(attempts.CRASHED)),
+        attempts.already_ended(world.uow, lease),
     ):
         with pytest.raises(LeaseLost):
             await write
@@ -132,12 +134,12 @@ CUT = Ending(GenerationState.STREAMING, AttemptOutcome.CUT, keeps_text=False, co
 
 async def test_an_attempt_that_was_cut_is_the_operators_loss_and_the_next_one_is_paid(world: World) -> None:
     lease = await world.running(await world.ready())
-    renewed = await service.switch_attempt(world.uow, lease, result(CUT, "The fo"))
+    renewed = await attempts.switch_attempt(world.uow, lease, result(CUT, "The fo"))
     assert (renewed.attempt, renewed.token, world.job(lease.job_id).failures) == (2, lease.token, 1)
-    await service.finish(world.uow, renewed, result(completed()))
+    await attempts.finish(world.uow, renewed, result(completed()))
     generation = world.generation(lease.job_id)
-    attempts = [(one.number, one.outcome, one.text) for one in world.attempts(generation.id)]
-    assert attempts == [(1, "CUT", "The fo"), (2, "COMPLETED", TEXT)]
+    tried = [(one.number, one.outcome, one.text) for one in world.attempts(generation.id)]
+    assert tried == [(1, "CUT", "The fo"), (2, "COMPLETED", TEXT)]
     assert [record.billed for record in world.uow.billing.usage.values()] == [False, True]
     assert world.uow.billing.balance[AccountKind.SPENT] == world.uow.billing.balance[AccountKind.COST] == COST
     assert [version.text for version in world.uow.projects.versions.values()] == [TEXT]
@@ -149,7 +151,7 @@ async def crash(world: World, lease: Lease, text: str = TEXT) -> str | None:
     if text:
         await world.uow.generation.checkpoint(generation.id, lease.attempt, text, NOW)
     world.uow.jobs.expire(lease.job_id)
-    return await service.recover(world.uow, lease.job_id)
+    return await attempts.recover(world.uow, lease.job_id)
 
 
 async def test_a_job_whose_worker_died_is_queued_again_with_its_doorbell_and_its_hold(world: World) -> None:
@@ -163,12 +165,12 @@ async def test_a_job_whose_worker_died_is_queued_again_with_its_doorbell_and_its
     again = await world.claim(job.id)
     assert (again.attempt, again.token != lease.token) == (2, True)
     with pytest.raises(LeaseLost):
-        await service.finish(world.uow, lease, result(completed()))
+        await attempts.finish(world.uow, lease, result(completed()))
 
 
 async def test_a_job_whose_worker_lives_is_left_alone(world: World) -> None:
     lease = await world.running(await world.ready())
-    assert await service.recover(world.uow, lease.job_id) is None
+    assert await attempts.recover(world.uow, lease.job_id) is None
     assert (world.job(lease.job_id).state, world.job(lease.job_id).crashes) == ("RUNNING", 0)
 
 
@@ -215,7 +217,7 @@ async def test_a_cancel_while_a_crashed_job_waits_keeps_what_was_written_and_cos
 
 async def test_a_worker_that_is_told_to_stop_hands_its_job_on_without_blame(world: World) -> None:
     lease = await world.running(await world.ready())
-    await service.hand_back(world.uow, lease, result(service.CRASHED))
+    await attempts.hand_back(world.uow, lease, result(attempts.CRASHED))
     job = world.job(lease.job_id)
     assert (job.state, job.crashes, job.failures, world.uow.jobs.outbox) == ("QUEUED", 0, 0, {job.id})
 
@@ -223,7 +225,7 @@ async def test_a_worker_that_is_told_to_stop_hands_its_job_on_without_blame(worl
 async def test_a_cancelled_job_is_ended_and_not_handed_on_by_a_worker_that_is_told_to_stop(world: World) -> None:
     lease = await world.running(await world.ready())
     await service.cancel(world.uow, world.author, lease.job_id)
-    await service.hand_back(world.uow, lease, result(service.CRASHED))
+    await attempts.hand_back(world.uow, lease, result(attempts.CRASHED))
     assert (world.job(lease.job_id).state, world.uow.jobs.outbox) == ("CANCELLED", set())
     (version,) = world.uow.projects.versions.values()
     assert (version.text, world.generation(lease.job_id).version_id) == (TEXT, version.id)
@@ -235,12 +237,12 @@ async def test_a_cancelled_job_is_ended_and_not_handed_on_by_a_worker_that_is_to
 async def test_a_chapter_whose_generated_text_was_accepted_stays_so_when_another_try_ends(world: World) -> None:
     chapter = await world.ready()
     lease = await world.running(chapter)
-    version_id = await service.finish(world.uow, lease, result(completed()))
+    version_id = (await attempts.finish(world.uow, lease, result(completed()))).version_id
     assert version_id is not None
     await accept_version(world.uow.projects, world.author, version_id, base=ANY_BASE, now=NOW)
     lease = await world.running(chapter, key="key-2")
     assert chapter.status == "GENERATING"
-    await service.finish(world.uow, lease, result(failed("OVERLOADED", "Busy.")))
+    await attempts.finish(world.uow, lease, result(failed("OVERLOADED", "Busy.")))
     assert chapter.status == "ACCEPTED"
 
 
@@ -259,7 +261,7 @@ async def test_a_chapter_deleted_meanwhile_gets_its_text_all_the_same(world: Wor
     chapter = await world.ready()
     lease = await world.running(chapter)
     await delete_node(world.uow.projects, world.author, chapter.id, NOW)
-    assert await service.finish(world.uow, lease, result(completed())) is not None
+    assert (await attempts.finish(world.uow, lease, result(completed()))).version_id is not None
     assert (world.job(lease.job_id).state, chapter.status) == ("SUCCEEDED", "PLANNED")
 
 

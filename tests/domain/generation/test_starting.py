@@ -10,7 +10,7 @@ import pytest
 from domain.accounts import Role
 from domain.billing import Price, QuotaExhausted
 from domain.errors import ErrorCode
-from domain.generation import service
+from domain.generation import attempts, service
 from domain.generation.context import ContextTooSmall
 from domain.generation.endings import Ending, cancelled, completed, failed, truncated
 from domain.generation.entities import TruncationReason
@@ -136,7 +136,7 @@ async def test_a_free_model_writes_for_an_empty_wallet(world: World) -> None:
     world.uow.billing.prices["writer-1"] = Price("writer-1", 0, 0, 0)
     await world.uow.billing.open_wallet()
     lease = await world.running(await world.node(await world.project()))
-    await service.finish(world.uow, lease, result(completed()))
+    await attempts.finish(world.uow, lease, result(completed()))
     assert (world.job(lease.job_id).state, world.uow.billing.entries) == ("SUCCEEDED", [])
 
 
@@ -165,13 +165,13 @@ async def test_a_running_job_is_asked_to_stop_and_its_worker_is_told_each_time(w
 async def test_a_model_that_stops_before_the_cancel_reaches_it_has_completed(world: World) -> None:
     lease = await world.running(await world.ready())
     await service.cancel(world.uow, world.author, lease.job_id)
-    await service.finish(world.uow, lease, result(completed()))
+    await attempts.finish(world.uow, lease, result(completed()))
     assert world.job(lease.job_id).state == "SUCCEEDED"
 
 
 async def test_cancelling_what_has_ended_changes_nothing(world: World) -> None:
     lease = await world.running(await world.ready())
-    await service.finish(world.uow, lease, result(completed()))
+    await attempts.finish(world.uow, lease, result(completed()))
     generation, tell_worker = await service.cancel(world.uow, world.author, lease.job_id)
     assert (generation.state, tell_worker, world.job(lease.job_id).state) == ("COMPLETED", False, "SUCCEEDED")
 
@@ -190,7 +190,7 @@ async def test_a_job_that_is_not_there_is_not_found(world: World) -> None:
 async def test_a_failed_job_is_tried_again_as_a_new_one_with_the_same_prompt(world: World) -> None:
     chapter = await world.ready()
     lease = await world.running(chapter)
-    await service.finish(world.uow, lease, result(failed("OVERLOADED", "Busy.")))
+    await attempts.finish(world.uow, lease, result(failed("OVERLOADED", "Busy.")))
     again = await service.retry(world.uow, world.author, lease.job_id, "retry-1", concurrency_max=8)
     assert again.job_id is not None
     old, new = world.generation(lease.job_id), world.generation(again.job_id)
@@ -207,7 +207,7 @@ async def test_a_failed_job_is_tried_again_as_a_new_one_with_the_same_prompt(wor
 @pytest.mark.parametrize("ending", [failed("X", "Y"), cancelled(TEXT), truncated(TruncationReason.LENGTH)])
 async def test_whatever_ended_without_success_can_be_retried(world: World, ending: Ending) -> None:
     lease = await world.running(await world.ready())
-    await service.finish(world.uow, lease, result(ending))
+    await attempts.finish(world.uow, lease, result(ending))
     assert (await service.retry(world.uow, world.author, lease.job_id, "k", concurrency_max=8)).job_id is not None
 
 
@@ -215,7 +215,7 @@ async def test_what_has_not_ended_or_has_succeeded_cannot_be_retried(world: Worl
     lease = await world.running(await world.ready())
     with refused(ErrorCode.INVALID_STATE, "id"):
         await service.retry(world.uow, world.author, lease.job_id, "k1", concurrency_max=8)
-    await service.finish(world.uow, lease, result(completed()))
+    await attempts.finish(world.uow, lease, result(completed()))
     with refused(ErrorCode.INVALID_STATE, "id"):
         await service.retry(world.uow, world.author, lease.job_id, "k2", concurrency_max=8)
 
@@ -223,7 +223,7 @@ async def test_what_has_not_ended_or_has_succeeded_cannot_be_retried(world: Worl
 async def test_a_chapter_that_was_deleted_is_neither_written_nor_retried(world: World) -> None:
     chapter = await world.ready()
     lease = await world.running(chapter)
-    await service.finish(world.uow, lease, result(failed("X", "Y")))
+    await attempts.finish(world.uow, lease, result(failed("X", "Y")))
     await delete_node(world.uow.projects, world.author, chapter.id, NOW)
     with refused(ErrorCode.NOT_FOUND, "chapterId"):
         await world.start(chapter, key="key-2")

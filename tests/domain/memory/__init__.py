@@ -13,8 +13,11 @@ from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
+from tests.domain.memory.invoices import MemoryInvoices
 from tests.domain.memory.jobs import MemoryJobs
 from tests.domain.memory.operations import MemoryAudit, MemoryMails, MemoryNotifications, MemoryWebhooks
+from tests.domain.memory.payments import MemoryPayments
+from tests.domain.memory.plans import MemoryCoupons, MemoryPlans
 from tests.domain.memory.projects import MemoryProjects
 from tests.domain.memory.story import MemoryStory
 
@@ -34,6 +37,10 @@ class MemoryUnitOfWork:
         self.channels = MemoryChannels(self.tenant_id)
         self.generation = MemoryGeneration()
         self.billing = MemoryBilling()
+        self.invoices = MemoryInvoices()
+        self.plans = MemoryPlans()
+        self.coupons = MemoryCoupons()
+        self.payments = MemoryPayments(self.billing)
         self.integrations = MemoryIntegrations(self.tenant_id, self.accounts)
         self.audit = MemoryAudit()
         self.notifications = MemoryNotifications()

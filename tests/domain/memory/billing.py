@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.billing.grants import Grant, Hold
-from domain.billing.ledger import REASONED, AccountKind, Entry, EntryKind
+from domain.billing.ledger import AccountKind, Entry, EntryKind
 from domain.billing.money import QuotaExhausted
 from domain.billing.prices import ANY_MODEL, Price, choose
 from domain.billing.usage import UsageRecord
 from domain.ids import GrantId, JobId, LedgerEntryId, PriceId, new_id
+from tests.domain.memory.budgets import MemoryAlerts, MemoryBudgets
 from tests.domain.memory.clock import NOW
+
+_REASONED = frozenset({EntryKind.ADJUST, EntryKind.REVERSAL})
 
 
 @dataclass(slots=True)
@@ -28,18 +31,25 @@ class MemoryBilling:
 
     def __init__(self) -> None:
         self.now = NOW
+        self.budgets = MemoryBudgets(lambda: self.now)
+        self.alerts = MemoryAlerts(self.credit)
         self.versions = [Price(ANY_MODEL, 500_000, 125_000, 2_000_000, id=PriceId(new_id()))]
         self.prices: dict[str, Price] = {}
         """A model's own price, put there by a test."""
         self.balance: dict[AccountKind, int] = defaultdict(int)
         self.entries: list[Entry] = []
+        self._of_job: dict[JobId | None, list[Entry]] = defaultdict(list)
+        self._references: set[tuple[EntryKind, str]] = set()
         self.ids: dict[LedgerEntryId, Entry] = {}
         self.grants: dict[GrantId, Grant] = {}
         self.holds: dict[JobId, KeptHold] = {}
         self.usage: dict[tuple[JobId, int, str], UsageRecord] = {}
 
-    async def price_of(self, model: str, channel: str | None = None, group: str | None = None) -> Price:
-        chosen = choose([*self.versions, *self.prices.values()], model, channel, group, self.now)
+    def credit(self) -> int:
+        return self.balance[AccountKind.AVAILABLE] + self.balance[AccountKind.HELD]
+
+    async def price_of(self, model: str, channel: str | None = None) -> Price:
+        chosen = choose([*self.versions, *self.prices.values()], model, channel, self.now)
         assert chosen is not None
         return chosen
 
@@ -47,7 +57,7 @@ class MemoryBilling:
         return {call: await self.price_of(*call) for call in calls}
 
     async def lock_prices(self) -> Sequence[Price]:
-        return [one for one in self.versions if one.valid_to is None]
+        return list({one.key: one for one in self.versions}.values())
 
     async def add_prices(self, prices: Sequence[Price]) -> None:
         for one in prices:
@@ -74,6 +84,8 @@ class MemoryBilling:
         self._move(entry)
         self.balance.update(after)
         self.entries.append(entry)
+        self._of_job[entry.job_id].append(entry)
+        self._references.add((entry.kind, entry.reference))
         entry_id = LedgerEntryId(new_id())
         self.ids[entry_id] = entry
         return entry_id
@@ -99,19 +111,16 @@ class MemoryBilling:
             raise ValueError("ledger_postings_pkey")
         if len({move.grant_id for move in entry.moves}) < len(entry.moves):
             raise ValueError("grant_moves_pkey")
-        if (entry.kind in REASONED and not entry.reason) or (entry.kind == EntryKind.REVERSAL) != bool(
+        if (entry.kind in _REASONED and not entry.reason) or (entry.kind == EntryKind.REVERSAL) != bool(
             entry.reverses_id
         ):
             raise ValueError("ledger_entries_reasoned_check or ledger_entries_reverses_check")
-        for one in self.entries:
-            self._check_beside(one, entry)
-
-    def _check_beside(self, one: Entry, entry: Entry) -> None:
-        if (one.kind, one.reference) == (entry.kind, entry.reference):
+        if (entry.kind, entry.reference) in self._references:
             raise ValueError("ledger_entries_tenant_id_kind_reference_key")
-        if one.job_id == entry.job_id and {one.kind, entry.kind} <= {EntryKind.SETTLE, EntryKind.RELEASE}:
+        closing = {EntryKind.SETTLE, EntryKind.RELEASE}
+        if entry.kind in closing and any(one.kind in closing for one in self._of_job[entry.job_id]):
             raise ValueError("ledger_entries_hold_closes_once_idx")
-        if entry.reverses_id is not None and one.reverses_id == entry.reverses_id:
+        if entry.reverses_id is not None and any(one.reverses_id == entry.reverses_id for one in self.entries):
             raise ValueError("ledger_entries_tenant_id_reverses_id_idx")
 
     async def entry(self, entry_id: LedgerEntryId) -> Entry | None:
@@ -143,6 +152,18 @@ class MemoryBilling:
     async def held(self, job_id: JobId) -> int:
         return next((one.micros for key, one in self.holds.items() if key == job_id and one.open), 0)
 
+    async def closed(self, job_id: JobId) -> bool:
+        closing = {EntryKind.SETTLE, EntryKind.RELEASE}
+        return any(one.kind in closing for one in self._of_job[job_id])
+
+    async def charged(self, job_id: JobId) -> int:
+        return sum(
+            posting.micros
+            for one in self._of_job[job_id]
+            for posting in one.postings
+            if posting.account is AccountKind.SPENT
+        )
+
     async def open_holds(self) -> list[Hold]:
         return [Hold(job_id, one.micros, one.opened_at) for job_id, one in self.holds.items() if one.open]
 
@@ -152,8 +173,8 @@ class MemoryBilling:
             raise ValueError("usage_records_pkey")
         self.usage[key] = record
 
-    async def forget_usage(self, before: datetime) -> int:
-        old = [key for key, one in self.usage.items() if one.occurred_at < before]
+    async def forget_usage(self, before: datetime, batch: int) -> int:
+        old = [key for key, one in self.usage.items() if one.occurred_at < before][:batch]
         for key in old:
             del self.usage[key]
         return len(old)

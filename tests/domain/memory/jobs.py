@@ -53,6 +53,8 @@ class MemoryJobs:
 
     async def next_attempt(self, lease: Lease) -> Lease:
         job = self._fenced(lease)
+        if job.attempt != lease.attempt:
+            raise LeaseLost
         job.attempt, job.failures = job.attempt + 1, job.failures + 1
         return replace(lease, attempt=job.attempt)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain.ids import DeliveryId, EndpointId, MailId, UserId
+from domain.ids import DeliveryId, EndpointId, MailId, TenantId, UserId
 from domain.operations.audit import AuditEntry
 from domain.operations.mails import Mail, MailState
 from domain.operations.notifications import Notification
@@ -22,6 +22,11 @@ class MemoryAudit:
 
     async def add(self, entry: AuditEntry) -> None:
         self.entries.append(entry)
+
+    async def forget(self, before: datetime, batch: int) -> int:
+        old = [one for one in self.entries if one.at is not None and one.at < before][:batch]
+        self.entries = [one for one in self.entries if one not in old]
+        return len(old)
 
 
 class MemoryNotifications:
@@ -67,26 +72,48 @@ class MemoryMails:
         self.waits_s.append(retry_s)
 
 
+class MemoryVault:
+    """Implements `domain.operations.webhooks.SecretVault`; with `lost` it has forgotten its key."""
+
+    lost = False
+
+    def seal(self, tenant_id: TenantId, endpoint_id: EndpointId, secret: str) -> bytes:
+        return f"{tenant_id}:{endpoint_id}:{secret}".encode()
+
+    def open(self, tenant_id: TenantId, endpoint_id: EndpointId, sealed: bytes) -> str:
+        place = f"{tenant_id}:{endpoint_id}:"
+        if self.lost or not sealed.decode().startswith(place):
+            raise ValueError("sealed elsewhere")
+        return sealed.decode().removeprefix(place)
+
+
 class MemoryWebhooks:
     """Implements `domain.operations.webhooks.WebhookStore`; `waits_s` is how long each settled one waits."""
 
     def __init__(self) -> None:
-        self.endpoints: dict[EndpointId, WebhookEndpoint] = {}
+        self.endpoints_by_id: dict[EndpointId, WebhookEndpoint] = {}
         self.deliveries: dict[DeliveryId, WebhookDelivery] = {}
         self.waits_s: list[float] = []
 
     async def add_endpoint(self, endpoint: WebhookEndpoint) -> None:
-        self.endpoints[endpoint.id] = endpoint
+        self.endpoints_by_id[endpoint.id] = endpoint
 
     async def endpoint(self, endpoint_id: EndpointId) -> WebhookEndpoint | None:
-        found = self.endpoints.get(endpoint_id)
+        found = self.endpoints_by_id.get(endpoint_id)
         return found if found is not None and found.deleted_at is None else None
 
+    async def endpoints(self) -> list[WebhookEndpoint]:
+        return [one for one in self.endpoints_by_id.values() if one.deleted_at is None]
+
     async def count_endpoints(self) -> int:
-        return sum(1 for one in self.endpoints.values() if one.deleted_at is None)
+        return sum(1 for one in self.endpoints_by_id.values() if one.deleted_at is None)
 
     async def listeners(self, event: WebhookEvent) -> list[EndpointId]:
-        return [one.id for one in self.endpoints.values() if one.enabled and not one.deleted_at and event in one.events]
+        return [
+            one.id
+            for one in self.endpoints_by_id.values()
+            if one.enabled and not one.deleted_at and event in one.events
+        ]
 
     async def add_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> None:
         self.deliveries |= {one.id: one for one in deliveries}

@@ -45,6 +45,9 @@ class MemoryProjects:
     async def siblings(self, project_id: ProjectId, parent_id: NodeId | None) -> list[OutlineNode]:
         return [node for node in self._live(project_id) if node.parent_id == parent_id]
 
+    async def count(self) -> int:
+        return sum(one.deleted_at is None for one in self.projects.values())
+
     async def count_nodes(self, project_id: ProjectId) -> int:
         return len(self._live(project_id))
 

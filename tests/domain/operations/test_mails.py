@@ -22,7 +22,7 @@ from domain.operations.mails import (
 from tests.domain.memory import NOW, MemoryUnitOfWork
 
 TEMPLATE = MailTemplate.WEBHOOK_DISABLED
-PARAMS = {"name": "Mei", "url": "https://a.example/hook", "days": "3"}
+PARAMS = {"name": "Mei", "host": "a.example", "days": "3"}
 
 
 async def written(locale: str = "en") -> tuple[MemoryUnitOfWork, Mail]:
@@ -43,17 +43,17 @@ async def test_a_mail_waits_in_the_transaction_that_wrote_it() -> None:
 @pytest.mark.parametrize(
     ("locale", "subject"),
     [
-        ("zh", "Fabula 已停止向 https://a.example/hook 推送"),
-        ("zh-Hant", "Fabula 已停止向 https://a.example/hook 推送"),
-        ("en", "Fabula no longer calls https://a.example/hook"),
-        ("fr", "Fabula no longer calls https://a.example/hook"),
+        ("zh", "Fabula 已停止向 a.example 推送"),
+        ("zh-Hant", "Fabula 已停止向 a.example 推送"),
+        ("en", "Fabula no longer calls a.example"),
+        ("fr", "Fabula no longer calls a.example"),
     ],
 )
 async def test_a_letter_is_in_the_language_of_its_reader(locale: str, subject: str) -> None:
     _, mail = await written(locale)
     letter = letter_of(mail)
     assert (letter.id, letter.recipient, letter.subject) == (mail.id, "mei@example.org", subject)
-    assert "Mei" in letter.body and "https://a.example/hook" in letter.body
+    assert "Mei" in letter.body and "a.example" in letter.body
 
 
 def test_every_template_is_there_in_both_languages() -> None:
@@ -65,14 +65,14 @@ def test_every_template_is_there_in_both_languages() -> None:
 
 
 def test_line_ends_in_a_parameter_make_no_header() -> None:
-    subject, _ = text_of(TEMPLATE, "en", {**PARAMS, "url": "x\r\nBcc: all@example.org"})
+    subject, _ = text_of(TEMPLATE, "en", {**PARAMS, "host": "x\r\nBcc: all@example.org"})
     assert subject == "Fabula no longer calls x Bcc: all@example.org"
 
 
 async def test_a_mail_with_a_parameter_missing_is_not_written() -> None:
     uow = MemoryUnitOfWork()
     with pytest.raises(KeyError, match="days"):
-        await write_mail(uow, User(UserId(new_id()), "a@b", "A", ""), TEMPLATE, {"name": "x", "url": "y"})
+        await write_mail(uow, User(UserId(new_id()), "a@b", "A", ""), TEMPLATE, {"name": "x", "host": "y"})
     assert uow.mails.rows == {}
 
 

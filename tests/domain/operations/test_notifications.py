@@ -24,11 +24,11 @@ async def member(world: World, role: Role) -> Actor:
 async def test_a_right_reaches_every_member_who_has_it() -> None:
     world = World(MemoryUnitOfWork())
     members = {role: await member(world, role) for role in Role}
-    told = await notify(world.uow, Permission.ADMIN, KIND, {"url": "https://a.example"})
+    told = await notify(world.uow, Permission.ADMIN, KIND, {"host": "a.example"})
     expected = [members[Role.OWNER].user_id, members[Role.ADMIN].user_id]
     assert [one.id for one in told] == [one.user_id for one in world.uow.notifications.rows] == expected
-    assert {(one.kind, one.params["url"], one.read_at) for one in world.uow.notifications.rows} == {
-        ("WEBHOOK_DISABLED", "https://a.example", None)
+    assert {(one.kind, one.params["host"], one.read_at) for one in world.uow.notifications.rows} == {
+        ("WEBHOOK_DISABLED", "a.example", None)
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.accounts import Role
+from domain.accounts import Membership, Role, User
 from domain.errors import ErrorCode, Forbidden
 from domain.ids import DeliveryId, EndpointId, new_id
 from domain.operations import deliveries, webhooks
@@ -29,17 +29,22 @@ from domain.operations.webhooks import (
     signed,
 )
 from tests.domain.memory import NOW, MemoryUnitOfWork
+from tests.domain.memory.operations import MemoryVault
 from tests.domain.world import World, refused
 
 URL = "https://app.example/hooks"
 EVENTS = (WebhookEvent.AUDIT_RECORDED,)
+VAULT = MemoryVault()
 GOOD, BAD = Answer(204, None, 12), Answer(500, None, 12)
 
 
 async def endpoint(world: World, **draft: Any) -> WebhookEndpoint:
-    return await webhooks.create_endpoint(
-        world.uow.webhooks, world.author, EndpointDraft(**{"url": URL, "events": EVENTS, **draft})
-    )
+    wanted = EndpointDraft(**{"url": URL, "events": EVENTS, **draft})
+    return (await webhooks.create_endpoint(world.uow.webhooks, world.author, wanted, VAULT)).endpoint
+
+
+def secret_of(one: WebhookEndpoint) -> str:
+    return VAULT.open(one.tenant_id, one.id, one.secret)
 
 
 async def told(world: World) -> webhooks.WebhookDelivery:
@@ -75,7 +80,7 @@ def test_while_developing_http_will_do() -> None:
 async def test_a_tenant_has_so_many_endpoints_and_no_more() -> None:
     world = World(MemoryUnitOfWork())
     made = [await endpoint(world) for _ in range(ENDPOINTS_MAX)]
-    assert len({one.secret for one in made}) == ENDPOINTS_MAX
+    assert len({secret_of(one) for one in made}) == ENDPOINTS_MAX
     with refused(ErrorCode.LIMIT_REACHED):
         await endpoint(world)
     await webhooks.delete_endpoint(world.uow.webhooks, world.author, made[0].id, NOW)
@@ -95,10 +100,10 @@ async def test_only_administrators_have_to_do_with_endpoints() -> None:
     one, editor = await endpoint(world), world.actor(Role.EDITOR)
     store = world.uow.webhooks
     for refusal in (
-        webhooks.create_endpoint(store, editor, EndpointDraft(URL, EVENTS)),
+        webhooks.create_endpoint(store, editor, EndpointDraft(URL, EVENTS), VAULT),
         webhooks.update_endpoint(store, editor, one.id, EndpointDraft(enabled=False), NOW),
         webhooks.delete_endpoint(store, editor, one.id, NOW),
-        webhooks.rotate_secret(store, editor, one.id, NOW),
+        webhooks.rotate_secret(store, editor, one.id, NOW, VAULT),
         webhooks.send_test(world.uow, editor, one.id),
         webhooks.redeliver(world.uow, editor, DeliveryId(new_id())),
     ):
@@ -109,11 +114,11 @@ async def test_only_administrators_have_to_do_with_endpoints() -> None:
 async def test_a_deleted_endpoint_has_no_secret_and_is_not_there() -> None:
     world = World(MemoryUnitOfWork())
     one = await endpoint(world)
-    await webhooks.rotate_secret(world.uow.webhooks, world.author, one.id, NOW)
+    await webhooks.rotate_secret(world.uow.webhooks, world.author, one.id, NOW, VAULT)
     await webhooks.delete_endpoint(world.uow.webhooks, world.author, one.id, NOW)
-    assert (one.secret, one.previous_secret) == ("", None)
+    assert (one.secret, one.previous_secret) == (b"", None)
     with refused(ErrorCode.NOT_FOUND, "id"):
-        await webhooks.rotate_secret(world.uow.webhooks, world.author, one.id, NOW)
+        await webhooks.rotate_secret(world.uow.webhooks, world.author, one.id, NOW, VAULT)
 
 
 async def test_turning_an_endpoint_on_forgets_its_failures() -> None:
@@ -149,9 +154,9 @@ async def test_a_signature_is_over_the_time_and_the_bytes() -> None:
     world = World(MemoryUnitOfWork())
     one = await endpoint(world)
     delivery = await told(world)
-    call = signed(one, delivery, NOW)
+    call = signed(one, delivery, NOW, VAULT)
     at_s = int(NOW.timestamp())
-    expected = webhooks.signature(one.secret, at_s, delivery.body.encode())
+    expected = webhooks.signature(secret_of(one), at_s, delivery.body.encode())
     assert call.headers["Fabula-Signature"] == f"t={at_s},v1={expected}"
     assert (call.url, call.body, call.headers["Fabula-Event-Id"]) == (
         URL,
@@ -160,16 +165,51 @@ async def test_a_signature_is_over_the_time_and_the_bytes() -> None:
     )
 
 
+async def test_a_secret_is_kept_sealed_and_shown_once() -> None:
+    world = World(MemoryUnitOfWork())
+    made = await webhooks.create_endpoint(world.uow.webhooks, world.author, EndpointDraft(URL, EVENTS), VAULT)
+    rotated = await webhooks.rotate_secret(world.uow.webhooks, world.author, made.endpoint.id, NOW, VAULT)
+    one = rotated.endpoint
+    assert rotated.secret.startswith("whsec_") and rotated.secret != made.secret
+    assert one.previous_secret is not None
+    assert not webhooks.in_clear(one.secret) and not webhooks.in_clear(one.previous_secret)
+    assert [secret_of(one), webhooks.opened(VAULT, one, one.previous_secret)] == [rotated.secret, made.secret]
+    assert rotated.secret not in repr(rotated)
+
+
+async def test_a_secret_from_before_they_were_sealed_still_signs() -> None:
+    world = World(MemoryUnitOfWork())
+    one = await endpoint(world)
+    delivery = await told(world)
+    one.secret = b"whsec_in-the-clear"
+    at_s = int(NOW.timestamp())
+    expected = webhooks.signature("whsec_in-the-clear", at_s, delivery.body.encode())
+    assert signed(one, delivery, NOW, VAULT).headers["Fabula-Signature"] == f"t={at_s},v1={expected}"
+
+
+async def test_what_cannot_be_signed_waits_for_its_next_try() -> None:
+    world, vault = World(MemoryUnitOfWork()), MemoryVault()
+    vault.lost = True
+    await endpoint(world)
+    delivery = await told(world)
+    assert await deliveries.begin(world.uow, delivery.id, vault) is None
+    assert (delivery.state, [one["error"] for one in delivery.log], world.uow.webhooks.waits_s) == (
+        "QUEUED", ["the endpoint's secret cannot be opened"], [BACKOFF_S[0]])  # fmt: skip
+
+
 async def test_the_old_secret_signs_until_the_overlap_ends() -> None:
     world = World(MemoryUnitOfWork())
     one = await endpoint(world)
-    delivery, old = await told(world), one.secret
-    await webhooks.rotate_secret(world.uow.webhooks, world.author, one.id, NOW)
-    for after, secrets in ((SECRET_OVERLAP - timedelta(seconds=1), [one.secret, old]), (SECRET_OVERLAP, [one.secret])):
+    delivery, old = await told(world), secret_of(one)
+    await webhooks.rotate_secret(world.uow.webhooks, world.author, one.id, NOW, VAULT)
+    for after, secrets in (
+        (SECRET_OVERLAP - timedelta(seconds=1), [secret_of(one), old]),
+        (SECRET_OVERLAP, [secret_of(one)]),
+    ):
         at = NOW + after
         at_s = int(at.timestamp())
         expected = ",".join(f"v1={webhooks.signature(each, at_s, delivery.body.encode())}" for each in secrets)
-        assert signed(one, delivery, at).headers["Fabula-Signature"] == f"t={at_s},{expected}"
+        assert signed(one, delivery, at, VAULT).headers["Fabula-Signature"] == f"t={at_s},{expected}"
 
 
 # Deliveries.
@@ -180,12 +220,12 @@ async def test_a_delivery_waits_longer_each_time_up_to_a_day_and_then_is_dead() 
     await endpoint(world)
     delivery = await told(world)
     while delivery.state == "QUEUED":
-        assert await deliveries.begin(world.uow, delivery.id) is not None
+        assert await deliveries.begin(world.uow, delivery.id, VAULT) is not None
         await deliveries.finish(world.uow, delivery, BAD)
     assert (delivery.state, delivery.attempts, len(delivery.log)) == ("DEAD", ATTEMPTS_MAX, ATTEMPTS_MAX)
     assert world.uow.webhooks.waits_s == [*BACKOFF_S, 0]
     assert sorted(BACKOFF_S) == list(BACKOFF_S) and BACKOFF_S[-1] == 86_400
-    assert await deliveries.begin(world.uow, delivery.id) is None
+    assert await deliveries.begin(world.uow, delivery.id, VAULT) is None
 
 
 @pytest.mark.parametrize(("status", "good"), [(199, False), (200, True), (299, True), (300, False), (None, False)])
@@ -197,10 +237,10 @@ async def test_what_was_delivered_is_never_sent_again_by_itself() -> None:
     world = World(MemoryUnitOfWork())
     await endpoint(world)
     delivery = await told(world)
-    await deliveries.begin(world.uow, delivery.id)
+    await deliveries.begin(world.uow, delivery.id, VAULT)
     await deliveries.finish(world.uow, delivery, GOOD)
     assert delivery.state == "DELIVERED"
-    assert await deliveries.begin(world.uow, delivery.id) is None
+    assert await deliveries.begin(world.uow, delivery.id, VAULT) is None
 
 
 async def test_a_delivery_that_kills_who_sends_it_is_given_up() -> None:
@@ -208,8 +248,8 @@ async def test_a_delivery_that_kills_who_sends_it_is_given_up() -> None:
     await endpoint(world)
     delivery = await told(world)
     for _ in range(ATTEMPTS_MAX):
-        assert await deliveries.begin(world.uow, delivery.id) is not None
-    assert await deliveries.begin(world.uow, delivery.id) is None
+        assert await deliveries.begin(world.uow, delivery.id, VAULT) is not None
+    assert await deliveries.begin(world.uow, delivery.id, VAULT) is None
     assert (delivery.state, delivery.log[-1]["error"]) == ("DEAD", "given up")
 
 
@@ -219,7 +259,7 @@ async def test_what_waits_for_an_endpoint_that_is_gone_is_dead(gone: str) -> Non
     one = await endpoint(world)
     delivery = await told(world)
     one.enabled, one.deleted_at = gone != "off", NOW if gone == "deleted" else None
-    assert await deliveries.begin(world.uow, delivery.id) is None
+    assert await deliveries.begin(world.uow, delivery.id, VAULT) is None
     assert (delivery.state, delivery.log[-1]["error"]) == ("DEAD", "the endpoint is off")
 
 
@@ -228,11 +268,25 @@ async def test_an_endpoint_may_fail_for_days_but_not_longer(days: timedelta, ena
     world = World(MemoryUnitOfWork())
     one = await endpoint(world)
     delivery = await told(world)
-    await deliveries.begin(world.uow, delivery.id)
+    await deliveries.begin(world.uow, delivery.id, VAULT)
     one.failing_since = NOW - days
     await deliveries.finish(world.uow, delivery, BAD)
     assert one.enabled is enabled
     assert len(world.uow.audit.entries) == (0 if enabled else 1)
+
+
+async def test_who_is_told_of_an_endpoint_that_is_off_learns_its_host_and_no_more() -> None:
+    world = World(MemoryUnitOfWork())
+    await world.uow.accounts.add_user(User(world.author.user_id, "mei@example.org", "Mei", ""))
+    await world.uow.accounts.add_membership(Membership(world.uow.tenant_id, world.author.user_id, Role.OWNER))
+    one = await endpoint(world, url="https://app.example:8443/hooks/a-secret?key=another")
+    delivery = await told(world)
+    await deliveries.begin(world.uow, delivery.id, VAULT)
+    one.failing_since = NOW - FAILING_MAX
+    await deliveries.finish(world.uow, delivery, BAD)
+    [notice], [mail] = world.uow.notifications.rows, world.uow.mails.rows.values()
+    assert notice.params == {"host": "app.example:8443"}
+    assert mail.params == {"name": "Mei", "host": "app.example:8443", "days": "3"}
 
 
 async def test_a_test_goes_to_its_endpoint_whatever_that_wants() -> None:

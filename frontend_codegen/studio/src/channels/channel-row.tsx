@@ -2,7 +2,7 @@ import type { ChannelTestMutation } from '@fabula/client';
 import { useChannelTestMutation, useChannelUpdateMutation } from '@fabula/client/urql';
 import { useState } from 'react';
 
-import { formatClock, formatCount, formatMilliseconds } from '../format';
+import { formatClock, formatCount, formatMilliseconds, formatMoney } from '../format';
 import { useTranslation } from '../i18n/context';
 import { type Problem, problemOf } from '../problems';
 import { Button } from '../ui/button';
@@ -35,6 +35,7 @@ export function ChannelRow({ channel, mayManage, onEdit, onDelete }: ChannelRowP
         </p>
         <Figures channel={channel} />
         <Health channel={channel} />
+        <Use channel={channel} />
         <ProblemNotice problem={problem} />
         {tested && <Result tested={tested} />}
       </article>
@@ -70,6 +71,18 @@ function Health({ channel: { health } }: { channel: Channel }) {
       {parts.filter(Boolean).join(' · ')}
     </p>
   );
+}
+
+/** What the studio used of it lately: nothing where nothing was, or for those it is not shown to. */
+function Use({ channel: { statistics } }: { channel: Channel }) {
+  const { t, language } = useTranslation();
+  if (!statistics?.calls) return null;
+  const parts = [
+    t.channels.calls(statistics.calls, formatCount(statistics.calls, language)),
+    t.channels.tokens(formatCount(statistics.inputTokens, language), formatCount(statistics.outputTokens, language)),
+    statistics.cost && formatMoney(statistics.cost, language),
+  ];
+  return <p className="channel-figures">{t.channels.lately(parts.filter(Boolean).join(t.channels.listSeparator))}</p>;
 }
 
 type Tested = ChannelTestMutation['channelTest'];

@@ -104,7 +104,7 @@ export const channelDraftOf = (channel: Channel | null): ChannelDraft => ({
   isDefault: channel?.isDefault ?? false,
 });
 
-/** A model that stays keeps what is known of its size. */
+/** A model that stays keeps what is known of it. */
 function sharedOf(draft: ChannelDraft, known: Channel['models']) {
   const models = modelsOf(draft.models);
   return {
@@ -112,8 +112,14 @@ function sharedOf(draft: ChannelDraft, known: Channel['models']) {
     apiVersion: draft.apiVersion.trim() || null,
     models: models.map((model) => model.name),
     modelDetails: models.map((model) => {
-      const { contextWindow = null, maxOutputTokens = null } = known.find(({ name }) => name === model.name) ?? {};
-      return { ...model, contextWindow, maxOutputTokens };
+      const before = known.find(({ name }) => name === model.name);
+      return {
+        ...model,
+        contextWindow: before?.contextWindow ?? null,
+        maxOutputTokens: before?.maxOutputTokens ?? null,
+        modalities: [...(before?.modalities ?? ['TEXT' as const])],
+        tokenizer: before?.tokenizer ?? null,
+      };
     }),
     groups: listOf(draft.groups),
     region: draft.region,

@@ -3,7 +3,7 @@ import { useChapterGenerateMutation, useChapterUpdateMutation, useChannelsQuery 
 import { type FormEvent, useRef, useState } from 'react';
 
 import { PROJECT_CONTEXT, randomKey } from '../api';
-import { formatCount, formatMoney } from '../format';
+import { formatCount, formatMoment, formatMoney } from '../format';
 import { type Language, useTranslation } from '../i18n/context';
 import type { Strings } from '../i18n/en';
 import { failure, type Problem, problemOf, sentence } from '../problems';
@@ -102,6 +102,16 @@ function refusalOf(t: Strings, language: Language, outcome: Outcome): Problem | 
       return null;
     case 'QuotaExhausted': {
       const message = t.generate.quota(formatMoney(outcome.needed, language), formatMoney(outcome.available, language));
+      return { code: outcome.code, message, field: null };
+    }
+    case 'BudgetExceeded': {
+      const { needed, left, budget, resetsAt } = outcome;
+      const message = t.generate.budget(
+        formatMoney(needed, language),
+        formatMoney(left, language),
+        t.budgets.whose[budget?.subject ?? 'TENANT'],
+        resetsAt ? formatMoment(resetsAt, language) : null,
+      );
       return { code: outcome.code, message, field: null };
     }
     case 'ContextTooSmall': {

@@ -5,15 +5,16 @@ import { Link } from 'wouter';
 import { session } from '../api';
 import { formatMoney } from '../format';
 import { useTranslation } from '../i18n/context';
-import { CHANNELS_PATH } from '../links';
+import { CHANNELS_PATH, USAGE_PATH } from '../links';
 import { Menu } from '../ui/menu';
 import { Preferences } from './preferences';
-import { useMayManage } from './use-may-manage';
+import { useMayBill, useMayManage } from './use-may-manage';
 
 /** The bar above every page of a person who is logged in. `trail` says where in the shelf one is. */
 export function Shell({ trail, children }: { trail?: ReactNode; children: ReactNode }) {
   const { t } = useTranslation();
   const mayManage = useMayManage();
+  const mayBill = useMayBill();
   return (
     <div className="shell">
       <a className="skip" href="#main">
@@ -27,6 +28,11 @@ export function Shell({ trail, children }: { trail?: ReactNode; children: ReactN
         {mayManage && (
           <Link className="text-button" href={CHANNELS_PATH}>
             {t.channels.title}
+          </Link>
+        )}
+        {mayBill && (
+          <Link className="text-button" href={USAGE_PATH}>
+            {t.billing.title}
           </Link>
         )}
         <Balance />
