@@ -11,7 +11,7 @@ export default defineConfig({
   testDir: '.',
   outputDir: 'artifacts/traces',
   workers: 1,
-  retries: 0,
+  retries: process.env.CI ? 1 : 0,
   timeout: 60_000,
   expect: { timeout: 15_000 },
   forbidOnly: Boolean(process.env.CI),

@@ -21,6 +21,7 @@ from domain.generation.provider import (
 from tests.adapters.calls import KEY, SYSTEM, USER, Wire, completion, read
 from tests.fakes.behaviour import Behaviour, expected_text
 from tests.fakes.wire import closed_port
+from tests.pace import slowness
 
 
 async def test_a_whole_text_arrives_word_for_word_with_its_counts_and_its_end(wire: Wire) -> None:
@@ -292,7 +293,7 @@ async def test_cancelling_the_reader_closes_the_socket_at_once(wire: Wire, model
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await _disconnected(wire) - cancelled_at < 0.5
+    assert await _disconnected(wire) - cancelled_at < 0.5 * slowness()
 
 
 async def test_leaving_the_loop_closes_the_socket_at_once(wire: Wire) -> None:
@@ -301,7 +302,7 @@ async def test_leaving_the_loop_closes_the_socket_at_once(wire: Wire) -> None:
             if isinstance(event, TextChunk):
                 break
     left_at = time.monotonic()
-    assert await _disconnected(wire) - left_at < 0.5
+    assert await _disconnected(wire) - left_at < 0.5 * slowness()
 
 
 @pytest.mark.parametrize("model", ["hang", "stall"])

@@ -13,6 +13,7 @@ from tests.faults.books import imbalances
 from tests.faults.figures import measured
 from tests.faults.product import Product, eventually
 from tests.faults.provider import Provider
+from tests.pace import slowness
 
 TOKENS, DELAY_MS = 200, 40
 RATE_S = 1000 / DELAY_MS
@@ -72,7 +73,7 @@ async def test_every_token_is_billed_once_whatever_broke(product: Product, provi
     await eventually(writing, "the generations to be cancelled are written again", 30)
     behind = [await cancel(author, provider, model, one) for model, one in cancelled.items()]
     measured("tokens that the provider sent behind the answer to a cancel, at most", max(behind))
-    assert max(behind) <= RATE_S * NOTICED_S + 2
+    assert max(behind) <= RATE_S * NOTICED_S * slowness() + 2
     for fate, one in started.values():
         await author.job_state(one, "CANCELLED" if fate == "cancelled" else "SUCCEEDED")
     cuts = [

@@ -14,8 +14,6 @@ from tests.faults.fleet import fleet
 from tests.faults.product import Product
 from tests.faults.provider import Provider
 
-RECOVERY_S = 10.0
-
 
 async def test_a_killed_valkey_costs_no_chapter_a_word_or_a_reset(
     product: Product, provider: Provider, author: Author, neighbour: Author
@@ -42,7 +40,9 @@ async def test_a_valkey_that_forgets_everything_costs_no_chapter_a_word_or_a_res
         flying.join_late()
     measured_seconds("Valkey wiped: longest silence of a stream", [w.pause_after(wiped) for w in flying.watchers])
     assert await flying.deviations() == []
-    assert {(watcher.resets, watcher.snapshots, watcher.connects) for watcher in flying.watchers} == {(0, 1, 1)}
+    assert {(watcher.resets, watcher.connects) for watcher in flying.watchers} == {(0, 1)}
+    # The worker's; and PostgreSQL's, where a reader asked about a stream whose worker was late with the end.
+    assert {watcher.snapshots for watcher in flying.watchers} in ({1}, {1, 2})
 
 
 async def test_a_frozen_valkey_keeps_no_reader_from_the_end(

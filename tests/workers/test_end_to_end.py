@@ -23,6 +23,7 @@ from tests.documents import EVENTS
 from tests.graphql.clients import Person, Site, eventually
 from tests.graphql.generations import start
 from tests.graphql.studio import state_of
+from tests.pace import slowness
 from workers.doorbell import declare_actors, redis_broker
 
 CAP = 4
@@ -125,7 +126,7 @@ async def test_a_cancel_by_mutation_reaches_the_worker(site: Site) -> None:
                 asked = time.monotonic()
                 await person.mutate("generationCancel", id=id_)
     assert seen[-1]["__typename"] == "GenerationCancelled"
-    assert time.monotonic() - asked < 2.0
+    assert time.monotonic() - asked < 2.0 * slowness()
     assert seen[-1]["version"]["text"] == "".join(one.get("text", "") for one in seen[:-1])
 
 
@@ -150,7 +151,7 @@ async def test_many_jobs_of_one_tenant_do_not_keep_another_waiting(site: Site) -
     began = time.monotonic()
     id_ = (await start(modest)).id
     assert (await watched(modest, id_))[-1]["__typename"] == "GenerationCompleted"
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 2.0 * slowness()
     depth = (await greedy("{ queues { queued running } }"))[0]
     assert depth["running"] <= CAP
     assert depth["queued"] + depth["running"] >= 10

@@ -18,6 +18,7 @@ from domain.generation.provider import ProviderLimits, TextProvider
 from persistence.channels.board import Board
 from tests.fakes.behaviour import Behaviour, expected_text
 from tests.fakes.openai_server import FakeOpenAI
+from tests.pace import slowness
 from tests.workers.desk import Desk, Outcome
 
 MODEL = "novelist"
@@ -151,7 +152,7 @@ async def test_fifty_streams_survive_the_death_of_their_channel_and_it_comes_bac
     desk: Desk, board: Board, first: Channel, second: Channel, spare: FakeOpenAI
 ) -> None:
     """Those that it was writing start again elsewhere; no more than its threshold find it dead, and then nobody."""
-    board.health.rules = BreakerRules(open_s=12.0)
+    board.health.rules = BreakerRules(open_s=12.0 * slowness())
     desk.worker = replace(desk.worker, provider_for=patient)
     desk.fake.behaviour = spare.behaviour = Behaviour(tokens=40, delay_ms=20)
     jobs = [await desk.start(MODEL) for _ in range(50)]
@@ -163,6 +164,7 @@ async def test_fifty_streams_survive_the_death_of_their_channel_and_it_comes_bac
         await desk.run(job_id)
     key = first.id, "upstream"
     assert (await board.health.read([key]))[key].state_of(board.health.now()) is HealthState.OPEN
+    await asyncio.sleep(0.5 * slowness())  # who had chosen it before it was found dead has called it by now
     assert len(desk.fake.exchanges) - 30 <= BreakerRules().failures_max
     calls_before = len(desk.fake.exchanges)
     await asyncio.gather(*running, *(desk.run(one) for one in jobs[35:]))
@@ -173,7 +175,7 @@ async def test_fifty_streams_survive_the_death_of_their_channel_and_it_comes_bac
     assert {(one.generation.state, one.version) for one in ended} == {("COMPLETED", expected_text(40))}
 
     desk.fake.behaviour = Behaviour(tokens=5)
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 60 * slowness()
     while (await desk.write(MODEL)).generation.channel != "first":
         assert time.monotonic() < patience, "it never came back"
         await asyncio.sleep(0.05)
