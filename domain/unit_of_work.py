@@ -15,6 +15,7 @@ from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.invoices.store import InvoiceStore
 from domain.jobs import JobStore
+from domain.knowledge.store import KnowledgeStore
 from domain.operations.audit import AuditStore
 from domain.operations.mails import MailStore
 from domain.operations.notifications import NotificationStore
@@ -47,6 +48,8 @@ class UnitOfWork(Protocol):
     def channels(self) -> ChannelStore: ...
     @property
     def generation(self) -> GenerationStore: ...
+    @property
+    def knowledge(self) -> KnowledgeStore: ...
     @property
     def billing(self) -> BillingStore: ...
     @property

@@ -20,12 +20,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from adapters.reading.process import ChildReader
 from app.channels import provider_factory
 from app.embedded import PostgresServer, ValkeyServer
 from app.serve import server_of
 from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
+from domain.knowledge.indexing import WithoutVectors
 from persistence.billing.bell import MoneyBell
 from persistence.channels.board import Board
 from persistence.channels.sync import sync_channels
@@ -153,7 +155,10 @@ async def runtime(settings: Settings, units: Units, log: StreamLog, redis: Any) 
     """A worker without its queue: `run_job(runtime, ...)` does what an actor does."""
     cancels = CancelWatch(CancelFlags(redis))
     watching = asyncio.create_task(cancels.run())
-    yield Runtime("in-process", settings.lease_s, units, log, cancels, provider_factory(settings), Board(redis))
+    yield Runtime(
+        "in-process", settings.lease_s, units, log, cancels, provider_factory(settings), Board(redis), ChildReader(),
+        WithoutVectors(),
+    )  # fmt: skip
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
 
