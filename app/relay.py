@@ -27,7 +27,7 @@ from domain.plans.collecting import PaymentCollector
 from domain.plans.fees import FeeCollector
 from domain.plans.renewals import renew
 from domain.unit_of_work import OpenUnitOfWork
-from persistence.billing.bell import MoneyBell
+from persistence.bell import FEEDS, MONEY, Bell
 from persistence.database import create_engine
 from persistence.jobs.relay import RelayView
 from persistence.operations.due import DueTenants
@@ -73,13 +73,13 @@ def build_parts(settings: Settings) -> list[Part]:
         settings.database_relay_url.get_secret_value(), pool_size=6, application="fabula-relay"
     )
     redis = connect(settings.redis_url.get_secret_value())
-    bell = MoneyBell(redis)
-    view, post = OperationsView(relay_engine), Units(post_engine, bell.ring)
+    rings = Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring
+    view, post = OperationsView(relay_engine), Units(post_engine, *rings)
     mailer = mailer_for(settings.smtp_url.get_secret_value(), settings.mail_from)
     caller = HttpCaller(any_address=settings.dev)
     relay = Relay(
         RelayView(relay_engine),
-        Units(app_engine, bell.ring),
+        Units(app_engine, *rings),
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         StreamLog(redis),
         tenant_concurrency=settings.tenant_concurrency,

@@ -29,7 +29,7 @@ from app.settings import Settings
 from domain.ids import TenantId
 from domain.plans.collecting import PaymentCollector
 from domain.plans.entitlements import EVERYTHING, NOTHING, Gatekeeper
-from persistence.billing.bell import MoneyBell
+from persistence.bell import FEEDS, MONEY, Bell
 from persistence.bucket import Buckets, Budget
 from persistence.database import Database, create_engine
 from persistence.integrations.usage import Use, write_uses
@@ -94,7 +94,7 @@ class AttemptLimit:
 def build_api(settings: Settings) -> Api:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-api"))
     redis = connect(settings.redis_url.get_secret_value())
-    bell = MoneyBell(redis)
+    bell, feed_bell = Bell(redis, MONEY), Bell(redis, FEEDS)
     hub = Hub(settings.redis_url.get_secret_value(), mailbox_max=settings.limits.subscription_queue_max)
     credentials = TokenCredentials(settings.secret.get_secret_value())
     authenticator = Authenticator(database, credentials)
@@ -122,7 +122,7 @@ def build_api(settings: Settings) -> Api:
         registry.forget()
         origins.forget()
 
-    units = Units(database.engine, bell.ring)
+    units = Units(database.engine, bell.ring, feed_bell.ring)
     payments = payments_of(settings, units)
     services = Services(
         database=database,
@@ -138,6 +138,7 @@ def build_api(settings: Settings) -> Api:
         measure=measures,
         explain=Explainer(planning, registry, gate, database),
         bell=bell,
+        feed_bell=feed_bell,
         payments=payments,
         fees=PaymentCollector(units, payments, settings.invoice_terms),
         may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),

@@ -23,7 +23,7 @@ from app.settings import Settings
 from domain.ids import JobId, TenantId
 from domain.jobs import QUEUES, JobKind
 from domain.knowledge.indexing import WithoutVectors
-from persistence.billing.bell import MoneyBell
+from persistence.bell import FEEDS, MONEY, Bell
 from persistence.channels.board import Board
 from persistence.channels.store import provider_kinds
 from persistence.database import OUTAGES, Database, create_engine
@@ -153,7 +153,7 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
     runtime = Runtime(
         worker_id=f"{socket.gethostname()}:{os.getpid()}",
         lease_s=settings.lease_s,
-        units=Units(database.engine, MoneyBell(redis).ring),
+        units=Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring),
         log=StreamLog(redis),
         cancels=CancelWatch(CancelFlags(redis)),
         provider_for=provider_factory(settings),

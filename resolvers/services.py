@@ -19,7 +19,7 @@ from domain.payments.service import Payments
 from domain.plans.entitlements import Gatekeeper
 from domain.plans.fees import FeeCollector
 from domain.unit_of_work import OpenUnitOfWork
-from persistence.billing.bell import MoneyBell
+from persistence.bell import Bell
 from persistence.channels.health import Breakers
 from persistence.database import Database
 from persistence.streams import CancelFlags
@@ -92,7 +92,8 @@ class Services:
     events: EventSource
     payments: Payments
     invoice_files: InvoiceFiles
-    bell: MoneyBell
+    bell: Bell
+    feed_bell: Bell
     fees: FeeCollector
     may_redeem: Attempts
     gatekeeper: Gatekeeper

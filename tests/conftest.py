@@ -28,7 +28,7 @@ from app.settings import Settings
 from app.wiring import Api, build_api
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.knowledge.indexing import WithoutVectors
-from persistence.billing.bell import MoneyBell
+from persistence.bell import FEEDS, MONEY, Bell
 from persistence.channels.board import Board
 from persistence.channels.sync import sync_channels
 from persistence.database import Database, create_engine
@@ -135,7 +135,7 @@ async def admin(settings: Settings) -> AsyncIterator[Database]:
 
 @pytest.fixture(scope="module")
 def units(database: Database, redis: Any) -> Units:
-    return Units(database.engine, MoneyBell(redis).ring)
+    return Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring)
 
 
 @pytest.fixture(scope="module")
