@@ -23,10 +23,3 @@ class Indexer(Protocol):
     async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
         """Write the vectors of chunks. Repeating a call costs nothing twice. Raises ProviderError."""
         ...
-
-
-class WithoutVectors:
-    """Implements `Indexer` where no model is to be asked: passages are found by their words alone."""
-
-    async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
-        return Indexed(0, 0, 0)
