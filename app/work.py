@@ -16,6 +16,7 @@ from dramatiq.asyncio import get_event_loop_thread
 
 from app import telemetry
 from app.channels import preload_providers, provider_factory
+from app.file_services import blobs_of
 from app.settings import Settings
 from domain.ids import JobId, TenantId
 from persistence.billing.bell import MoneyBell
@@ -146,5 +147,6 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
         cancels=CancelWatch(CancelFlags(redis)),
         provider_for=provider_factory(settings),
         board=Board(redis),
+        blobs=blobs_of(settings),
     )
     return runtime, database

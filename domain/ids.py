@@ -40,6 +40,8 @@ PlanVersionId = NewType("PlanVersionId", UUID)
 SubscriptionId = NewType("SubscriptionId", UUID)
 CouponId = NewType("CouponId", UUID)
 RedemptionId = NewType("RedemptionId", UUID)
+FileId = NewType("FileId", UUID)
+UploadId = NewType("UploadId", UUID)
 
 
 def new_id() -> UUID:

@@ -10,6 +10,7 @@ from typing import Protocol
 from domain.accounts import AccountStore
 from domain.billing import BillingStore
 from domain.channels.service import ChannelStore
+from domain.files.store import FileStore
 from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
@@ -65,6 +66,8 @@ class UnitOfWork(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def mails(self) -> MailStore: ...
+    @property
+    def files(self) -> FileStore: ...
     @property
     def webhooks(self) -> WebhookStore: ...
 

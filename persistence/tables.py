@@ -10,6 +10,7 @@ from persistence.accounts import tables as accounts
 from persistence.billing import budget_tables as budgets
 from persistence.billing import tables as billing
 from persistence.channels import tables as channels
+from persistence.files import tables as files
 from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.invoices import tables as invoices
@@ -27,6 +28,7 @@ __all__ = [
     "billing",
     "budgets",
     "channels",
+    "files",
     "generation",
     "integrations",
     "invoices",

@@ -15,6 +15,7 @@ from persistence.accounts.store import SqlAccounts
 from persistence.billing.store import SqlBilling
 from persistence.channels.store import SqlChannels
 from persistence.database import is_outage
+from persistence.files.store import SqlFiles
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
 from persistence.invoices.store import SqlInvoices
@@ -51,6 +52,7 @@ class SqlUnitOfWork:
         self.notifications = SqlNotifications(session, tenant_id)
         self.mails = SqlMails(session, tenant_id)
         self.webhooks = SqlWebhooks(session, tenant_id)
+        self.files = SqlFiles(session, tenant_id)
 
 
 class Units:

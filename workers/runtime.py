@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.channels.entities import Channel
+from domain.files.blobs import BlobStore
 from domain.generation.provider import TextProvider
 from domain.ids import JobId
 from domain.unit_of_work import OpenUnitOfWork
@@ -70,6 +71,7 @@ class Runtime:
     cancels: CancelWatch
     provider_for: ProviderFor
     board: Board
+    blobs: BlobStore
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     drains: Drains = field(init=False)
 
