@@ -19,10 +19,11 @@ from dramatiq.asyncio import get_event_loop_thread
 from adapters.reading.process import ChildReader
 from app import telemetry
 from app.channels import preload_providers, provider_factory
+from app.file_services import blobs_of
+from app.indexing import indexer_of
 from app.settings import Settings
 from domain.ids import JobId, TenantId
 from domain.jobs import QUEUES, JobKind
-from domain.knowledge.indexing import WithoutVectors
 from persistence.bell import FEEDS, MONEY, Bell
 from persistence.channels.board import Board
 from persistence.channels.store import provider_kinds
@@ -150,15 +151,17 @@ class WorkerProcess:
 def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-worker"))
     redis = connect(settings.redis_url.get_secret_value())
+    units = Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring)
     runtime = Runtime(
         worker_id=f"{socket.gethostname()}:{os.getpid()}",
         lease_s=settings.lease_s,
-        units=Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring),
+        units=units,
         log=StreamLog(redis),
         cancels=CancelWatch(CancelFlags(redis)),
         provider_for=provider_factory(settings),
         board=Board(redis),
         reader=ChildReader(),
-        indexer=WithoutVectors(),
+        indexer=indexer_of(settings, units, database.engine),
+        blobs=blobs_of(settings),
     )
     return runtime, database

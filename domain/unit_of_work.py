@@ -11,6 +11,7 @@ from domain.accounts import AccountStore
 from domain.billing import BillingStore
 from domain.channels.service import ChannelStore
 from domain.feeds import FeedStore
+from domain.files.store import FileStore
 from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
@@ -69,6 +70,8 @@ class UnitOfWork(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def mails(self) -> MailStore: ...
+    @property
+    def files(self) -> FileStore: ...
     @property
     def webhooks(self) -> WebhookStore: ...
     @property

@@ -11,6 +11,7 @@ from persistence.billing import budget_tables as budgets
 from persistence.billing import tables as billing
 from persistence.channels import tables as channels
 from persistence.feeds import tables as feeds
+from persistence.files import tables as files
 from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.invoices import tables as invoices
@@ -31,6 +32,7 @@ __all__ = [
     "budgets",
     "channels",
     "feeds",
+    "files",
     "generation",
     "integrations",
     "invoices",

@@ -17,6 +17,7 @@ from persistence.billing.store import SqlBilling
 from persistence.channels.store import SqlChannels
 from persistence.database import is_outage
 from persistence.feeds.store import SqlFeeds
+from persistence.files.store import SqlFiles
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
 from persistence.invoices.store import SqlInvoices
@@ -58,6 +59,7 @@ class SqlUnitOfWork:
         self.mails = SqlMails(session, tenant_id)
         self.webhooks = SqlWebhooks(session, tenant_id)
         self.feeds = SqlFeeds(session, tenant_id)
+        self.files = SqlFiles(session, tenant_id)
 
 
 class Units:

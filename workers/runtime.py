@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.channels.entities import Channel
+from domain.files.blobs import BlobStore
 from domain.generation.provider import TextProvider
 from domain.ids import JobId
 from domain.knowledge.indexing import Indexer
@@ -74,6 +75,7 @@ class Runtime:
     cancels: CancelWatch
     provider_for: ProviderFor
     board: Board
+    blobs: BlobStore
     reader: Reader
     indexer: Indexer
     ingestions_max: int = INGESTIONS_MAX
