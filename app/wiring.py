@@ -12,6 +12,7 @@ from graphql import GraphQLSchema
 from adapters.key_vault import WebhookVault
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
 from app.channel_services import channel_services
+from app.file_services import blobs_of, desk_of, links_of
 from app.graphql.cost import Costs
 from app.graphql.documents import Documents
 from app.graphql.engine import Engine
@@ -29,7 +30,7 @@ from app.settings import Settings
 from domain.ids import TenantId
 from domain.plans.collecting import PaymentCollector
 from domain.plans.entitlements import EVERYTHING, NOTHING, Gatekeeper
-from persistence.billing.bell import MoneyBell
+from persistence.bell import FEEDS, MONEY, Bell
 from persistence.bucket import Buckets, Budget
 from persistence.database import Database, create_engine
 from persistence.integrations.usage import Use, write_uses
@@ -94,7 +95,7 @@ class AttemptLimit:
 def build_api(settings: Settings) -> Api:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-api"))
     redis = connect(settings.redis_url.get_secret_value())
-    bell = MoneyBell(redis)
+    bell, feed_bell = Bell(redis, MONEY), Bell(redis, FEEDS)
     hub = Hub(settings.redis_url.get_secret_value(), mailbox_max=settings.limits.subscription_queue_max)
     credentials = TokenCredentials(settings.secret.get_secret_value())
     authenticator = Authenticator(database, credentials)
@@ -122,8 +123,9 @@ def build_api(settings: Settings) -> Api:
         registry.forget()
         origins.forget()
 
-    units = Units(database.engine, bell.ring)
+    units = Units(database.engine, bell.ring, feed_bell.ring)
     payments = payments_of(settings, units)
+    blobs = blobs_of(settings)
     services = Services(
         database=database,
         units=units,
@@ -138,6 +140,7 @@ def build_api(settings: Settings) -> Api:
         measure=measures,
         explain=Explainer(planning, registry, gate, database),
         bell=bell,
+        feed_bell=feed_bell,
         payments=payments,
         fees=PaymentCollector(units, payments, settings.invoice_terms),
         may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),
@@ -145,6 +148,9 @@ def build_api(settings: Settings) -> Api:
         webhook_secrets=WebhookVault(settings.master_keys),
         channels=channel_services(settings, redis),
         invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),
+        blobs=blobs,
+        files=desk_of(settings, units, blobs),
+        file_links=links_of(settings, blobs),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,

@@ -44,6 +44,7 @@ KnowledgeBaseId = NewType("KnowledgeBaseId", UUID)
 SourceDocumentId = NewType("SourceDocumentId", UUID)
 ChunkId = NewType("ChunkId", UUID)
 FileId = NewType("FileId", UUID)
+UploadId = NewType("UploadId", UUID)
 
 
 def new_id() -> UUID:

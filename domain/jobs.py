@@ -57,9 +57,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 class JobKind(StrEnum):
     CHAPTER_GENERATE = "generation.chapter"
+    DOCUMENT_INGEST = "knowledge.ingest"
 
 
-QUEUES: dict[JobKind, str] = {JobKind.CHAPTER_GENERATE: "generation"}
+QUEUES: dict[JobKind, str] = {JobKind.CHAPTER_GENERATE: "generation", JobKind.DOCUMENT_INGEST: "ingestion"}
 
 
 @dataclass(eq=False)
@@ -173,6 +174,7 @@ class JobStore(Protocol):
         """Write the terminal state under the lease. Raises LeaseLost."""
         ...
 
+    async def job(self, job_id: JobId) -> Job | None: ...
     async def lock(self, job_id: JobId) -> Job | None: ...
     async def cancel_queued(self, job: Job) -> None:
         """End a QUEUED job at once. The row must be locked."""

@@ -10,6 +10,8 @@ from persistence.accounts import tables as accounts
 from persistence.billing import budget_tables as budgets
 from persistence.billing import tables as billing
 from persistence.channels import tables as channels
+from persistence.feeds import tables as feeds
+from persistence.files import tables as files
 from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.invoices import tables as invoices
@@ -29,6 +31,8 @@ __all__ = [
     "billing",
     "budgets",
     "channels",
+    "feeds",
+    "files",
     "generation",
     "integrations",
     "invoices",

@@ -13,6 +13,7 @@ from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
+from resolvers.files import FileMutations, FileQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
@@ -76,6 +77,7 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        FileQueries,
     ),
 )
 Mutation = merge_types(
@@ -98,6 +100,7 @@ Mutation = merge_types(
         PaymentMutations,
         OperationsMutations,
         WebhookMutations,
+        FileMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions))

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from domain.accounts import PasswordHasher, Session, User
 from domain.channels.entities import Channel, ChannelModel
 from domain.channels.service import Keeper, Trial
+from domain.files.blobs import BlobStore
+from domain.files.desk import FileDesk
+from domain.files.links import FileLinks
 from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
 from domain.invoices.files import InvoiceFiles
@@ -19,7 +22,7 @@ from domain.payments.service import Payments
 from domain.plans.entitlements import Gatekeeper
 from domain.plans.fees import FeeCollector
 from domain.unit_of_work import OpenUnitOfWork
-from persistence.billing.bell import MoneyBell
+from persistence.bell import Bell
 from persistence.channels.health import Breakers
 from persistence.database import Database
 from persistence.streams import CancelFlags
@@ -92,11 +95,15 @@ class Services:
     events: EventSource
     payments: Payments
     invoice_files: InvoiceFiles
-    bell: MoneyBell
+    bell: Bell
+    feed_bell: Bell
     fees: FeeCollector
     may_redeem: Attempts
     gatekeeper: Gatekeeper
     webhook_secrets: SecretVault
+    blobs: BlobStore
+    files: FileDesk
+    file_links: FileLinks
     tenant_concurrency: int
     starting_credit_micros: int
     any_webhook_address: bool

@@ -9,6 +9,7 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.feeds import FEED_DAYS
 from domain.ids import TenantId
 from domain.jobs import KEY_TTL_S
 from persistence.database import SET_TENANT
@@ -34,6 +35,7 @@ KEPT = (
     Kept("mails", timedelta(days=30), "state <> 'QUEUED'"),
     Kept("notifications", timedelta(days=180)),
     Kept("webhook_deliveries", timedelta(days=30), "state <> 'QUEUED'"),
+    Kept("feed_events", timedelta(days=FEED_DAYS)),
 )
 
 

@@ -270,6 +270,8 @@ async def test_a_new_expression_starts_anew_and_the_same_one_changes_nothing(rel
 INSERTS = {
     "idempotency_keys": "(tenant_id, principal, operation, key, body_hash, created_at) "
     "values (:t, 'user', 'x', gen_random_uuid()::text, '', now() - cast(:age as interval))",
+    "feed_events": "(tenant_id, feed_id, seq, type, data, created_at) "
+    "values (:t, :id, (random() * 1000000000)::bigint, 'x', '{{}}', now() - cast(:age as interval))",
     "mails": "(tenant_id, id, recipient, locale, template, state, created_at) "
     "values (:t, gen_random_uuid(), 'a@b', 'en', 'x', '{state}', now() - cast(:age as interval))",
     "notifications": "(tenant_id, id, user_id, kind, created_at) "
@@ -282,13 +284,14 @@ ENDED = {"mails": "SENT", "webhook_deliveries": "DEAD"}
 
 @pytest.fixture(scope="module")
 async def tenants(admin: Database) -> list[TenantId]:
-    """Two, each with a user and an endpoint of the tenant's own id."""
+    """Two, each with a user, a feed and an endpoint of the tenant's own id."""
     made = [TenantId(new_id()) for _ in range(2)]
     for one in made:
         for statement in (
             "insert into app.tenants (tenant_id, slug, name) values (:t, cast(:t as text), 'x')",
             "insert into app.users (id, email, display_name, password_hash) values (:t, cast(:t as text), 'x', '')",
             "insert into app.memberships (tenant_id, user_id, role) values (:t, :t, 'OWNER')",
+            "insert into app.feeds (tenant_id, id, last_seq) values (:t, :t, 1)",
             "insert into app.webhook_endpoints (tenant_id, id, url, events, secret) values (:t, :t, 'x', '[]', '')",
         ):
             await change(admin, statement.replace("cast(:t as text)", f"'{one}'"), t=one)
@@ -331,12 +334,13 @@ async def test_the_relay_keeps_house_every_hour(relay: Database, database: Datab
     await one.announce()
     rows = await admin.platform_rows(text("select name, cron from app.schedules order by name"))
     assert [tuple(row) for row in rows] == [
+        ("feed_events.forget", "21 * * * *"),
         ("idempotency_keys.forget", "17 * * * *"),
         ("mails.forget", "18 * * * *"),
         ("notifications.forget", "19 * * * *"),
         ("webhook_deliveries.forget", "20 * * * *"),
     ]
     await make_due(admin)
-    assert [await one.tick() for _ in range(5)] == [True] * 4 + [False]
+    assert [await one.tick() for _ in range(6)] == [True] * 5 + [False]
     failed = await admin.platform_rows(text("select name from app.schedules where last_error is not null"))
     assert failed == []

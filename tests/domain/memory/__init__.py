@@ -11,10 +11,12 @@ from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
+from tests.domain.memory.feeds import MemoryFeeds
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
 from tests.domain.memory.jobs import MemoryJobs
+from tests.domain.memory.knowledge import MemoryKnowledge
 from tests.domain.memory.operations import MemoryAudit, MemoryMails, MemoryNotifications, MemoryWebhooks
 from tests.domain.memory.payments import MemoryPayments
 from tests.domain.memory.plans import MemoryCoupons, MemoryPlans
@@ -36,6 +38,7 @@ class MemoryUnitOfWork:
         self.jobs = MemoryJobs(self.tenant_id)
         self.channels = MemoryChannels(self.tenant_id)
         self.generation = MemoryGeneration()
+        self.knowledge = MemoryKnowledge()
         self.billing = MemoryBilling()
         self.invoices = MemoryInvoices()
         self.plans = MemoryPlans()
@@ -46,3 +49,4 @@ class MemoryUnitOfWork:
         self.notifications = MemoryNotifications()
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
+        self.feeds = MemoryFeeds()
