@@ -9,7 +9,7 @@ import httpx
 
 from tests.graphql.clients import Person
 
-NOVEL = "# The Ferry\n\nThe ferry left before the fog did.\n".encode()
+NOVEL = b"# The Ferry\n\nThe ferry left before the fog did.\n"
 PARTS = "id name mimeType size sha256 purpose url thumbnailUrl width height createdAt owner { id }"
 
 

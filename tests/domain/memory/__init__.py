@@ -11,6 +11,7 @@ from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
+from tests.domain.memory.files import MemoryFiles
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
@@ -46,3 +47,4 @@ class MemoryUnitOfWork:
         self.notifications = MemoryNotifications()
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
+        self.files = MemoryFiles()
