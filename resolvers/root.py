@@ -18,6 +18,7 @@ from resolvers.generation import GenerationMutations, GenerationQueries, Generat
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.knowledge import DocumentMutations, KnowledgeMutations, KnowledgeQueries, KnowledgeSubscriptions
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
 from resolvers.plans import CouponMutations, PlanMutations, PlanQueries
@@ -29,6 +30,7 @@ from schema.context import Info
 from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
+from schema.knowledge import DocumentDeleted, DocumentProgressed
 
 
 @strawberry.type
@@ -78,6 +80,7 @@ Query = merge_types(
         PaymentQueries,
         OperationsQueries,
         FileQueries,
+        KnowledgeQueries,
     ),
 )
 Mutation = merge_types(
@@ -101,9 +104,13 @@ Mutation = merge_types(
         OperationsMutations,
         WebhookMutations,
         FileMutations,
+        KnowledgeMutations,
+        DocumentMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions))
+Subscription = merge_types(
+    "Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions, KnowledgeSubscriptions)
+)
 
 
 def _describe(root: Any, description: str) -> None:
@@ -211,5 +218,11 @@ def needed(coordinate: str) -> Permission | None:
 
 def build_schema() -> strawberry.Schema:
     return with_described_directives(
-        strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, types=EVENT_TYPES, config=CONFIG)
+        strawberry.Schema(
+            query=Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            types=[*EVENT_TYPES, DocumentDeleted, DocumentProgressed],
+            config=CONFIG,
+        )
     )
