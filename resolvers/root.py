@@ -18,6 +18,7 @@ from resolvers.generation import GenerationMutations, GenerationQueries, Generat
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.knowledge_search import KnowledgeSearchQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
 from resolvers.plans import CouponMutations, PlanMutations, PlanQueries
@@ -77,6 +78,7 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        KnowledgeSearchQueries,
         FileQueries,
     ),
 )
