@@ -12,7 +12,7 @@ from domain.generation.entities import GenerationState
 from domain.ids import JobId
 from domain.jobs import Job, JobKind, JobState
 from domain.knowledge import ingestion
-from domain.knowledge import retries as knowledge
+from domain.knowledge import starting as knowledge
 from domain.unit_of_work import UnitOfWork
 
 
@@ -59,7 +59,8 @@ async def _cancel_ingestion(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Can
 
 
 async def _retry_ingestion(uow: UnitOfWork, actor: Actor, job_id: JobId, key: str, concurrency_max: int) -> Retried:
-    return Retried(*await knowledge.retry(uow, actor, job_id, key, concurrency_max))
+    started = await knowledge.retry(uow, actor, job_id, key, concurrency_max)
+    return Retried(started.job_id, started.ring)
 
 
 KINDS: dict[JobKind, Kind] = {
