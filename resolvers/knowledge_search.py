@@ -27,7 +27,7 @@ class KnowledgeSearchQueries:
             found = await info.context.services.retriever.search(actor.tenant_id, actor.user_id, _query(input))
         except ProviderError as error:
             raise Rejected(ErrorCode.NO_CHANNEL, error.message) from error
-        return types.result(found)
+        return types.search_result(found)
 
 
 def _query(input: types.KnowledgeSearchInput) -> SearchQuery:

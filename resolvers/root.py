@@ -18,6 +18,7 @@ from resolvers.generation import GenerationMutations, GenerationQueries, Generat
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.knowledge import KnowledgeSubscriptions
 from resolvers.knowledge_search import KnowledgeSearchQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
@@ -30,6 +31,7 @@ from schema.context import Info
 from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
+from schema.knowledge import DocumentDeleted, DocumentProgressed
 
 
 @strawberry.type
@@ -105,7 +107,9 @@ Mutation = merge_types(
         FileMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions))
+Subscription = merge_types(
+    "Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions, KnowledgeSubscriptions)
+)
 
 
 def _describe(root: Any, description: str) -> None:
@@ -213,5 +217,11 @@ def needed(coordinate: str) -> Permission | None:
 
 def build_schema() -> strawberry.Schema:
     return with_described_directives(
-        strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, types=EVENT_TYPES, config=CONFIG)
+        strawberry.Schema(
+            query=Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            types=[*EVENT_TYPES, DocumentDeleted, DocumentProgressed],
+            config=CONFIG,
+        )
     )

@@ -15,8 +15,8 @@ from schema.billing.budgets import BudgetExceeded
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.events import EventPage, First, GenerationEvent, event_page
+from schema.evidence import Aliases, Evidence, evidence_of
 from schema.jobs import Job
-from schema.knowledge.search import Aliases, Evidence, evidence_of
 from schema.projects import Chapter, TextVersion
 from schema.routing import RoutingDecision, routing_decision
 

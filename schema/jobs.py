@@ -13,8 +13,8 @@ from schema.batched import After, batched, found, id_of, ids_of, needs
 from schema.context import Info
 from schema.cost import ListSize
 from schema.events import EventPage, First, JobEvent, event_page
+from schema.evidence import Aliases, Evidence, evidence_of
 from schema.ids import encode_id
-from schema.knowledge.search import Aliases, Evidence, evidence_of
 
 if TYPE_CHECKING:
     from schema.generation import Generation

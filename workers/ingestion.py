@@ -143,10 +143,10 @@ class IngestionRun:
                 pass
         except IngestFailed as error:
             return error
-        except QuotaExhausted:
-            return IngestFailed(DocumentErrorCode.QUOTA_EXHAUSTED)
         except BudgetExceeded:
             return IngestFailed(DocumentErrorCode.BUDGET_EXCEEDED)
+        except QuotaExhausted:
+            return IngestFailed(DocumentErrorCode.QUOTA_EXHAUSTED)
         except (LeaseLost, *database.OUTAGES):
             raise
         except Exception as error:

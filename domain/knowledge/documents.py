@@ -9,13 +9,13 @@ from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.files.entities import File, FilePurpose
 from domain.ids import ChunkId, FileId, KnowledgeBaseId, SourceDocumentId, new_id
-from domain.jobs import claim, scoped_key
+from domain.jobs import Stopped, Waiting, claim, scoped_key
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
 from domain.knowledge.feed import tell, tell_deleted
 from domain.knowledge.parsing import PLAIN
 from domain.knowledge.pieces import text_hash
 from domain.knowledge.service import get_base
-from domain.knowledge.starting import Waiting, enqueue, stop
+from domain.knowledge.starting import enqueue, stop
 from domain.text import TITLE_CHARS_MAX, clean_line, clean_text, estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
@@ -128,9 +128,7 @@ async def rename_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocu
     return document
 
 
-async def delete_document(
-    uow: UnitOfWork, actor: Actor, document_id: SourceDocumentId
-) -> tuple[Document, tuple[bool, bool]]:
+async def delete_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocumentId) -> tuple[Document, Stopped]:
     """It, and what `stop` says of its job. Its chunks are gone for good; its row stays for what refers to it."""
     actor.require(Permission.WRITE)
     document, _ = await get_document(uow, actor, document_id)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from domain.accounts import Actor, Permission
 from domain.channels.entities import Modality
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.ids import KnowledgeBaseId, ProjectId, new_id
+from domain.ids import JobId, KnowledgeBaseId, ProjectId, new_id
+from domain.jobs import Stopped
 from domain.knowledge.embedding import BUILT_IN, DIMENSIONS, HASHED, NoEmbedder
-from domain.knowledge.entities import KnowledgeBase, KnowledgeScope
+from domain.knowledge.entities import KnowledgeBase, KnowledgeScope, sees
 from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
 from domain.knowledge.starting import stop
 from domain.projects.service import get_project
@@ -92,22 +93,14 @@ async def update_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, d
     return base
 
 
-async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[bool, bool, object]]:
-    """With its documents, whose jobs are stopped: for each whether it ended, whether its worker is to be told, its id."""
+async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[JobId | None, Stopped]]:
+    """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
     actor.require(Permission.WRITE)
     base = await get_base(uow, actor, base_id, lock=True)
-    stopped = []
-    for document in await uow.knowledge.documents_at_work(base_id):
-        ended, tell_worker = await stop(uow, document)
-        stopped.append((ended, tell_worker, document.job_id))
+    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.documents_at_work(base_id)]
     await uow.knowledge.delete_chunks(base_id=base_id)
     base.deleted_at = uow.now
     return stopped
-
-
-def sees(actor: Actor, base: KnowledgeBase) -> bool:
-    """Whether somebody who may read in the tenant sees a base."""
-    return base.scope != KnowledgeScope.USER or base.owner_id == actor.user_id
 
 
 async def get_base(
@@ -115,7 +108,7 @@ async def get_base(
 ) -> KnowledgeBase:
     """A living base that the actor sees, of a project that lives if it is a project's. Raises NotFound."""
     base = await uow.knowledge.base(base_id, lock=lock)
-    if base is None or not sees(actor, base):
+    if base is None or not sees(actor, base.scope, base.owner_id):
         raise NotFound("The knowledge base", "input", field)
     if base.project_id is not None and await uow.projects.project(base.project_id) is None:
         raise NotFound("The knowledge base", "input", field)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from domain.accounts import Actor, Permission
 from domain.billing import Spender, take_hold
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import JobId, new_id
 from domain.invoices.service import refuse_overdue
-from domain.jobs import QUEUES, Job, JobKind, JobState, claim, scoped_key
+from domain.jobs import QUEUES, Job, JobKind, JobState, Stopped, Waiting, claim, scoped_key
 from domain.knowledge.entities import Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.feed import tell
 from domain.knowledge.ingestion import embedding_cost, failed, pay
@@ -19,14 +17,6 @@ from domain.unit_of_work import UnitOfWork
 
 TOKENS_PER_BYTE = 0.5
 """Of a file that nobody has read: what Chinese in UTF-8 comes to. What is missing is held when it has been cut."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that was enqueued; `ring` tells the caller to ring for it after the commit."""
-
-    job_id: JobId
-    ring: bool
 
 
 async def enqueue(
@@ -69,23 +59,23 @@ async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeB
     return round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
 
 
-async def stop(uow: UnitOfWork, document: Document) -> tuple[bool, bool]:
-    """Stop a locked document's job: whether it ended at once, and whether its worker must be told."""
+async def stop(uow: UnitOfWork, document: Document) -> Stopped:
+    """Stop a locked document's job, if one waits or runs."""
     job = await uow.jobs.lock(document.job_id) if document.job_id is not None else None
     if job is None or JobState(job.state).terminal:
-        return False, False
+        return Stopped(ended=False, tell_worker=False)
     if job.state == JobState.QUEUED:
         await uow.jobs.cancel_queued(job)
         failed(uow, document, DocumentErrorCode.CANCELLED)
         await pay(uow, job.id, job.attempt, document)
         await tell(uow, document)
-        return True, False
+        return Stopped(ended=True, tell_worker=False)
     if job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
-    return False, True
+    return Stopped(ended=False, tell_worker=True)
 
 
-async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[bool, bool]:
+async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Stopped:
     """Ask a document's job to stop, as `stop` does. What is already embedded stays, and is paid for."""
     actor.require(Permission.GENERATE)
     return await stop(uow, await _of_job(uow, job_id))

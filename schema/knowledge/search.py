@@ -1,16 +1,13 @@
-"""What a search over knowledge bases asks and answers, and the evidence of jobs."""
-
-from typing import Annotated, Any
+"""What a search over knowledge bases asks and answers."""
 
 import strawberry
 
 from domain.knowledge import search as domain
 from domain.knowledge.vectors import SearchMode
-from persistence.knowledge import passages as reads
 from schema.base import described_enum
-from schema.context import Info
+from schema.batched import found
 from schema.cost import Cost
-from schema.ids import encode_id
+from schema.knowledge.types import Chunk, Document, KnowledgeBase, TextSpan
 
 described_enum(
     SearchMode,
@@ -20,23 +17,6 @@ described_enum(
 )
 FREE = [Cost(weight=0)]
 """The search itself is what costs."""
-
-
-@strawberry.type(description="A stretch of a text, in characters: [start, end).", directives=FREE)
-class Span:
-    start: int = strawberry.field(description="Where it begins, counted from 0.")
-    end: int = strawberry.field(description="Where what follows begins.")
-
-
-@strawberry.type(description="The document that a passage stands in.", directives=FREE)
-class PassageDocument:
-    id: strawberry.ID = strawberry.field(description="Its global id.")
-    title: str = strawberry.field(description="Its title.")
-
-
-@strawberry.type(description="The chunk that a passage is.", directives=FREE)
-class PassageChunk:
-    id: strawberry.ID = strawberry.field(description="Its global id.")
 
 
 @strawberry.type(description="How a passage came to its rank. Scores compare only within one search.", directives=FREE)
@@ -52,13 +32,20 @@ class HitScores:
 class KnowledgeHit:
     rank: int = strawberry.field(description="Its place, from 1.")
     text: str = strawberry.field(description="What it says.")
-    span: Span = strawberry.field(description="Where it stands in its document's text.")
-    document: PassageDocument = strawberry.field(description="The document.")
-    chunk: PassageChunk = strawberry.field(description="The chunk.")
-    knowledge_base_id: strawberry.ID = strawberry.field(description="The knowledge base that it is in.")
+    span: TextSpan = strawberry.field(description="Where it stands in its document's text.")
     page: int | None = strawberry.field(description="The page, from 1; null where there are none.")
     heading_path: list[str] = strawberry.field(description="The headings above it, the outermost first.")
     scores: HitScores | None = strawberry.field(description="With `debug`: how it came to its rank.")
+    hit: strawberry.Private[domain.Hit]
+    document: Document | None = found(
+        "Document", lambda one: one.hit.document_id, description="The document; null once it is deleted."
+    )
+    chunk: Chunk | None = found(
+        "Chunk", lambda one: one.hit.chunk_id, description="The chunk; null once its document is cut anew."
+    )
+    knowledge_base: KnowledgeBase | None = found(
+        "KnowledgeBase", lambda one: one.hit.base_id, description="The base it is in; null once it is deleted."
+    )
 
 
 @strawberry.type(description="A part of a search.", directives=FREE)
@@ -91,7 +78,7 @@ class KnowledgeSearchInput:
     debug: bool = strawberry.field(default=False, description="Whether to show scores and stages.")
 
 
-def result(found: domain.SearchResult) -> KnowledgeSearchResult:
+def search_result(found: domain.SearchResult) -> KnowledgeSearchResult:
     return KnowledgeSearchResult(
         hits=[_hit(one) for one in found.hits],
         stages=[SearchStage(name=one.name, ms=one.ms, candidates=one.candidates) for one in found.stages],
@@ -103,10 +90,8 @@ def _hit(hit: domain.Hit) -> KnowledgeHit:
     return KnowledgeHit(
         rank=hit.rank,
         text=hit.text,
-        span=Span(start=hit.start, end=hit.end),
-        document=_document(hit.document_id, hit.title),
-        chunk=PassageChunk(id=strawberry.ID(encode_id("Chunk", hit.chunk_id))),
-        knowledge_base_id=strawberry.ID(encode_id("KnowledgeBase", hit.base_id)),
+        span=TextSpan(start=hit.start, end=hit.end),
+        hit=hit,
         page=hit.page,
         heading_path=list(hit.heading_path),
         scores=HitScores(
@@ -114,45 +99,3 @@ def _hit(hit: domain.Hit) -> KnowledgeHit:
             keyword_score=scores.keyword_score, before_rerank=scores.before_rerank,
         ) if scores is not None else None,
     )  # fmt: skip
-
-
-def _document(document_id: Any, title: str) -> PassageDocument:
-    return PassageDocument(id=strawberry.ID(encode_id("Document", document_id)), title=title)
-
-
-# -- evidence --------------------------------------------------------------------------------------------------------
-
-
-@strawberry.type(description="A passage that a job was given to stand on. The model knows it by its alias.")
-class Evidence:
-    alias: str = strawberry.field(description="E1, E2 and so on, in the order of their ranks.")
-    quote: str = strawberry.field(description="What it says, as the job was given it.")
-    span: Span = strawberry.field(description="Where that stands in the document's text, as that was then.")
-    document: PassageDocument = strawberry.field(description="The document.")
-    chunk: PassageChunk = strawberry.field(description="The chunk; it may be gone.")
-    used: bool = strawberry.field(description="Whether the answer refers to it.")
-
-
-Aliases = Annotated[
-    list[str] | None, strawberry.argument(description="Only the passages with these aliases; all of them if null.")
-]
-
-
-async def evidence_of(info: Info, job_ids: list[Any], aliases: list[str] | None) -> list[list[Evidence]]:
-    """The passages of each job; only those with one of the aliases, if any are named."""
-    wanted = set(aliases) if aliases is not None else None
-    return [
-        [_evidence(row) for row in rows if wanted is None or row["alias"] in wanted]
-        for rows in await info.context.reads.lists(reads.EVIDENCE, "job_id", job_ids)
-    ]
-
-
-def _evidence(row: Any) -> Evidence:
-    return Evidence(
-        alias=row["alias"],
-        quote=row["quote"],
-        span=Span(start=row["start_char"], end=row["end_char"]),
-        document=_document(row["document_id"], row["title"]),
-        chunk=PassageChunk(id=strawberry.ID(encode_id("Chunk", row["chunk_id"]))),
-        used=row["used"],
-    )
