@@ -19,6 +19,7 @@ from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
 from resolvers.knowledge import DocumentMutations, KnowledgeMutations, KnowledgeQueries, KnowledgeSubscriptions
+from resolvers.knowledge_search import KnowledgeSearchQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
 from resolvers.plans import CouponMutations, PlanMutations, PlanQueries
@@ -79,6 +80,7 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        KnowledgeSearchQueries,
         FileQueries,
         KnowledgeQueries,
     ),

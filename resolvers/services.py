@@ -17,6 +17,7 @@ from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
 from domain.invoices.files import InvoiceFiles
 from domain.jobs import Doorbell
+from domain.knowledge.search import Retriever
 from domain.operations.webhooks import SecretVault
 from domain.payments.service import Payments
 from domain.plans.entitlements import Gatekeeper
@@ -101,6 +102,7 @@ class Services:
     may_redeem: Attempts
     gatekeeper: Gatekeeper
     webhook_secrets: SecretVault
+    retriever: Retriever
     blobs: BlobStore
     files: FileDesk
     file_links: FileLinks
