@@ -40,6 +40,10 @@ PlanVersionId = NewType("PlanVersionId", UUID)
 SubscriptionId = NewType("SubscriptionId", UUID)
 CouponId = NewType("CouponId", UUID)
 RedemptionId = NewType("RedemptionId", UUID)
+KnowledgeBaseId = NewType("KnowledgeBaseId", UUID)
+SourceDocumentId = NewType("SourceDocumentId", UUID)
+ChunkId = NewType("ChunkId", UUID)
+FileId = NewType("FileId", UUID)
 
 
 def new_id() -> UUID:

@@ -15,6 +15,7 @@ from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.invoices import tables as invoices
 from persistence.jobs import tables as jobs
+from persistence.knowledge import tables as knowledge
 from persistence.metadata import mapper_registry, metadata
 from persistence.operations import tables as operations
 from persistence.payments import tables as payments
@@ -33,6 +34,7 @@ __all__ = [
     "integrations",
     "invoices",
     "jobs",
+    "knowledge",
     "mapper_registry",
     "metadata",
     "operations",

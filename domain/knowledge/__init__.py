@@ -1,0 +1,1 @@
+"""Knowledge: bases, the documents in them, and the chunks that are searched."""
