@@ -134,11 +134,13 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
              "billing", "payments", "plans", "files", "plugins", "jobs", "audit", "integrations", "operations",
              "invoices"}  # fmt: skip
     infrastructure = {
-        "domain": {"errors", "events", "ids", "text", "unit_of_work"},
+        "domain": {"errors", "events", "feeds", "ids", "text", "unit_of_work"},
         "persistence": {
+            "bell",
             "bodies",
             "bucket",
             "database",
+            "feeds",
             "json_text",
             "listing",
             "metadata",

@@ -334,12 +334,13 @@ async def test_the_relay_keeps_house_every_hour(relay: Database, database: Datab
     await one.announce()
     rows = await admin.platform_rows(text("select name, cron from app.schedules order by name"))
     assert [tuple(row) for row in rows] == [
+        ("feed_events.forget", "21 * * * *"),
         ("idempotency_keys.forget", "17 * * * *"),
         ("mails.forget", "18 * * * *"),
         ("notifications.forget", "19 * * * *"),
         ("webhook_deliveries.forget", "20 * * * *"),
     ]
     await make_due(admin)
-    assert [await one.tick() for _ in range(5)] == [True] * 4 + [False]
+    assert [await one.tick() for _ in range(6)] == [True] * 5 + [False]
     failed = await admin.platform_rows(text("select name from app.schedules where last_error is not null"))
     assert failed == []
