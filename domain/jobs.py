@@ -57,9 +57,17 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 class JobKind(StrEnum):
     CHAPTER_GENERATE = "generation.chapter"
+    MESSAGE_GENERATE = "generation.message"
 
 
-QUEUES: dict[JobKind, str] = {JobKind.CHAPTER_GENERATE: "generation"}
+QUEUES: dict[JobKind, str] = {
+    JobKind.CHAPTER_GENERATE: "generation",
+    JobKind.MESSAGE_GENERATE: "generation",
+}
+
+
+PRIVATE_KINDS = (JobKind.MESSAGE_GENERATE,)
+"""Work in a conversation: nobody but who asked for it sees it."""
 
 
 @dataclass(eq=False)

@@ -15,6 +15,7 @@ from domain.ids import TenantId
 from persistence.accounts.store import SqlAccounts
 from persistence.billing.store import SqlBilling
 from persistence.channels.store import SqlChannels
+from persistence.conversations.store import SqlConversations
 from persistence.database import is_outage
 from persistence.feeds.store import SqlFeeds
 from persistence.generation.store import SqlGeneration
@@ -56,6 +57,7 @@ class SqlUnitOfWork:
         self.mails = SqlMails(session, tenant_id)
         self.webhooks = SqlWebhooks(session, tenant_id)
         self.feeds = SqlFeeds(session, tenant_id)
+        self.conversations = SqlConversations(session, tenant_id)
 
 
 class Units:

@@ -17,7 +17,7 @@ from strawberry.dataloader import DataLoader
 from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
-from domain.ids import JobId, TenantId
+from domain.ids import JobId, TenantId, UserId
 from persistence.accounts import reads as accounts
 from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
@@ -98,6 +98,10 @@ class TenantReads:
             raise Unauthenticated
         return self._actor.tenant_id
 
+    @property
+    def _user(self) -> UserId | None:
+        return self._actor.user_id if self._actor is not None else None
+
     # -- single things --------------------------------------------------------------------------------------------
 
     async def one(self, type_name: str, value: UUID) -> Any:
@@ -139,7 +143,7 @@ class TenantReads:
         self._loaders.clear()
 
     async def _generations_of_jobs(self, ids: list[UUID]) -> list[Any | None]:
-        found = {row.job_id: row for row in await self.shaped(generation.GENERATIONS_BY_JOB, ids=ids)}
+        found = {row.job_id: row for row in await self.shaped(generation.GENERATIONS_OF_JOBS, ids=ids)}
         return [found.get(one) for one in ids]
 
     # -- lists under a parent -------------------------------------------------------------------------------------
@@ -211,7 +215,7 @@ class TenantReads:
         return await self._database.rows(self._tenant, statement)
 
     async def shaped(self, statement: Shape, **values: Any) -> Sequence[Any]:
-        return await self._database.shaped(self._tenant, statement, **values)
+        return await self._database.shaped(self._tenant, statement, actor=self._user, **values)
 
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any:
         if not 1 <= first <= EVENTS_MAX:

@@ -102,6 +102,8 @@ class Relay:
                 "code": generation.error_code,
                 "message": generation.error_message,
             }
+            if generation.message_id is not None:
+                data["answer"] = str(generation.message_id)
             text = last.text if last is not None else ""
             end = EventType(generation.state)
             await self._log.close(closing(one.job_id, job.attempt, end, data, text=text, at=uow.now))
