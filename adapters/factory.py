@@ -44,9 +44,12 @@ def embedder_for(
     api_key: str | None,
     limits: ProviderLimits,
     options: Mapping[str, str] | None = None,
+    public_only: bool = False,
 ) -> EmbeddingProvider:
     """As `provider_for`. Raises BAD_REQUEST for a kind that has no embeddings."""
-    provider = provider_for(kind, base_url=base_url, api_key=api_key, limits=limits, options=options)
+    provider = provider_for(
+        kind, base_url=base_url, api_key=api_key, limits=limits, options=options, public_only=public_only
+    )
     if kind == "LOCAL" or not isinstance(provider, WireEmbedder):
         raise failure(ProviderErrorCode.BAD_REQUEST, detail=f"{kind} has no embeddings")
     return provider

@@ -66,27 +66,29 @@ def vault_of(settings: Settings) -> AesKeyVault:
     return AesKeyVault(settings.master_keys, references_only=settings.channel_key_references_only)
 
 
+def key_of(channel: Channel, vault: AesKeyVault) -> str | None:
+    """A channel's key in the open, None where it needs none. Raises ProviderError when it cannot be read."""
+    try:
+        if channel.secret_ref:
+            return secret_named(channel.secret_ref)
+        if channel.sealed_key is not None:
+            return vault.open(channel.tenant_id, channel.id, channel.sealed_key)
+    except ValueError as error:
+        raise ProviderError(
+            ProviderErrorCode.AUTHENTICATION, "The channel's key cannot be read.", detail=str(error)
+        ) from None
+    return None
+
+
 def provider_factory(settings: Settings, limits: ProviderLimits = PROVIDER_LIMITS) -> Callable[[Channel], TextProvider]:
     """How one gets from a channel's row to a provider. Keys are opened here and stored nowhere."""
     vault = vault_of(settings)
-
-    def key_of(channel: Channel) -> str | None:
-        try:
-            if channel.secret_ref:
-                return secret_named(channel.secret_ref)
-            if channel.sealed_key is not None:
-                return vault.open(channel.tenant_id, channel.id, channel.sealed_key)
-        except ValueError as error:
-            raise ProviderError(
-                ProviderErrorCode.AUTHENTICATION, "The channel's key cannot be read.", detail=str(error)
-            ) from None
-        return None
 
     def make(channel: Channel) -> TextProvider:
         return provider_for(
             ProviderKind(channel.provider).value,
             base_url=channel.base_url,
-            api_key=key_of(channel),
+            api_key=key_of(channel, vault),
             limits=limits,
             demo_delay_s=settings.demo_delay_s,
             options=channel.options,

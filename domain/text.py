@@ -16,8 +16,8 @@ TEXT_CHARS_MAX = 500_000
 
 _CJK = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
 _CJK_CHAR = re.compile(f"[{_CJK}]")
-_CJK_RUN = re.compile(f"[{_CJK}]+")
-_WORD = re.compile(rf"[^\W_{_CJK}]+(?:['’\-][^\W_{_CJK}]+)*")
+CJK_RUN = re.compile(f"[{_CJK}]+")
+WORD = re.compile(rf"[^\W_{_CJK}]+(?:['’\-][^\W_{_CJK}]+)*")
 _LETTER = rf"[^\W_{_CJK}]"
 _REFUSED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters other than tab and line ends, and halves of surrogate pairs."""
@@ -28,7 +28,7 @@ LATIN_TOKENS_PER_CHAR = 0.25
 
 def word_count(text: str) -> int:
     """Words as a writer counts them: each Chinese, Japanese or Korean character, and each Latin word."""
-    return len(_CJK_CHAR.findall(text)) + len(_WORD.findall(text))
+    return len(_CJK_CHAR.findall(text)) + len(WORD.findall(text))
 
 
 def estimated_tokens(text: str) -> int:
@@ -94,7 +94,7 @@ EXCERPT_CHARS = 80
 
 def cjk_runs(text: str) -> list[str]:
     """The stretches of CJK characters in a text, in order, each once."""
-    return list(dict.fromkeys(_CJK_RUN.findall(text)))
+    return list(dict.fromkeys(CJK_RUN.findall(text)))
 
 
 def excerpt(text: str, terms: list[str]) -> str:

@@ -16,6 +16,7 @@ from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.invoices import tables as invoices
 from persistence.jobs import tables as jobs
+from persistence.knowledge import search_tables as knowledge_search
 from persistence.knowledge import tables as knowledge
 from persistence.metadata import mapper_registry, metadata
 from persistence.operations import tables as operations
@@ -37,6 +38,7 @@ __all__ = [
     "invoices",
     "jobs",
     "knowledge",
+    "knowledge_search",
     "mapper_registry",
     "metadata",
     "operations",

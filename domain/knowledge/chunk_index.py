@@ -1,0 +1,172 @@
+"""Chunks become rows of an index, and no text is paid for twice.
+
+A text's vector is kept by (hash of the text, model) as soon as a call has brought it, in a transaction of its own. Who
+is about to ask for one claims it first: others wait for the answer instead of asking for themselves. A claim lapses
+when its owner does not come back; the same owner, started again, takes it up at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+from uuid import UUID
+
+from domain.billing import Usage, cost
+from domain.generation.provider import Embeddings
+from domain.ids import KnowledgeBaseId, TenantId
+from domain.knowledge.embedding import Embedder, Embedders
+from domain.knowledge.entities import Chunk, KnowledgeBase
+from domain.knowledge.indexing import Indexed
+from domain.knowledge.vectors import IndexKey, Vector, VectorRow, VectorStore
+from domain.unit_of_work import OpenUnitOfWork
+
+LEASE_S = 120.0
+"""Longer than a call with all its tries and pauses."""
+POLL_S = 0.1
+BATCH_MAX = 64
+"""Texts of one call, and rows of one statement, at most."""
+PAGE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Vectors that are `known`, and the hashes that are the caller's to embed. The rest is being embedded by others."""
+
+    known: Mapping[bytes, Vector]
+    mine: frozenset[bytes]
+
+
+class EmbeddingCache(Protocol):
+    """What was paid for. Each call is a short transaction."""
+
+    async def claim(
+        self, tenant_id: TenantId, index: IndexKey, hashes: Sequence[bytes], owner: UUID, lease_s: float
+    ) -> Claimed: ...
+
+    async def keep(
+        self, tenant_id: TenantId, index: IndexKey, vectors: Mapping[bytes, Vector], tokens: int
+    ) -> None: ...
+
+    async def release(self, tenant_id: TenantId, index: IndexKey, hashes: Sequence[bytes], owner: UUID) -> None:
+        """Give up what was claimed and not kept."""
+        ...
+
+
+class Reindexing(Protocol):
+    """What a change of a base's model needs of the bases and their chunks."""
+
+    def missing(
+        self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey, page: int
+    ) -> AsyncIterator[Sequence[Chunk]]:
+        """The base's chunks that have no row in the index, in pages."""
+        ...
+
+    async def serve(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> bool:
+        """From now on the base answers from this index. False while a chunk of it is missing there."""
+        ...
+
+
+NOTHING = Indexed(0, 0, 0)
+
+
+def _sum(one: Indexed, other: Indexed) -> Indexed:
+    return Indexed(one.tokens + other.tokens, one.cached + other.cached, one.cost_micros + other.cost_micros)
+
+
+def hash_of(text: str) -> bytes:
+    return sha256(text.encode()).digest()
+
+
+@dataclass(frozen=True)
+class ChunkIndexer:
+    """Implements `domain.knowledge.indexing.Indexer`."""
+
+    units: OpenUnitOfWork
+    embedders: Embedders
+    cache: EmbeddingCache
+    store: VectorStore
+    lease_s: float = LEASE_S
+
+    async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
+        """Write the chunks, which are committed, to the base's index. Done again, it costs nothing again.
+
+        Raises ProviderError and NoEmbedder; what was written and paid for until then stays.
+        """
+        return await self._index(tenant_id, IndexKey(base.embedding_model, base.dimensions), chunks)
+
+    async def reindex(
+        self, tenant_id: TenantId, base: KnowledgeBase, index: IndexKey, reindexing: Reindexing
+    ) -> Indexed:
+        """Build the base's index for another model and let it serve when it is whole; until then the old one does."""
+        old, done = IndexKey(base.embedding_model, base.dimensions), NOTHING
+        while True:
+            async for chunks in reindexing.missing(tenant_id, base.id, index, PAGE):
+                done = _sum(done, await self._index(tenant_id, index, chunks))
+            if await reindexing.serve(tenant_id, base.id, index):
+                break
+        if old != index:
+            await self.store.remove_index(tenant_id, base.id, old)
+        return done
+
+    async def _index(self, tenant_id: TenantId, index: IndexKey, chunks: Sequence[Chunk]) -> Indexed:
+        embedder = await self.embedders.find(tenant_id, index.model, index.dimensions)
+        size, done = min(embedder.batch_max, BATCH_MAX), NOTHING
+        for start in range(0, len(chunks), size):
+            done = _sum(done, await self._batch(tenant_id, index, embedder, chunks[start : start + size]))
+        return done
+
+    async def _batch(
+        self, tenant_id: TenantId, index: IndexKey, embedder: Embedder, chunks: Sequence[Chunk]
+    ) -> Indexed:
+        hashes = [hash_of(chunk.text) for chunk in chunks]
+        texts = dict(zip(hashes, (chunk.text for chunk in chunks), strict=True))
+        vectors, done = await self._vectors(tenant_id, index, embedder, texts, chunks[0].document_id)
+        rows = [
+            VectorRow(chunk.id, chunk.base_id, chunk.document_id, chunk.enabled, chunk.text, vectors[key])
+            for chunk, key in zip(chunks, hashes, strict=True)
+        ]
+        await self.store.put(tenant_id, index, rows)
+        return done
+
+    async def _vectors(
+        self, tenant_id: TenantId, index: IndexKey, embedder: Embedder, texts: Mapping[bytes, str], owner: UUID
+    ) -> tuple[dict[bytes, Vector], Indexed]:
+        """The vector of each text, waiting for those that somebody else has asked for."""
+        vectors: dict[bytes, Vector] = {}
+        done = NOTHING
+        while waiting := [key for key in texts if key not in vectors]:
+            claimed = await self.cache.claim(tenant_id, index, waiting, owner, self.lease_s)
+            vectors.update(claimed.known)
+            done = _sum(done, Indexed(0, len(claimed.known), 0))
+            if claimed.mine:
+                mine = {key: text for key, text in texts.items() if key in claimed.mine}
+                fresh, spent = await self._embed(tenant_id, index, embedder, mine, owner)
+                vectors.update(fresh)
+                done = _sum(done, spent)
+            elif len(vectors) < len(texts):
+                await asyncio.sleep(POLL_S)
+        return vectors, done
+
+    async def _embed(
+        self, tenant_id: TenantId, index: IndexKey, embedder: Embedder, texts: Mapping[bytes, str], owner: UUID
+    ) -> tuple[dict[bytes, Vector], Indexed]:
+        try:
+            found = await embedder.embed(list(texts.values()), query=False)
+        except BaseException:
+            await asyncio.shield(self.cache.release(tenant_id, index, list(texts), owner))
+            raise
+        vectors: dict[bytes, Vector] = dict(zip(texts, found.vectors, strict=True))
+        tokens = found.usage.input_tokens if found.usage is not None else 0
+        # Paid for is paid for: a job that is cancelled now still keeps what it was given.
+        await asyncio.shield(self.cache.keep(tenant_id, index, vectors, tokens))
+        return vectors, Indexed(tokens, 0, await self._cost(tenant_id, embedder, found))
+
+    async def _cost(self, tenant_id: TenantId, embedder: Embedder, found: Embeddings) -> int:
+        if embedder.channel is None or found.usage is None:
+            return 0
+        async with self.units(tenant_id) as uow:
+            price = await uow.billing.price_of(embedder.name, embedder.channel)
+        return cost(price, Usage(found.usage.input_tokens, 0))

@@ -1,0 +1,123 @@
+"""pgvector behind the port, by the suite and in its own ways; and the cache of what was embedded."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from domain.ids import TenantId, new_id
+from domain.knowledge.vectors import IndexKey, SearchMode
+from persistence.database import Database
+from persistence.knowledge.embeddings import SqlEmbeddings
+from persistence.knowledge.vectors import PgVectorStore
+from persistence.unit_of_work import Units
+from tests.persistence.vector_store_suite import INDEX, PASSAGES, Shelf, VectorStoreSuite
+
+VECTOR = tuple(n / 100 for n in range(384))
+
+
+class TestOneByOne(VectorStoreSuite):
+    """Few vectors: each is compared."""
+
+    @pytest.fixture
+    async def shelf(self, units: Units, database: Database) -> Shelf:
+        return await Shelf(units, PgVectorStore(database.engine)).open()
+
+
+class TestByIndex(VectorStoreSuite):
+    """Many vectors, or what counts as many here: they are looked up."""
+
+    @pytest.fixture
+    async def shelf(self, units: Units, database: Database) -> Shelf:
+        return await Shelf(units, PgVectorStore(database.engine, exact_max=0)).open()
+
+
+@pytest.fixture
+async def shelf(units: Units, database: Database) -> Shelf:
+    return await Shelf(units, PgVectorStore(database.engine)).open()
+
+
+async def test_a_word_of_too_many_passages_tells_nothing_unless_there_is_no_other(
+    units: Units, database: Database
+) -> None:
+    shelf = await Shelf(units, PgVectorStore(database.engine, common=3)).open()
+    base = await shelf.base()
+    chunks = await shelf.document(base, "harbour one", "harbour two", "harbour three", "harbour lamp")
+    await shelf.put(chunks)
+    assert await shelf.texts("harbour lamp", base, mode=SearchMode.KEYWORD) == ["harbour lamp"]
+    assert len(await shelf.texts("harbour", base, mode=SearchMode.KEYWORD)) == 4
+
+
+async def test_vectors_go_with_their_chunks(shelf: Shelf) -> None:
+    base, chunks = await shelf.filled()
+    async with shelf.units(shelf.tenant_id) as uow:
+        await uow.accounts._session.execute(
+            text("delete from app.knowledge_chunks where id = :id"), {"id": chunks[0].id}
+        )
+    assert len(await shelf.search("lantern", base, mode=SearchMode.VECTOR)) == len(PASSAGES) - 1
+
+
+async def test_a_vector_of_another_length_than_its_index_is_refused(shelf: Shelf) -> None:
+    base = await shelf.base()
+    chunks = await shelf.document(base, "one")
+    with pytest.raises(DBAPIError, match="chunk_vectors_vector_check"):
+        await shelf.put(chunks, IndexKey("hash", 512))
+
+
+async def test_a_length_without_an_index_is_not_searched(shelf: Shelf) -> None:
+    base = await shelf.base()
+    with pytest.raises(ValueError, match="no index is made for vectors of 385 dimensions"):
+        await shelf.search("x", base, index=IndexKey("hash", 385))
+
+
+# -- the cache -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(database: Database) -> SqlEmbeddings:
+    return SqlEmbeddings(database.engine)
+
+
+async def test_a_text_is_claimed_once_kept_and_known_from_then_on(shelf: Shelf, cache: SqlEmbeddings) -> None:
+    mine, yours, key = new_id(), new_id(), b"a" * 32
+    assert (await cache.claim(shelf.tenant_id, INDEX, [key], mine, 60)).mine == {key}
+    waiting = await cache.claim(shelf.tenant_id, INDEX, [key], yours, 60)
+    assert (waiting.mine, waiting.known) == (frozenset(), {})
+    await cache.keep(shelf.tenant_id, INDEX, {key: VECTOR}, 7)
+    known = await cache.claim(shelf.tenant_id, INDEX, [key], yours, 60)
+    assert known.mine == frozenset()
+    assert known.known[key] == pytest.approx(VECTOR, abs=2e-3)
+    assert (await cache.claim(shelf.tenant_id, IndexKey("hash", 512), [key], yours, 60)).mine == {key}
+
+
+async def test_a_claim_is_its_owners_again_after_a_crash_and_anybodys_when_it_lapses(
+    shelf: Shelf, cache: SqlEmbeddings
+) -> None:
+    mine, yours, key = new_id(), new_id(), b"b" * 32
+    assert (await cache.claim(shelf.tenant_id, INDEX, [key], mine, 60)).mine == {key}
+    assert (await cache.claim(shelf.tenant_id, INDEX, [key], mine, 0)).mine == {key}
+    await asyncio.sleep(0.01)
+    assert (await cache.claim(shelf.tenant_id, INDEX, [key], yours, 60)).mine == {key}
+
+
+async def test_what_is_given_up_can_be_claimed_and_what_is_kept_cannot_be_given_up(
+    shelf: Shelf, cache: SqlEmbeddings
+) -> None:
+    mine, yours, gone, kept = new_id(), new_id(), b"c" * 32, b"d" * 32
+    await cache.claim(shelf.tenant_id, INDEX, [gone, kept], mine, 60)
+    await cache.keep(shelf.tenant_id, INDEX, {kept: VECTOR}, 7)
+    await cache.release(shelf.tenant_id, INDEX, [gone, kept], yours)
+    assert (await cache.claim(shelf.tenant_id, INDEX, [gone], yours, 60)).mine == frozenset()
+    await cache.release(shelf.tenant_id, INDEX, [gone, kept], mine)
+    again = await cache.claim(shelf.tenant_id, INDEX, [gone, kept], yours, 60)
+    assert (again.mine, set(again.known)) == ({gone}, {kept})
+
+
+async def test_a_tenants_embeddings_are_unknown_to_another(units: Units, shelf: Shelf, cache: SqlEmbeddings) -> None:
+    other, key = await Shelf(units, shelf.store, tenant_id=TenantId(new_id())).open(), b"e" * 32
+    await cache.claim(shelf.tenant_id, INDEX, [key], new_id(), 60)
+    await cache.keep(shelf.tenant_id, INDEX, {key: VECTOR}, 7)
+    assert (await cache.claim(other.tenant_id, INDEX, [key], new_id(), 60)).mine == {key}
