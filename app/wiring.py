@@ -143,6 +143,7 @@ def build_api(settings: Settings) -> Api:
         fees=PaymentCollector(units, payments, settings.invoice_terms),
         may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),
         gatekeeper=Gatekeeper(EVERYTHING if settings.entitlements == "open" else NOTHING),
+        retriever=None,
         webhook_secrets=WebhookVault(settings.master_keys),
         channels=channel_services(settings, redis),
         invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),

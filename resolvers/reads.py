@@ -22,6 +22,7 @@ from persistence.accounts import reads as accounts
 from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
 from persistence.channels import reads as channels
+from persistence.conversations import reads as conversations
 from persistence.database import Database
 from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
@@ -60,6 +61,11 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "ApiToken": accounts.API_TOKENS_BY_ID,
     "Budget": budgets.BUDGETS_BY_ID.shape,
     "Channel": channels.CHANNELS_BY_ID,
+    "Citation": conversations.CITATIONS_BY_ID.shape,
+    "Conversation": conversations.CONVERSATIONS_BY_ID.shape,
+    "ConversationGroup": conversations.GROUPS_BY_ID.shape,
+    "ConversationShare": conversations.SHARES_BY_ID.shape,
+    "Message": conversations.MESSAGES_BY_ID.shape,
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
     "Invoice": invoices.INVOICES_BY_ID.shape,
     "LedgerEntry": billing.ENTRIES_BY_ID.shape,

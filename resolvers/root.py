@@ -13,6 +13,15 @@ from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
+from resolvers.conversations import (
+    ConversationMutations,
+    ConversationQueries,
+    ConversationSubscriptions,
+    GroupMutations,
+    MessageMutations,
+    SharedQueries,
+    ShareMutations,
+)
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
@@ -25,6 +34,7 @@ from resolvers.story import StoryMutations
 from resolvers.usage_meter import UsageSubscriptions
 from schema.base import CONFIG, Node
 from schema.context import Info
+from schema.conversations.events import CONVERSATION_EVENT_TYPES
 from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
@@ -67,6 +77,8 @@ Query = merge_types(
         AccountQueries,
         ProjectQueries,
         GenerationQueries,
+        ConversationQueries,
+        SharedQueries,
         ChannelQueries,
         JobQueries,
         IntegrationQueries,
@@ -87,6 +99,10 @@ Mutation = merge_types(
         TextMutations,
         StoryMutations,
         GenerationMutations,
+        ConversationMutations,
+        GroupMutations,
+        MessageMutations,
+        ShareMutations,
         ChannelMutations,
         JobMutations,
         IntegrationMutations,
@@ -100,7 +116,9 @@ Mutation = merge_types(
         WebhookMutations,
     ),
 )
-Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions))
+Subscription = merge_types(
+    "Subscription", (GenerationSubscriptions, ConversationSubscriptions, ChannelSubscriptions, UsageSubscriptions)
+)
 
 
 def _describe(root: Any, description: str) -> None:
@@ -150,6 +168,10 @@ UNUSUAL: dict[str, Permission | None] = {
     "webhookRedeliver": Permission.ADMIN,
     "notificationRead": Permission.READ,
     "chapterGenerate": Permission.GENERATE,
+    "messageSend": Permission.GENERATE,
+    "messageEdit": Permission.GENERATE,
+    "messageRegenerate": Permission.GENERATE,
+    "sharedConversation": None,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,
     "jobCancel": Permission.GENERATE,
@@ -208,5 +230,11 @@ def needed(coordinate: str) -> Permission | None:
 
 def build_schema() -> strawberry.Schema:
     return with_described_directives(
-        strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, types=EVENT_TYPES, config=CONFIG)
+        strawberry.Schema(
+            query=Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            types=[*EVENT_TYPES, *CONVERSATION_EVENT_TYPES],
+            config=CONFIG,
+        )
     )

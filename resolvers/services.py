@@ -14,6 +14,7 @@ from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
 from domain.invoices.files import InvoiceFiles
 from domain.jobs import Doorbell
+from domain.knowledge.search import Retriever
 from domain.operations.webhooks import SecretVault
 from domain.payments.service import Payments
 from domain.plans.entitlements import Gatekeeper
@@ -97,6 +98,8 @@ class Services:
     fees: FeeCollector
     may_redeem: Attempts
     gatekeeper: Gatekeeper
+    retriever: Retriever | None
+    """None where nothing is searched."""
     webhook_secrets: SecretVault
     tenant_concurrency: int
     starting_credit_micros: int

@@ -17,8 +17,8 @@ from schema.context import Info
 from schema.ids import encode_id
 
 if TYPE_CHECKING:
-    from schema.generation import GenerationUsage
     from schema.conversations.types import CitedDocument, Message, Span
+    from schema.generation import GenerationUsage
     from schema.projects import TextVersion
 
 described_enum(

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy import text
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 
 def upgrade() -> None:

@@ -77,6 +77,13 @@ MESSAGES = Listing(
     parent=_message.conversation_id,
     hidden=_OF_MESSAGES,
 )
+TREE = Shape(
+    select(*_shown)
+    .where(_message.tenant_id == TENANT, _message.conversation_id == bindparam("conversation", type_=UuidType), _IN_OWN)
+    .order_by(_message.id)
+    .limit(bindparam("most", type_=Integer))
+)
+"""The messages of the conversation `conversation`, at most `most`, oldest first."""
 MESSAGES_BY_ID = Lookup("Message", messages, _IN_OWN, hidden=_OF_MESSAGES)
 CITATIONS_BY_ID = Lookup(
     "Citation", citations, citations.c.message_id.in_(select(_message.id).where(_message.tenant_id == TENANT, _IN_OWN))
@@ -86,6 +93,19 @@ CITATIONS = Shape(
     .where(citations.c.tenant_id == TENANT, citations.c.message_id == any_(IDS))
     .order_by(citations.c.message_id, citations.c.rank)
 )
+_of_citation = (knowledge_documents.c.tenant_id == citations.c.tenant_id) & (
+    knowledge_documents.c.id == citations.c.document_id
+)
+CITED = Shape(
+    select(
+        citations.c.message_id, citations.c.marker, citations.c.start_char, citations.c.end_char, citations.c.quote,
+        citations.c.span_start, citations.c.span_end, knowledge_documents.c.title,
+    )
+    .select_from(citations.outerjoin(knowledge_documents, _of_citation))
+    .where(citations.c.tenant_id == TENANT, citations.c.message_id == any_(IDS))
+    .order_by(citations.c.message_id, citations.c.rank)
+)  # fmt: skip
+"""What messages cite, with the titles of the documents."""
 DOCUMENT_TITLES = Shape(
     select(knowledge_documents.c.id, knowledge_documents.c.title).where(
         knowledge_documents.c.tenant_id == TENANT,

@@ -31,7 +31,9 @@ JOBS = Listing(
     hidden=_HIDDEN,
 )
 JOBS_BY_ID = Lookup("Job", jobs, _READABLE, hidden=_HIDDEN)
-ANY_JOBS = Shape(select(_job.id, _job.state, _job.attempt, _job.finished_at).where(_job.tenant_id == TENANT, _job.id == any_(IDS)))
+ANY_JOBS = Shape(
+    select(_job.id, _job.state, _job.attempt, _job.finished_at).where(_job.tenant_id == TENANT, _job.id == any_(IDS))
+)
 """Whoever asks: for those whose right has been looked at."""
 
 

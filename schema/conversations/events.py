@@ -35,7 +35,9 @@ class MessageEnded(ConversationEvent):
     message: Message | None = found("Message", attrgetter("message_id"), description="The answer.")
 
 
-@strawberry.type(description="The conversation itself has changed: its title, group, policy, active path, or that it lives.")
+@strawberry.type(
+    description="The conversation itself has changed: its title, group, policy, active path, or that it lives."
+)
 class ConversationChanged(ConversationEvent):
     conversation_id: strawberry.Private[UUID]
 

@@ -86,7 +86,9 @@ class ConversationUpdateInput:
     context_policy: ContextPolicyInput | None = strawberry.field(default=None, description="What a model is told.")
 
 
-@strawberry.input(description="A conversation to delete. It can be restored; answers that are being written are stopped.")
+@strawberry.input(
+    description="A conversation to delete. It can be restored; answers that are being written are stopped."
+)
 class ConversationDeleteInput:
     id: strawberry.ID = strawberry.field(description="The conversation.")
 
@@ -148,7 +150,9 @@ class MessageSendInput:
     idempotency_key: str = strawberry.field(description=_KEY)
 
 
-@strawberry.input(description="A message to be said otherwise, and answered anew. The one before stays, on its own path.")
+@strawberry.input(
+    description="A message to be said otherwise, and answered anew. The one before stays, on its own path."
+)
 class MessageEditInput:
     message_id: strawberry.ID = strawberry.field(description="A message of the author's.")
     text: str = strawberry.field(default="", description="The words.")
@@ -224,7 +228,9 @@ class ConversationGroupDeletePayload(Payload):
 @strawberry.type(description="The new link.")
 class ConversationShareCreatePayload(Payload):
     share: ConversationShare | None = strawberry.field(default=None, description="The link.")
-    token: str | None = strawberry.field(default=None, description="What `sharedConversation` asks for. Shown only here.")
+    token: str | None = strawberry.field(
+        default=None, description="What `sharedConversation` asks for. Shown only here."
+    )
 
 
 @strawberry.type(description="The link that was taken back.")
@@ -232,7 +238,9 @@ class ConversationShareRevokePayload(Payload):
     share: ConversationShare | None = strawberry.field(default=None, description="The link.")
 
 
-@strawberry.type(description="The message is kept, and its answer is being written: subscribe to its generation's events.")
+@strawberry.type(
+    description="The message is kept, and its answer is being written: subscribe to its generation's events."
+)
 class MessageAccepted:
     message: Message = strawberry.field(description="The author's message.")
     generation: Generation = strawberry.field(description="What writes the answer, which is its `message`.")

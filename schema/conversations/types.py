@@ -1,5 +1,6 @@
 """Types of the conversations room: conversations, messages, citations, links to read along."""
 
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -59,7 +60,10 @@ described_enum(
 )
 
 
-@strawberry.type(description="A stretch of a text, in characters: from `start`, up to but without `end`.", directives=[Cost(weight=0)])
+@strawberry.type(
+    description="A stretch of a text, in characters: from `start`, up to but without `end`.",
+    directives=[Cost(weight=0)],
+)
 class Span:
     start: int = strawberry.field(description="Its first character, counted from 0.")
     end: int = strawberry.field(description="The character behind its last.")
@@ -86,7 +90,9 @@ async def cited_documents(ids: list[UUID], info: Info) -> list[CitedDocument]:
 class Citation(Node):
     """A mark in an answer, and the words of a document that it stands for."""
 
-    @strawberry.field(description="Where the mark stands in the message's text.", metadata=needs("start_char", "end_char"))
+    @strawberry.field(
+        description="Where the mark stands in the message's text.", metadata=needs("start_char", "end_char")
+    )
     def place(self) -> Span:
         return Span(start=self.start_char, end=self.end_char)
 
@@ -152,7 +158,9 @@ class Message(Node):
     def parts(self) -> list[MessagePart]:
         return parts_of(self)
 
-    @strawberry.field(description="The message that it follows; null at the root.", metadata=id_of("Message", "parent_id"))
+    @strawberry.field(
+        description="The message that it follows; null at the root.", metadata=id_of("Message", "parent_id")
+    )
     def parent_id(self) -> strawberry.ID | None:
         return strawberry.ID(encode_id("Message", self.parent_id)) if self.parent_id else None
 
@@ -229,10 +237,14 @@ class ConversationShare(Node):
         return strawberry.ID(encode_id("Message", self.leaf_id))
 
 
-@strawberry.type(description="What of a conversation a model is told, and when passages are looked up.", directives=[Cost(weight=0)])
+@strawberry.type(
+    description="What of a conversation a model is told, and when passages are looked up.", directives=[Cost(weight=0)]
+)
 class ContextPolicy:
     last_messages: int | None = strawberry.field(description="Only so many of the newest; null for as many as fit.")
-    max_tokens: TokenCount | None = strawberry.field(description="The longest prompt; null for what the model's window allows.")
+    max_tokens: TokenCount | None = strawberry.field(
+        description="The longest prompt; null for what the model's window allows."
+    )
     summarize: bool = strawberry.field(description="Whether a summary stands for what is too old to fit.")
     retrieval: RetrievalTrigger = strawberry.field(description="When passages are looked up.")
     passages: int = strawberry.field(description="How many are looked up.")
@@ -246,7 +258,8 @@ class ContextGauge:
 
 
 LastMessages = Annotated[
-    int, strawberry.argument(description=f"How many of the newest, 1 to {DEPTH_MAX:,} ({reads.PATH_DEFAULT} by default).")
+    int,
+    strawberry.argument(description=f"How many of the newest, 1 to {DEPTH_MAX:,} ({reads.PATH_DEFAULT} by default)."),
 ]
 
 
@@ -360,8 +373,10 @@ class SharedMessage:
     citations: list[SharedCitation] = strawberry.field(description="What it cites.")
 
 
-@strawberry.type(description="One path of a conversation, for whoever has the link. Nothing in it leads to anything else.")
+@strawberry.type(
+    description="One path of a conversation, for whoever has the link. Nothing in it leads to anything else."
+)
 class SharedConversation:
     title: str = strawberry.field(description="Its title.")
-    expires_at: strawberry.Private[Any]
+    expires_at: datetime = strawberry.field(description="When the link ends by itself.")
     messages: list[SharedMessage] = strawberry.field(description="From the root to the leaf that was shared.")

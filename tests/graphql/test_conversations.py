@@ -1,0 +1,20 @@
+"""Conversations over the API: sending, forking, switching, and whose they are."""
+
+from __future__ import annotations
+
+from tests.graphql.clients import Person
+from tests.graphql.generations import over_ws, shown
+from tests.graphql.talks import begin, path_of, said, send, written
+from workers.runtime import Runtime
+
+
+async def test_a_message_is_answered_and_its_answer_streamed(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice)
+    accepted = await send(alice, talk, "[demo:chunks=20 delay_ms=0] Tell me about the harbour.")
+    assert accepted["message"]["role"] == "USER"
+    generation = await written(alice, runtime, accepted)
+    events = await over_ws(alice, generation)
+    question, answer = await path_of(alice, talk)
+    assert (question["text"], answer["role"], answer["state"]) == (
+        "[demo:chunks=20 delay_ms=0] Tell me about the harbour.", "ASSISTANT", "COMPLETE")  # fmt: skip
+    assert shown(events) == answer["text"] != ""
