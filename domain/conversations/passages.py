@@ -25,6 +25,11 @@ MARK = re.compile(r"[\[【] ?\d{1,3}(?: ?[,，、] ?\d{1,3}){0,5} ?[\]】]")
 _SENTENCE = re.compile(r"[^\n]*?(?:[.!?…]+[\"”’)\]]*(?=\s|$)|[。！？…]+[”’」』）]*|(?=\n)|$)")
 _END = re.compile(r"[.!?…。！？][\"”’)\]」』）]*$")
 _WORD = re.compile(r"[^\W_]+")
+_COMMON = frozenset(
+    "the and for are was were who whom whose what when where which why how does did this that these those with from "
+    "into its his her their has have had not but you your about tell".split()
+)
+"""Words that every text has: two texts have nothing in common by them."""
 _FENCED = re.compile(r"^\[(\d{1,3})\] [^\n]*\n<<<\n(.*?)\n>>>$", re.MULTILINE | re.DOTALL)
 
 
@@ -102,7 +107,8 @@ def sentences(text: str) -> list[tuple[int, int]]:
 def terms(text: str) -> set[str]:
     """What two texts can have in common: words without their endings, and pairs of CJK characters."""
     folded = text.casefold()
-    found = {_stem(word) for word in _WORD.findall(folded) if word.isascii() and len(word) > 2}
+    words = (word for word in _WORD.findall(folded) if word.isascii() and len(word) > 2)
+    found = {_stem(word) for word in words if word not in _COMMON}
     for run in cjk_runs(folded):
         found.update(run[at : at + 2] for at in range(max(len(run) - 1, 1)))
     return found

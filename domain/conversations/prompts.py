@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal
@@ -105,3 +106,8 @@ def question_in(prompt: str) -> str:
         if prompt.startswith(f"## {words.passages}\n") and heading in prompt:
             return prompt.rsplit(">>>" + heading, maxsplit=1)[-1]
     return prompt
+
+
+def said_in(words: Words, said: Sequence[tuple[str, str]]) -> str:
+    """(role, text) of messages, as a title or a summary is made of them."""
+    return "\n".join(f"{words.roles.get(role, role)}: {text}" for role, text in said)
