@@ -17,7 +17,7 @@ from persistence.integrations.reads import KNOWN_ORIGINS
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ALLOW = {
-    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-methods": "GET, POST, PUT, OPTIONS",
     "access-control-allow-headers": "authorization, content-type, x-tenant, traceparent, x-fabula-preflight, apollo-require-preflight",
     "access-control-max-age": "600",
 }

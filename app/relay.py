@@ -14,10 +14,13 @@ from adapters.key_vault import WebhookVault
 from adapters.mail import mailer_for
 from adapters.webhooks import HttpCaller
 from app import telemetry
+from app.file_services import blobs_of, desk_of
 from app.payments import payment_duties, payments_of
 from app.settings import Settings
 from domain.billing.alerts import expire_and_tell
 from domain.billing.service import FORGOTTEN_AT_ONCE, forget_usage
+from domain.files.blobs import BlobStore
+from domain.files.desk import ORPHANS_KEPT, UPLOADS_KEPT, FileDesk
 from domain.ids import TenantId
 from domain.invoices import InvoiceTerms
 from domain.invoices.dunning import EARLIEST, remind
@@ -84,7 +87,7 @@ def build_parts(settings: Settings) -> list[Part]:
         StreamLog(redis),
         tenant_concurrency=settings.tenant_concurrency,
     )
-    payments = payments_of(settings, post)
+    payments, blobs = payments_of(settings, post), blobs_of(settings)
     fees = PaymentCollector(post, payments, settings.invoice_terms)
     return [
         relay,
@@ -96,6 +99,7 @@ def build_parts(settings: Settings) -> list[Part]:
             | plan_duties(DueTenants(relay_engine), post, fees)
             | invoice_duties(DueTenants(relay_engine), post, settings.invoice_terms)
             | payment_duties(DuePayments(relay_engine, post_engine), payments)
+            | file_duties(DueTenants(relay_engine), desk_of(settings, post, blobs), blobs)
             | audit_duties(DueTenants(relay_engine), post, settings.audit_days),
         ),
         Courier(
@@ -180,6 +184,19 @@ def audit_duties(due: DueTenants, units: OpenUnitOfWork, audit_days: int) -> dic
         return await in_each(await due.with_old_audit(audit_days), forget)
 
     return {"audit_entries.forget": Duty("27 3 * * *", forget_all)}
+
+
+def file_duties(due: DueTenants, desk: FileDesk, blobs: BlobStore) -> dict[str, Duty]:
+    """Uploads that nobody completed, bytes that no file holds, and what killed writers left."""
+
+    async def sweep(tenant_id: TenantId) -> int:
+        return await in_batches(partial(desk.sweep, tenant_id), 1)
+
+    async def sweep_all() -> int:
+        tidied = await blobs.tidy(UPLOADS_KEPT)
+        return tidied + await in_each(await due.with_left_files(UPLOADS_KEPT, ORPHANS_KEPT), sweep)
+
+    return {"files.sweep": Duty("*/10 * * * *", sweep_all)}
 
 
 def duties(housekeeping: Housekeeping) -> dict[str, Duty]:

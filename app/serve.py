@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from app import invoice_files, operations, stripe_webhook, telemetry, ui
+from app.file_services import links_of
+from app.file_transfer import FileTransfer
 from app.graphql.frames import FramedProtocol
 from app.graphql.http import HttpEndpoint
 from app.graphql.ws import Socket
@@ -75,6 +77,8 @@ def create_app(settings: Settings, api: Api) -> Surface:
     operations.add_routes(app, settings, api)
     stripe_webhook.add_routes(app, api.services.payments)
     invoice_files.add_routes(app, api.services.invoice_files)
+    blobs = api.services.blobs
+    FileTransfer(api.services.units, blobs, links_of(settings, blobs)).add_routes(app)
     ui.add_routes(app, settings)
     guarded = OriginGuard(
         Entrance(graphql, app), allowed=settings.allowed_origins, any_loopback=settings.dev, of_apps=api.origins

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.file_settings import FileSettings, http_url
 from domain.billing.usage import RETENTION_DAYS_MIN
 from domain.integrations import DocumentMode
 from domain.invoices import InvoiceTerms, Seller
@@ -36,7 +37,6 @@ _MASTER_KEY_BYTES: Final = 32
 SECRET_FILE_BYTES_MAX: Final = 64 << 10
 _POSTGRES_SCHEMES: Final = ("postgresql", "postgres", "postgresql+asyncpg")
 _SMTP_SCHEMES: Final = ("smtp", "smtps")
-_HTTP_SCHEMES: Final = ("http", "https")
 _REDIS_SCHEMES: Final = ("redis", "rediss")
 _CONFIG: Final = SettingsConfigDict(
     env_prefix="FABULA_",
@@ -79,6 +79,10 @@ class Limits(BaseSettings):
 
 def _limits() -> Limits:
     return Limits()
+
+
+def _files() -> FileSettings:
+    return FileSettings()
 
 
 def role_url(url: SecretStr, role: str, password: SecretStr) -> SecretStr:
@@ -139,6 +143,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".fabula")
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65_535)
+    public_url: str = ""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     dev: bool = False
     introspection: Introspection = Field(default_factory=_introspection)
@@ -187,6 +192,7 @@ class Settings(BaseSettings):
     private_channels: bool = Field(default_factory=_dev)
 
     limits: Limits = Field(default_factory=_limits)
+    files: FileSettings = Field(default_factory=_files)
 
     @field_validator("database_url", "database_app_url", "database_relay_url")
     @classmethod
@@ -220,13 +226,10 @@ class Settings(BaseSettings):
             raise ValueError("must be set with FABULA_STRIPE_SECRET_KEY, and not without it")
         return value
 
-    @field_validator("stripe_api_url", "payment_return_url")
+    @field_validator("stripe_api_url", "payment_return_url", "public_url")
     @classmethod
     def _as_http(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and not (parts.scheme in _HTTP_SCHEMES and parts.hostname):
-            raise ValueError("must be a URL like https://fabula.example.org/")
-        return value
+        return http_url(value)
 
     @field_validator("mail_from")
     @classmethod
@@ -271,7 +274,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             at_fault = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-            lines = [f"{_variable(cls, one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in at_fault]
+            model = {part.__name__: part for part in (Limits, FileSettings)}.get(error.title, cls)
+            lines = [f"{_variable(model, one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in at_fault]
             raise SettingsError("\n".join(lines)) from None
 
     def as_variables(self) -> dict[str, str]:
@@ -309,7 +313,7 @@ def _variable(model: type[BaseSettings], location: tuple[int | str, ...]) -> str
     name = str(location[0])
     if name not in model.model_fields:
         return name
-    return str(model.model_fields[name].validation_alias or f"FABULA_{name.upper()}")
+    return str(model.model_fields[name].validation_alias or f"{model.model_config['env_prefix']}{name.upper()}")
 
 
 def _from_base64(text: str) -> bytes:

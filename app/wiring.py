@@ -12,6 +12,7 @@ from graphql import GraphQLSchema
 from adapters.key_vault import WebhookVault
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
 from app.channel_services import channel_services
+from app.file_services import blobs_of, desk_of, links_of
 from app.graphql.cost import Costs
 from app.graphql.documents import Documents
 from app.graphql.engine import Engine
@@ -124,6 +125,7 @@ def build_api(settings: Settings) -> Api:
 
     units = Units(database.engine, bell.ring, feed_bell.ring)
     payments = payments_of(settings, units)
+    blobs = blobs_of(settings)
     services = Services(
         database=database,
         units=units,
@@ -147,6 +149,9 @@ def build_api(settings: Settings) -> Api:
         webhook_secrets=WebhookVault(settings.master_keys),
         channels=channel_services(settings, redis),
         invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),
+        blobs=blobs,
+        files=desk_of(settings, units, blobs),
+        file_links=links_of(settings, blobs),
         tenant_concurrency=settings.tenant_concurrency,
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,

@@ -10,14 +10,20 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import dramatiq
 from dramatiq.asyncio import get_event_loop_thread
 
+from adapters.reading.process import ChildReader
 from app import telemetry
 from app.channels import preload_providers, provider_factory
+from app.file_services import blobs_of
+from app.indexing import indexer_of
 from app.settings import Settings
 from domain.ids import JobId, TenantId
+from domain.jobs import QUEUES, JobKind
 from persistence.bell import FEEDS, MONEY, Bell
 from persistence.channels.board import Board
 from persistence.channels.store import provider_kinds
@@ -25,8 +31,8 @@ from persistence.database import OUTAGES, Database, create_engine
 from persistence.jobs.workers import forget_worker, report_worker
 from persistence.streams import CancelFlags, StreamLog, connect
 from persistence.unit_of_work import Units
+from workers import generation, ingestion
 from workers.doorbell import declare_actors, redis_broker
-from workers.generation import run_job
 from workers.runtime import CancelWatch, Runtime
 
 POLL_MS = 50
@@ -36,6 +42,16 @@ PAUSE_S = 0.2
 HAND_BACK_S = 2.0
 STOP_MS = 1_500
 """Together less than the four seconds after which a supervisor kills."""
+
+Run = Callable[[Runtime, TenantId, JobId], Awaitable[None]]
+RUNS: dict[JobKind, Run] = {
+    JobKind.CHAPTER_GENERATE: generation.run_job,
+    JobKind.MESSAGE_GENERATE: generation.run_job,
+    JobKind.CONVERSATION_TITLE: generation.run_job,
+    JobKind.CONVERSATION_SUMMARY: generation.run_job,
+    JobKind.DOCUMENT_INGEST: ingestion.run_job,
+}
+"""What does which kind of work. Kinds that share a queue share a run, which tells them apart."""
 
 logger = logging.getLogger("fabula.worker")
 
@@ -47,7 +63,7 @@ def main(settings: Settings, args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     broker = redis_broker(settings.broker_url.get_secret_value())
     process = WorkerProcess(settings)
-    declare_actors(broker, process.run)
+    declare_actors(broker, {QUEUES[kind]: partial(process.run, run) for kind, run in RUNS.items()})
     dramatiq.set_broker(broker)
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
     worker.start()
@@ -90,10 +106,10 @@ class WorkerProcess:
         if loop_thread is not None:
             loop_thread.run_coroutine(self._stop())
 
-    async def run(self, tenant_id: TenantId, job_id: JobId) -> None:
+    async def run(self, run: Run, tenant_id: TenantId, job_id: JobId) -> None:
         """Never raises: what a job comes to is in its row, and a message has nothing to add to it."""
         try:
-            await run_job(await self._ready(), tenant_id, job_id)
+            await run(await self._ready(), tenant_id, job_id)
         except Exception:
             logger.exception("job %s was given up; its lease will expire", job_id, extra={"job": str(job_id)})
 
@@ -138,13 +154,17 @@ class WorkerProcess:
 def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-worker"))
     redis = connect(settings.redis_url.get_secret_value())
+    units = Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring)
     runtime = Runtime(
         worker_id=f"{socket.gethostname()}:{os.getpid()}",
         lease_s=settings.lease_s,
-        units=Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring),
+        units=units,
         log=StreamLog(redis),
         cancels=CancelWatch(CancelFlags(redis)),
         provider_for=provider_factory(settings),
         board=Board(redis),
+        reader=ChildReader(),
+        indexer=indexer_of(settings, units, database.engine),
+        blobs=blobs_of(settings),
     )
     return runtime, database

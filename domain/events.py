@@ -18,6 +18,7 @@ from uuid import UUID
 
 from domain.errors import ErrorCode, Rejected
 from domain.ids import JobId
+from domain.jobs import JobState
 
 N_BITS = 20
 N_MAX = 2**N_BITS - 1
@@ -44,6 +45,13 @@ class EventType(StrEnum):
 
 
 TERMINAL = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED, EventType.TRUNCATED})
+ENDS: dict[JobState, EventType] = {
+    JobState.SUCCEEDED: EventType.COMPLETED,
+    JobState.FAILED: EventType.FAILED,
+    JobState.CANCELLED: EventType.CANCELLED,
+    JobState.TRUNCATED: EventType.TRUNCATED,
+}
+"""How a job's stream ends."""
 
 
 class Position(NamedTuple):

@@ -50,6 +50,7 @@ MessageId = NewType("MessageId", UUID)
 CitationId = NewType("CitationId", UUID)
 ShareId = NewType("ShareId", UUID)
 AssistantVersionId = NewType("AssistantVersionId", UUID)
+UploadId = NewType("UploadId", UUID)
 
 
 def new_id() -> UUID:

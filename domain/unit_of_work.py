@@ -12,11 +12,13 @@ from domain.billing import BillingStore
 from domain.channels.service import ChannelStore
 from domain.conversations.store import ConversationStore
 from domain.feeds import FeedStore
+from domain.files.store import FileStore
 from domain.generation.store import GenerationStore
 from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.invoices.store import InvoiceStore
 from domain.jobs import JobStore
+from domain.knowledge.store import KnowledgeStore
 from domain.operations.audit import AuditStore
 from domain.operations.mails import MailStore
 from domain.operations.notifications import NotificationStore
@@ -50,6 +52,8 @@ class UnitOfWork(Protocol):
     @property
     def generation(self) -> GenerationStore: ...
     @property
+    def knowledge(self) -> KnowledgeStore: ...
+    @property
     def billing(self) -> BillingStore: ...
     @property
     def plans(self) -> PlanStore: ...
@@ -67,6 +71,8 @@ class UnitOfWork(Protocol):
     def notifications(self) -> NotificationStore: ...
     @property
     def mails(self) -> MailStore: ...
+    @property
+    def files(self) -> FileStore: ...
     @property
     def webhooks(self) -> WebhookStore: ...
     @property

@@ -12,6 +12,7 @@ from persistence.billing import tables as billing
 from persistence.channels import tables as channels
 from persistence.conversations import tables as conversations
 from persistence.feeds import tables as feeds
+from persistence.files import tables as files
 from persistence.generation import tables as generation
 from persistence.integrations import tables as integrations
 from persistence.invoices import tables as invoices
@@ -33,6 +34,7 @@ __all__ = [
     "channels",
     "conversations",
     "feeds",
+    "files",
     "generation",
     "integrations",
     "invoices",

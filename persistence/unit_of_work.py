@@ -18,10 +18,12 @@ from persistence.channels.store import SqlChannels
 from persistence.conversations.store import SqlConversations
 from persistence.database import is_outage
 from persistence.feeds.store import SqlFeeds
+from persistence.files.store import SqlFiles
 from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
 from persistence.invoices.store import SqlInvoices
 from persistence.jobs.store import SqlJobs
+from persistence.knowledge.store import SqlKnowledge
 from persistence.operations.store import SqlAudit, SqlMails, SqlNotifications, SqlWebhooks
 from persistence.payments.store import SqlPayments
 from persistence.plans.coupons import SqlCoupons
@@ -46,6 +48,7 @@ class SqlUnitOfWork:
         self.jobs = SqlJobs(session, tenant_id)
         self.channels = SqlChannels(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
+        self.knowledge = SqlKnowledge(session, tenant_id)
         self.billing = SqlBilling(session, tenant_id, now)
         self.plans = SqlPlans(session, tenant_id, now)
         self.coupons = SqlCoupons(session, tenant_id, now)
@@ -58,6 +61,7 @@ class SqlUnitOfWork:
         self.webhooks = SqlWebhooks(session, tenant_id)
         self.feeds = SqlFeeds(session, tenant_id)
         self.conversations = SqlConversations(session, tenant_id)
+        self.files = SqlFiles(session, tenant_id)
 
 
 class Units:

@@ -14,8 +14,8 @@ from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
 from domain.events import decode_cursor
 from domain.generation import service
 from domain.generation.context import ContextTooSmall
-from domain.generation.entities import GenerationState
 from domain.ids import ChannelId, JobId, NodeId, TenantId
+from domain.job_kinds import get_job
 from domain.jobs import QUEUES, JobKind
 from domain.plans.entities import PlanLimit
 from domain.unit_of_work import UnitOfWork
@@ -136,10 +136,12 @@ def refused(refusal: Rejected | ContextTooSmall | QuotaExhausted) -> Any:
     return mutation_error(refusal)
 
 
-async def ring(services: Services, tenant_id: TenantId, job_id: JobId) -> None:
+async def ring(
+    services: Services, tenant_id: TenantId, job_id: JobId, kind: JobKind = JobKind.CHAPTER_GENERATE
+) -> None:
     """The short way to a worker. When it fails, the relay rings: the job is safe in its row."""
     try:
-        await services.doorbell.ring(QUEUES[JobKind.CHAPTER_GENERATE], tenant_id, job_id)
+        await services.doorbell.ring(QUEUES[kind], tenant_id, job_id)
     except Exception:
         logger.warning("the doorbell of job %s did not ring; the relay will", job_id, exc_info=True)
 
@@ -147,10 +149,11 @@ async def ring(services: Services, tenant_id: TenantId, job_id: JobId) -> None:
 async def cancel_job(context: Context, job_id: JobId) -> None:
     services: Services = context.services
     async with services.units(context.actor.tenant_id) as uow:
-        generation, tell_worker = await service.cancel(uow, context.actor, job_id)
-    if generation.state is GenerationState.CANCELLED:
+        _, kind = await get_job(uow, job_id)
+        asked = await kind.cancel(uow, context.actor, job_id)
+    if asked.ended:
         await services.events.tell_end(context.actor.tenant_id, job_id)
-    elif tell_worker:
+    elif asked.tell_worker:
         try:
             await services.cancels.raise_for(job_id)
         except Exception:

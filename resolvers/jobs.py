@@ -7,9 +7,9 @@ import strawberry
 from domain.accounts import Permission
 from domain.billing import QuotaExhausted
 from domain.errors import NotFound, Rejected
-from domain.generation import service
 from domain.ids import JobId
-from domain.jobs import QUEUES
+from domain.job_kinds import get_job
+from domain.jobs import QUEUES, JobKind
 from domain.text import clean_filter
 from persistence.jobs import reads
 from resolvers.generation import cancel_job, generations_max, ring
@@ -74,13 +74,15 @@ class JobMutations:
         try:
             async with services.units(actor.tenant_id) as uow:
                 most = await generations_max(services, uow)
-                started = await service.retry(uow, actor, job_id, input.idempotency_key, concurrency_max=most)
+                old, kind = await get_job(uow, job_id)
+                again = await kind.retry(uow, actor, job_id, input.idempotency_key, most)
         except QuotaExhausted as refusal:
             raise Rejected(refusal.code, str(refusal)) from None
-        if started.ring and started.job_id is not None:
-            await ring(services, actor.tenant_id, started.job_id)
-        generation = await fresh(info, "Generation", started.generation_id)
-        return types.JobRetryPayload(job=await info.context.reads.one("Job", generation.job_id), generation=generation)
+        if again.ring:
+            await ring(services, actor.tenant_id, again.job_id, JobKind(old.kind))
+        job = await fresh(info, "Job", again.job_id)
+        generation = await info.context.reads.one("GenerationOfJob", again.job_id)
+        return types.JobRetryPayload(job=job, generation=generation)
 
     @strawberry.mutation(description="Stop a job. One that has ended stays as it is.")
     @refusals_as(types.JobCancelPayload)

@@ -17,6 +17,7 @@ from strawberry.dataloader import DataLoader
 from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
+from domain.files.entities import may_see
 from domain.ids import JobId, TenantId, UserId
 from persistence.accounts import reads as accounts
 from persistence.billing import budget_reads as budgets
@@ -24,6 +25,7 @@ from persistence.billing import reads as billing
 from persistence.channels import reads as channels
 from persistence.conversations import reads as conversations
 from persistence.database import Database
+from persistence.files import reads as files
 from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
 from persistence.invoices import reads as invoices
@@ -67,6 +69,7 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "ConversationShare": conversations.SHARES_BY_ID.shape,
     "Message": conversations.MESSAGES_BY_ID.shape,
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
+    "File": files.FILES_BY_ID.shape,
     "Invoice": invoices.INVOICES_BY_ID.shape,
     "LedgerEntry": billing.ENTRIES_BY_ID.shape,
     "Coupon": plans.COUPONS_BY_ID,
@@ -87,6 +90,11 @@ NEEDED = dict.fromkeys(
     ("Budget", "CouponRedemption", "Invoice", "LedgerEntry", "Payment", "PaymentMethod"), Permission.BILLING
 ) | {"Coupon": Permission.PLATFORM}
 """Kinds of nodes that are not for everybody who may read: for others there is none."""
+
+SEEN: dict[str, Callable[[Any, Actor], bool]] = {
+    "File": lambda file, actor: may_see(actor, file["purpose"], file["owner_id"])
+}
+"""Kinds of nodes of which not everybody who may read sees each: for others there is none."""
 
 
 class TenantReads:
@@ -132,14 +140,15 @@ class TenantReads:
         if type_name == "GenerationOfJob":
             return self._loader(type_name, self._generations_of_jobs)
         found_by = NODES.get(type_name)
-        needed = NEEDED.get(type_name)
+        needed, sees = NEEDED.get(type_name), SEEN.get(type_name)
         if found_by is None or (
             needed is not None and self._actor is not None and needed not in self._actor.permissions
         ):
             return None
 
         async def load(ids: list[UUID]) -> list[Any | None]:
-            found = {row["id"]: row for row in await self.shaped(found_by, ids=ids)}
+            rows = await self.shaped(found_by, ids=ids)
+            found = {row["id"]: row for row in rows if sees is None or (self._actor and sees(row, self._actor))}
             return [found.get(one) for one in ids]
 
         return self._loader(("node", type_name), load)

@@ -22,6 +22,7 @@ from resolvers.conversations import (
     SharedQueries,
     ShareMutations,
 )
+from resolvers.files import FileMutations, FileQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
@@ -88,6 +89,7 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        FileQueries,
     ),
 )
 Mutation = merge_types(
@@ -114,6 +116,7 @@ Mutation = merge_types(
         PaymentMutations,
         OperationsMutations,
         WebhookMutations,
+        FileMutations,
     ),
 )
 Subscription = merge_types(

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from domain.accounts import PasswordHasher, Session, User
 from domain.channels.entities import Channel, ChannelModel
 from domain.channels.service import Keeper, Trial
+from domain.files.blobs import BlobStore
+from domain.files.desk import FileDesk
+from domain.files.links import FileLinks
 from domain.ids import TenantId
 from domain.integrations import Explanation, Inquiry, Measure
 from domain.invoices.files import InvoiceFiles
@@ -101,6 +104,9 @@ class Services:
     retriever: Retriever | None
     """None where nothing is searched."""
     webhook_secrets: SecretVault
+    blobs: BlobStore
+    files: FileDesk
+    file_links: FileLinks
     tenant_concurrency: int
     starting_credit_micros: int
     any_webhook_address: bool

@@ -284,6 +284,12 @@ described_enum(
     NOT_ENTITLED="Your plan does not include this; the message names plans that do.",
     PAYMENT_FAILED="The payment was refused, and nothing was changed.",
     COUPON_INVALID="This code cannot be redeemed: no such code, or not by you, not now, not for this.",
+    FILE_TOO_LARGE="The file has more bytes, pixels or frames than its purpose allows.",
+    FILE_TYPE_REFUSED="Files of this type are not accepted for this purpose.",
+    FILE_TYPE_MISMATCH="The file's name says one type and its content another.",
+    FILE_AMBIGUOUS="The content can be read as files of two types, which is how dangerous ones are hidden.",
+    FILE_DAMAGED="The file's content cannot be read: it is cut off or broken.",
+    HASH_MISMATCH="The bytes that arrived are not those whose hash was given.",
 )
 
 

@@ -44,6 +44,7 @@ _CODES = {
     "Tenant": b"tn",
     "TextVersion": b"tv",
     "TrustedDocument": b"td",
+    "Upload": b"up",
     "User": b"us",
     "WebhookDelivery": b"wd",
     "WebhookEndpoint": b"we",

@@ -20,8 +20,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from adapters.reading.process import ChildReader
 from app.channels import provider_factory
 from app.embedded import PostgresServer, ValkeyServer
+from app.file_services import blobs_of
+from app.indexing import indexer_of
 from app.serve import server_of
 from app.settings import Settings
 from app.wiring import Api, build_api
@@ -48,6 +51,7 @@ _numbers = itertools.count(1)
 class Servers:
     postgres: PostgresServer
     valkey: ValkeyServer
+    data: Path
 
     def settings(self, database: str, **values: Any) -> Settings:
         """What a process of the product would be told: this database on these servers."""
@@ -59,6 +63,7 @@ class Servers:
             secret=SecretStr(SECRET),
             dev=True,
             demo_delay_s=0.0,
+            data_dir=self.data,
             channel_keys=(SecretStr(CHANNEL_KEY),),
             **values,
         )
@@ -69,7 +74,9 @@ def servers() -> Iterator[Servers]:
     """Started here, in the main thread: the kernel ends a child when the thread that started it ends."""
     base = Path(tempfile.mkdtemp(prefix="fabula-rings-"))
     base.chmod(0o711)
-    both = Servers(PostgresServer(base / "postgres", options=UNSAFE_AND_FAST), ValkeyServer(base / "valkey"))
+    both = Servers(
+        PostgresServer(base / "postgres", options=UNSAFE_AND_FAST), ValkeyServer(base / "valkey"), base / "data"
+    )
     try:
         both.postgres.start()
         both.valkey.start()
@@ -149,11 +156,24 @@ def log(redis: Any) -> StreamLog:
 
 
 @pytest.fixture(scope="module")
-async def runtime(settings: Settings, units: Units, log: StreamLog, redis: Any) -> AsyncIterator[Runtime]:
+async def runtime(
+    settings: Settings, units: Units, database: Database, log: StreamLog, redis: Any
+) -> AsyncIterator[Runtime]:
     """A worker without its queue: `run_job(runtime, ...)` does what an actor does."""
     cancels = CancelWatch(CancelFlags(redis))
     watching = asyncio.create_task(cancels.run())
-    yield Runtime("in-process", settings.lease_s, units, log, cancels, provider_factory(settings), Board(redis))
+    yield Runtime(
+        "in-process",
+        settings.lease_s,
+        units,
+        log,
+        cancels,
+        provider_factory(settings),
+        Board(redis),
+        blobs_of(settings),
+        ChildReader(),
+        indexer_of(settings, units, database.engine),
+    )
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
 

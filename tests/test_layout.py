@@ -134,7 +134,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
              "billing", "payments", "plans", "files", "plugins", "jobs", "audit", "integrations", "operations",
              "invoices"}  # fmt: skip
     infrastructure = {
-        "domain": {"errors", "events", "feeds", "ids", "text", "unit_of_work"},
+        "domain": {"errors", "events", "feeds", "ids", "job_kinds", "text", "unit_of_work"},
         "persistence": {
             "bell",
             "bodies",
@@ -158,6 +158,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "call",
             "doorbell",
             "drains",
+            "ingestion",
             "meter",
             "narrator",
             "relay",

@@ -6,7 +6,7 @@ Retries, delays, limits and cancelling belong to PostgreSQL, so none of Dramatiq
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import UUID
 
 import dramatiq
@@ -36,14 +36,17 @@ def redis_broker(url: str) -> RedisBroker:
     )
 
 
-def declare_actors(broker: dramatiq.Broker, run: RunJob) -> None:
-    """One actor a queue; `run` claims the job or finds that somebody else has."""
+def declare_actors(broker: dramatiq.Broker, run: Mapping[str, RunJob]) -> None:
+    """One actor a queue; its `run` claims the job or finds that somebody else has."""
+    for queue, runs in run.items():
+        dramatiq.actor(actor_name=f"{queue}.run", queue_name=queue, broker=broker)(_actor(runs))
 
+
+def _actor(run: RunJob) -> Callable[[str, str], Awaitable[None]]:
     async def run_job(tenant_id: str, job_id: str) -> None:
         await run(TenantId(UUID(tenant_id)), JobId(UUID(job_id)))
 
-    for queue in set(QUEUES.values()):
-        dramatiq.actor(actor_name=f"{queue}.run", queue_name=queue, broker=broker)(run_job)
+    return run_job
 
 
 class DramatiqDoorbell:

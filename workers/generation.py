@@ -32,6 +32,7 @@ from persistence import database
 from persistence.streams import Fenced
 from workers.alerts import teller
 from workers.call import NOTHING, Call
+from workers.chores import follow_up
 from workers.meter import Meter
 from workers.narrator import Narrator
 from workers.restarts import through_restarts
@@ -134,6 +135,7 @@ class GenerationRun:
             ending = await self._write()
             if ending is not None:
                 await self._end(ending, helpers[0])
+                await follow_up(self._runtime.units, self._work.generation)
         except (LeaseLost, Fenced):
             logger.info("job %s belongs to another worker now", self._lease.job_id)
         finally:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Narrator:
     """What is said and told waits here until `run`, in a task of its own, has written it."""
 
-    def __init__(self, log: StreamLog, lease: Lease, generation: Generation) -> None:
+    def __init__(self, log: StreamLog, lease: Lease, generation: Generation | None = None) -> None:
         self._log = log
         self._generation = generation
         self._news = asyncio.Event()

@@ -10,9 +10,9 @@ import asyncio
 import logging
 import time
 
-from domain.events import EventType, closing
-from domain.generation import attempts
-from domain.jobs import Doorbell, JobState
+from domain.events import ENDS, EventType, closing
+from domain.job_kinds import KINDS
+from domain.jobs import Doorbell, JobKind, JobState
 from domain.unit_of_work import OpenUnitOfWork
 from persistence import database, streams
 from persistence.jobs.relay import Due, RelayView
@@ -87,7 +87,8 @@ class Relay:
 
     async def _recover(self, one: Due) -> None:
         async with self._units(one.tenant_id) as uow:
-            state = await attempts.recover(uow, one.job_id)
+            job = await uow.jobs.job(one.job_id)
+            state = await KINDS[JobKind(job.kind)].recover(uow, one.job_id) if job is not None else None
             generation = await uow.generation.of_job(one.job_id)
             job = await uow.jobs.lock(one.job_id)
             last = await uow.generation.attempt(generation.id, job.attempt) if generation and job else None
@@ -96,14 +97,16 @@ class Relay:
         logger.info("job %s taken back: %s", one.job_id, state)
         if state is JobState.QUEUED:
             await self.ring_due()
-        elif generation is not None:
-            data = {
+            return
+        data: dict[str, object] = {"code": job.error_code, "message": job.error_message}
+        end, text = ENDS[state], ""
+        if generation is not None:
+            data |= {
                 "version": str(generation.version_id) if generation.version_id else None,
                 "code": generation.error_code,
                 "message": generation.error_message,
             }
             if generation.message_id is not None:
                 data["answer"] = str(generation.message_id)
-            text = last.text if last is not None else ""
-            end = EventType(generation.state)
-            await self._log.close(closing(one.job_id, job.attempt, end, data, text=text, at=uow.now))
+            end, text = EventType(generation.state), last.text if last is not None else ""
+        await self._log.close(closing(one.job_id, job.attempt, end, data, text=text, at=uow.now))

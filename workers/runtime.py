@@ -9,14 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from domain.channels.entities import Channel
+from domain.files.blobs import BlobStore
 from domain.generation.provider import TextProvider
 from domain.ids import JobId
+from domain.knowledge.indexing import Indexer
+from domain.knowledge.parsing import Reader
 from domain.unit_of_work import OpenUnitOfWork
 from persistence.channels.board import Board
 from persistence.streams import OUTAGES, CancelFlags, StreamLog
 from workers.drains import Drains
 
 CANCEL_POLL_S = 0.1
+INGESTIONS_MAX = 4
+"""In one process: reading takes a process each, and embedding on the machine itself takes it whole."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +75,11 @@ class Runtime:
     cancels: CancelWatch
     provider_for: ProviderFor
     board: Board
+    blobs: BlobStore
+    reader: Reader
+    indexer: Indexer
+    ingestions_max: int = INGESTIONS_MAX
+    ingesting: int = field(default=0, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     drains: Drains = field(init=False)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from domain.generation.work import Work
 from domain.jobs import Lease
+from domain.knowledge.ingestion import Work as Ingestion
 
 _tracer = trace.get_tracer("fabula.workers")
 _meter = metrics.get_meter("fabula.workers")
@@ -21,20 +22,29 @@ _turns = _meter.create_counter("fabula.channel.turns", description="Breakers of 
 _propagator = TraceContextTextMapPropagator()
 
 
+def attempt_span(work: Work, lease: Lease) -> AbstractContextManager[None]:
+    more = {"gen_ai.request.model": work.generation.model, "fabula.channel": work.generation.channel}
+    return _job_span("generation.attempt", work.trace_parent, lease, more)
+
+
+def ingestion_span(work: Ingestion, lease: Lease) -> AbstractContextManager[None]:
+    more = {"gen_ai.request.model": work.base.embedding_model, "fabula.document": str(work.document.id)}
+    return _job_span("knowledge.ingest", work.trace_parent, lease, more)
+
+
 @contextmanager
-def attempt_span(work: Work, lease: Lease) -> Iterator[None]:
-    carrier = {"traceparent": work.trace_parent} if work.trace_parent else {}
+def _job_span(name: str, trace_parent: str | None, lease: Lease, more: dict[str, str]) -> Iterator[None]:
+    carrier = {"traceparent": trace_parent} if trace_parent else {}
     said = {"tenant": str(lease.tenant_id), "job": str(lease.job_id)}
     token = context.attach(context.set_value("fabula.log", said, _propagator.extract(carrier)))
     attributes: dict[str, str | int] = {
         "fabula.tenant": str(lease.tenant_id),
         "fabula.job": str(lease.job_id),
         "fabula.attempt": lease.attempt,
-        "gen_ai.request.model": work.generation.model,
-        "fabula.channel": work.generation.channel,
+        **more,
     }
     try:
-        with _tracer.start_as_current_span("generation.attempt", attributes=attributes):
+        with _tracer.start_as_current_span(name, attributes=attributes):
             yield
     finally:
         context.detach(token)

@@ -21,8 +21,10 @@ def evidence_of(generation: Generation) -> list[Passage]:
     return [Passage.of(one) for one in generation.evidence]
 
 
-def mark_reader(generation: Generation) -> MarkReader:
-    """For the text of one attempt. Of a chapter it reads nothing."""
+def mark_reader(generation: Generation | None) -> MarkReader:
+    """For the text of one attempt. Of what has no evidence it reads nothing."""
+    if generation is None:
+        return MarkReader((), "")
     return MarkReader(evidence_of(generation), generation.instructions)
 
 

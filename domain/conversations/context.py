@@ -35,6 +35,7 @@ PASSAGES_SHARE = 2
 SUMMARY_DUE = 0.75
 """When the messages take this share of their room, the older half is to be summarised."""
 TITLE_CHARS = 60
+SUMMARY_CHARS_MAX = 4_000
 
 _ROLES = {MessageRole.USER: "user", MessageRole.ASSISTANT: "assistant", MessageRole.SYSTEM: "system"}
 

@@ -26,8 +26,45 @@ _SENTENCE = re.compile(r"[^\n]*?(?:[.!?…]+[\"”’)\]]*(?=\s|$)|[。！？…
 _END = re.compile(r"[.!?…。！？][\"”’)\]」』）]*$")
 _WORD = re.compile(r"[^\W_]+")
 _COMMON = frozenset(
-    "the and for are was were who whom whose what when where which why how does did this that these those with from "
-    "into its his her their has have had not but you your about tell".split()
+    [
+        "the",
+        "and",
+        "for",
+        "are",
+        "was",
+        "were",
+        "who",
+        "whom",
+        "whose",
+        "what",
+        "when",
+        "where",
+        "which",
+        "why",
+        "how",
+        "does",
+        "did",
+        "this",
+        "that",
+        "these",
+        "those",
+        "with",
+        "from",
+        "into",
+        "its",
+        "his",
+        "her",
+        "their",
+        "has",
+        "have",
+        "had",
+        "not",
+        "but",
+        "you",
+        "your",
+        "about",
+        "tell",
+    ]
 )
 """Words that every text has: two texts have nothing in common by them."""
 _FENCED = re.compile(r"^\[(\d{1,3})\] [^\n]*\n<<<\n(.*?)\n>>>$", re.MULTILINE | re.DOTALL)

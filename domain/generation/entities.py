@@ -24,6 +24,14 @@ class GenerationState(StrEnum):
     FAILED = "FAILED"
 
 
+class GenerationPurpose(StrEnum):
+    """What the text is for: itself, or the title or summary of the conversation that its message is in."""
+
+    TEXT = "TEXT"
+    TITLE = "TITLE"
+    SUMMARY = "SUMMARY"
+
+
 JOB_STATE: dict[GenerationState, JobState] = {
     GenerationState.QUEUED: JobState.QUEUED,
     GenerationState.PREPARING: JobState.RUNNING,
@@ -74,7 +82,8 @@ class Generation:
 
     `channel` is the one that serves it, the likeliest before that; `pinned` says that no other may.
     It writes either a chapter, `node_id`, or a message, `message_id`; a message is for the eyes of `owner_id` alone, and
-    stands on the passages in `evidence`.
+    stands on the passages in `evidence`. Of another `purpose` it writes what the conversation of that message is called, or
+    came to.
     """
 
     tenant_id: TenantId
@@ -102,6 +111,7 @@ class Generation:
     message_id: MessageId | None = None
     owner_id: UserId | None = None
     evidence: list[dict[str, Any]] = field(default_factory=list)
+    purpose: str = GenerationPurpose.TEXT
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from domain.conversations.sending import answer_again
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.generation import targets
 from domain.generation.context import OUTPUT_MARGIN, Compiled
-from domain.generation.entities import Generation, GenerationState
+from domain.generation.entities import Generation, GenerationPurpose, GenerationState
 from domain.generation.estimate import Estimate, estimated, learned_from
 from domain.generation.prompting import compile_chapter
 from domain.generation.starting import Started, again, enqueue, new_job, offers_for, replayed
@@ -141,6 +141,9 @@ async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: s
     old, former = await _job_and_generation(uow, actor, job_id)
     if not JobState(old.state).terminal or old.state == JobState.SUCCEEDED:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a job that ended without success can be retried.", "input", "id")
+    if former.purpose != GenerationPurpose.TEXT:
+        message = "Titles and summaries are written again after the next answer."
+        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "id")
     if former.message_id is not None:
         started = await answer_again(uow, actor, former, former.message_id, old.id, concurrency_max=concurrency_max)
     elif former.node_id is not None:

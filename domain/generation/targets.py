@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from domain.channels.entities import ProviderKind
 from domain.conversations.answers import begin_answer, end_answer, tell_answer
-from domain.generation.entities import Attempt, Generation
+from domain.conversations.chores import conversation_for, keep_chore, tell_chore
+from domain.generation.entities import Attempt, Generation, GenerationPurpose
 from domain.projects.entities import NodeStatus, OutlineNode, VersionOrigin
 from domain.projects.service import new_version, status_by
 from domain.unit_of_work import UnitOfWork
@@ -21,19 +22,23 @@ async def lock(uow: UnitOfWork, generation: Generation) -> None:
     """
     if generation.node_id is not None:
         await uow.projects.node(generation.node_id, lock=True, deleted=True)
+    elif generation.purpose != GenerationPurpose.TEXT:
+        await conversation_for(uow, generation)
     elif generation.message_id is not None:
         await uow.conversations.message(generation.message_id, lock=True)
 
 
 async def begun(uow: UnitOfWork, generation: Generation) -> None:
     """A worker has taken it."""
-    if generation.message_id is not None:
+    if generation.message_id is not None and generation.purpose == GenerationPurpose.TEXT:
         await begin_answer(uow, generation.message_id)
 
 
 async def keep_text(uow: UnitOfWork, generation: Generation, attempt: Attempt | None, text: str) -> None:
     """Make the text, unless it is blank, a version of its chapter, which is then free again; or end its message."""
-    if generation.message_id is not None:
+    if generation.purpose != GenerationPurpose.TEXT:
+        await keep_chore(uow, generation, text if attempt is not None else "")
+    elif generation.message_id is not None:
         await end_answer(uow, generation, generation.message_id, text if attempt is not None else "")
     elif generation.node_id is not None:
         # A chapter that was deleted meanwhile gets its text all the same: it can be restored.
@@ -44,7 +49,9 @@ async def keep_text(uow: UnitOfWork, generation: Generation, attempt: Attempt | 
 
 async def tell(uow: UnitOfWork, generation: Generation) -> None:
     """Say that what it writes has ended. The last of all, behind the money: it locks the row of a feed."""
-    if generation.message_id is not None:
+    if generation.purpose != GenerationPurpose.TEXT:
+        await tell_chore(uow, generation)
+    elif generation.message_id is not None:
         await tell_answer(uow, generation.message_id)
 
 

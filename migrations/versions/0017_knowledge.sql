@@ -3,6 +3,9 @@ set local role fabula_owner;
 -- A new foreign key is checked by a query that row security holds to a tenant. No row has one yet: any tenant will do.
 select set_config('app.tenant_id', '00000000-0000-0000-0000-000000000000', true);
 
+ALTER TABLE app.jobs DROP CONSTRAINT jobs_kind_check,
+    ADD CONSTRAINT jobs_kind_check CHECK (kind in ('generation.chapter', 'knowledge.ingest'));
+
 CREATE TABLE app.knowledge_bases (
     tenant_id UUID NOT NULL,
     id UUID NOT NULL,

@@ -20,7 +20,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("set local role fabula_owner")
-    op.execute("alter table app.generations drop column message_id, drop column owner_id, drop column evidence")
+    op.execute(
+        "alter table app.generations drop column message_id, drop column owner_id, drop column evidence, drop column purpose"
+    )
     op.execute("alter table app.generations alter node_id set not null, alter project_id set not null")
     op.execute("alter table app.conversations drop constraint conversations_tenant_id_active_leaf_id_fkey")
     op.execute("drop table app.conversation_shares, app.citations, app.messages, app.conversations")

@@ -17,7 +17,7 @@ from persistence.shapes import ACTOR, IDS, TENANT, Shape
 _generation = generations.c
 _attempt = attempts.c
 
-_HEAVY = frozenset({"tenant_id", "prompt", "receipt", "evidence"})
+_HEAVY = frozenset({"tenant_id", "prompt", "receipt", "evidence", "purpose"})
 """Not shown in lists: they are large, and read by those who ask for them."""
 _LIGHT = [column for column in generations.columns if column.name not in _HEAVY]
 

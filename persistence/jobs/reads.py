@@ -32,7 +32,9 @@ JOBS = Listing(
 )
 JOBS_BY_ID = Lookup("Job", jobs, _READABLE, hidden=_HIDDEN)
 ANY_JOBS = Shape(
-    select(_job.id, _job.state, _job.attempt, _job.finished_at).where(_job.tenant_id == TENANT, _job.id == any_(IDS))
+    select(_job.id, _job.state, _job.attempt, _job.error_code, _job.error_message, _job.finished_at).where(
+        _job.tenant_id == TENANT, _job.id == any_(IDS)
+    )
 )
 """Whoever asks: for those whose right has been looked at."""
 

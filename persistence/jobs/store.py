@@ -140,6 +140,9 @@ class SqlJobs:
             finished_at=func.now(),
         )
 
+    async def job(self, job_id: JobId) -> Job | None:
+        return await self._session.get(Job, (self._tenant_id, job_id))
+
     async def lock(self, job_id: JobId) -> Job | None:
         return await self._session.get(Job, (self._tenant_id, job_id), with_for_update=True, populate_existing=True)
 

@@ -42,6 +42,11 @@ _UNPAID = text("""
     select distinct tenant_id from app.invoices
     where state in ('OPEN', 'OVERDUE') and due_at <= now() + cast(:within as interval)
 """)
+_LEFT_FILES = text("""
+    select tenant_id from app.uploads where expires_at < now() - cast(:uploads as interval)
+    union
+    select tenant_id from app.blobs where refs = 0 and touched_at < now() - cast(:orphans as interval)
+""")
 LATE_USAGE_MAX = timedelta(days=62)
 """Usage that was booked later than this after it occurred waits for a month with other usage."""
 
@@ -76,3 +81,9 @@ class DueTenants:
     async def with_due_subscriptions(self) -> Sequence[TenantId]:
         async with self._relay.connect() as connection:
             return [TenantId(one) for one in await connection.scalars(_SUBSCRIPTIONS)]
+
+    async def with_left_files(self, uploads: timedelta, orphans: timedelta) -> Sequence[TenantId]:
+        """Where an upload's time was over so long ago, or no file has held some blob for so long."""
+        ages = {"uploads": uploads, "orphans": orphans}
+        async with self._relay.connect() as connection:
+            return [TenantId(one) for one in await connection.scalars(_LEFT_FILES, ages)]

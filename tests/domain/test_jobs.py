@@ -54,7 +54,6 @@ def test_the_database_freezes_exactly_the_domains_terminal_states(trigger: str) 
         ("jobs_state_check CHECK (state in (", set(JobState)),
         ("jobs_leased_check CHECK ((state in (", {JobState.RUNNING, JobState.CANCELLING}),
         ("jobs_finished_check CHECK ((state in (", set(TERMINAL)),
-        ("jobs_kind_check CHECK (kind in (", set(JobKind)),
         ("generations_state_check CHECK (state in (", set(GenerationState)),
     ],
 )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+from sqlalchemy import text
+
 from domain.ids import JobId
+from persistence.database import Database
 from schema.ids import decode_id
 from tests.graphql.clients import Person
 from workers.generation import run_job
@@ -44,8 +47,8 @@ async def ask(person: Person, mutation: str, **values: Any) -> Any:
     return await person(mutation, input=given)
 
 
-async def send(person: Person, conversation: str, text: str, **values: Any) -> Any:
-    return await ask(person, SEND, conversationId=conversation, text=text, **values)
+async def send(person: Person, conversation: str, words: str, **values: Any) -> Any:
+    return await ask(person, SEND, conversationId=conversation, text=words, **values)
 
 
 async def written(person: Person, runtime: Runtime, accepted: Any) -> Any:
@@ -56,9 +59,9 @@ async def written(person: Person, runtime: Runtime, accepted: Any) -> Any:
     return accepted["generation"]["id"]
 
 
-async def said(person: Person, runtime: Runtime, conversation: str, text: str, **values: Any) -> Any:
+async def said(person: Person, runtime: Runtime, conversation: str, words: str, **values: Any) -> Any:
     """Send and have it answered; what was accepted."""
-    accepted = await send(person, conversation, text, **values)
+    accepted = await send(person, conversation, words, **values)
     await written(person, runtime, accepted)
     return accepted
 
@@ -66,3 +69,21 @@ async def said(person: Person, runtime: Runtime, conversation: str, text: str, *
 async def path_of(person: Person, conversation: str) -> list[Any]:
     found = await person(PATH, id=conversation)
     return list(found["activePath"])
+
+
+async def title_of(person: Person, conversation: str) -> str:
+    found = await person("query($id: ID!) { conversation(id: $id) { title } }", id=conversation)
+    return str(found["title"])
+
+
+async def chores(person: Person, runtime: Runtime, admin: Database) -> list[str]:
+    """Have the titles and summaries written that wait; their kinds."""
+    waiting = await admin.platform_rows(
+        text(
+            "select id, kind from app.jobs where tenant_id = :t and state = 'QUEUED' "
+            "and kind like 'conversation.%' order by id"
+        ).bindparams(t=person.tenant_id)
+    )
+    for job in waiting:
+        await run_job(runtime, person.tenant_id, JobId(job.id))
+    return [job.kind for job in waiting]

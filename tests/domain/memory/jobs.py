@@ -69,6 +69,9 @@ class MemoryJobs:
         job.lease_token, job.lease_expires_at, job.finished_at = None, None, NOW
         job.error_code, job.error_message = error or (None, None)
 
+    async def job(self, job_id: JobId) -> Job | None:
+        return self.jobs.get(job_id)
+
     async def lock(self, job_id: JobId) -> Job | None:
         return self.jobs.get(job_id)
 

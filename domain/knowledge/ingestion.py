@@ -1,0 +1,216 @@
+"""A document's way into search, under a lease: each step is one transaction, and what was done is not done again.
+
+The document's row is locked before its job's in every transaction that writes both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.billing import Usage, UsageRecord, book_usage, cost, extend_hold
+from domain.billing.alerts import end_hold
+from domain.errors import LeaseLost
+from domain.generation.provider import UsageSource
+from domain.ids import ChunkId, JobId, SourceDocumentId, new_id
+from domain.jobs import CRASHES_MAX, JobState, Lease
+from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, DocumentState, KnowledgeBase
+from domain.knowledge.failures import SENTENCES, IngestFailed
+from domain.knowledge.indexing import Indexed
+from domain.knowledge.parsing import Reading
+from domain.knowledge.pieces import Piece, text_hash
+from domain.unit_of_work import UnitOfWork
+
+USAGE_KIND = "EMBED"
+CHANNEL = "embedding"
+"""Under what name usage of embedding models is kept: they go through no writer's channel."""
+FREE_MODELS = frozenset({"multilingual-e5-small", "hash"})
+CUT_PERCENT = 10
+"""How far a document is when it is cut; the rest is embedding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A claimed document, as it was when it was claimed. One that is `cut` has only to be embedded."""
+
+    document: Document
+    base: KnowledgeBase
+    cut: bool
+    trace_parent: str | None
+
+    @property
+    def document_id(self) -> SourceDocumentId:
+        return self.document.id
+
+
+async def embedding_cost(uow: UnitOfWork, base: KnowledgeBase, tokens: int) -> int:
+    """What embedding so much for a base costs, in micro-units. A model that runs in the process costs nothing."""
+    if base.embedding_model in FREE_MODELS:
+        return 0
+    return cost(await uow.billing.price_of(base.embedding_model), Usage(tokens, 0))
+
+
+async def begin(uow: UnitOfWork, lease: Lease) -> Work:
+    """Load a claimed document. Raises LeaseLost when it is no longer this job's."""
+    job = await uow.jobs.lock(lease.job_id)
+    document = await uow.knowledge.of_job(lease.job_id)
+    base = await uow.knowledge.base(document.base_id) if document is not None else None
+    if job is None or document is None or base is None or job.lease_token != lease.token:
+        raise LeaseLost
+    return Work(document, base, document.chunk_count > 0, job.trace_parent)
+
+
+async def note(uow: UnitOfWork, lease: Lease, lease_s: float, state: DocumentState, percent: int) -> None:
+    """Tell how far it is. Raises LeaseLost."""
+    document = await _of_lease(uow, lease)
+    document.state, document.progress, document.updated_at = state, percent, uow.now
+    await uow.jobs.beat(lease, lease_s, percent)
+
+
+async def keep_reading(uow: UnitOfWork, lease: Lease, lease_s: float, reading: Reading) -> Document:
+    """Keep the text and its chunks, instead of those that were, and hold what embedding them will cost.
+
+    Raises LeaseLost, or IngestFailed when there is nothing to embed or nothing to pay it with.
+    """
+    document = await _of_lease(uow, lease)
+    parsed = reading.parsed
+    if not reading.pieces:
+        raise IngestFailed(DocumentErrorCode.EMPTY)
+    document.text, document.pages, document.language = parsed.text, list(parsed.pages), parsed.language
+    document.characters, document.chunk_count = len(parsed.text), len(reading.pieces)
+    document.version += 1
+    document.state, document.progress, document.updated_at = DocumentState.EMBEDDING, CUT_PERCENT, uow.now
+    chunks = [_chunk(document, position, piece) for position, piece in enumerate(reading.pieces)]
+    await uow.knowledge.replace_chunks(document, chunks)
+    await uow.jobs.beat(lease, lease_s, CUT_PERCENT)
+    return document
+
+
+def _chunk(document: Document, position: int, piece: Piece) -> Chunk:
+    text = document.text[piece.start : piece.end]
+    return Chunk(
+        document.tenant_id, ChunkId(new_id()), document.base_id, document.id, position, text, piece.start, piece.end,
+        piece.tokens, text_hash(text), list(piece.heading_path), piece.page,
+    )  # fmt: skip
+
+
+async def hold_enough(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work) -> None:
+    """Have what embedding the rest may cost held. Raises LeaseLost, QuotaExhausted or BudgetExceeded."""
+    document = await _of_lease(uow, lease)
+    _, tokens = await uow.knowledge.unindexed_tokens(document.id)
+    needed = document.embedded_micros + await embedding_cost(uow, work.base, tokens)
+    await uow.jobs.beat(lease, lease_s, document.progress)
+    held = await uow.billing.held(lease.job_id)
+    if needed > held:
+        await extend_hold(uow.billing, lease.job_id, needed - held)
+
+
+async def next_chunks(uow: UnitOfWork, work: Work, limit: int) -> list[Chunk]:
+    return await uow.knowledge.unindexed(work.document_id, limit)
+
+
+async def keep_indexed(
+    uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Sequence[Chunk], indexed: Indexed
+) -> Document:
+    """Note that these chunks' vectors are written, and what that cost. Raises LeaseLost."""
+    document = await _of_lease(uow, lease)
+    await uow.knowledge.mark_indexed(chunks)
+    document.embedded_tokens += indexed.tokens
+    document.embedded_micros += indexed.cost_micros
+    left, _ = await uow.knowledge.unindexed_tokens(document.id)
+    done = max(0, document.chunk_count - left)
+    document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(1, document.chunk_count)
+    document.state, document.updated_at = DocumentState.EMBEDDING, uow.now
+    await uow.jobs.beat(lease, lease_s, document.progress)
+    return document
+
+
+async def finish(uow: UnitOfWork, lease: Lease) -> Document | None:
+    """The document is READY, and paid for. None when a chunk was edited meanwhile, so that there is more to do.
+
+    Raises LeaseLost.
+    """
+    document = await _of_lease(uow, lease)
+    left, _ = await uow.knowledge.unindexed_tokens(document.id)
+    if left:
+        return None
+    document.state, document.progress, document.ready_at = DocumentState.READY, 100, uow.now
+    document.updated_at = uow.now
+    await uow.jobs.close(lease, JobState.SUCCEEDED, None)
+    await pay(uow, lease.job_id, lease.attempt, document)
+    return document
+
+
+async def fail(uow: UnitOfWork, lease: Lease, code: DocumentErrorCode, message: str | None = None) -> Document | None:
+    """End it without success; what was embedded is paid for. Raises LeaseLost."""
+    document = await uow.knowledge.of_job(lease.job_id, lock=True)
+    said = message or SENTENCES[code]
+    if document is not None:
+        failed(uow, document, code, said)
+    cancelled = code is DocumentErrorCode.CANCELLED
+    state = JobState.CANCELLED if cancelled else JobState.FAILED
+    await uow.jobs.close(lease, state, None if cancelled else (code, said))
+    await pay(uow, lease.job_id, lease.attempt, document)
+    return document
+
+
+def failed(uow: UnitOfWork, document: Document, code: DocumentErrorCode, message: str | None = None) -> None:
+    document.state, document.error_code = DocumentState.FAILED, code
+    document.error_message, document.updated_at = message or SENTENCES[code], uow.now
+
+
+async def pay(uow: UnitOfWork, job_id: JobId, attempt: int, document: Document | None) -> None:
+    """Settle a job's hold, with one usage record for all that it has embedded over all its attempts."""
+    spent = document.embedded_micros if document is not None else 0
+    if document is not None and document.embedded_tokens:
+        base = await uow.knowledge.base(document.base_id, deleted=True)
+        record = UsageRecord(
+            job_id, attempt, USAGE_KIND, base.embedding_model if base is not None else "", CHANNEL,
+            Usage(document.embedded_tokens, 0, source=UsageSource.PROVIDER_FINAL), spent, True, uow.now,
+            project_id=base.project_id if base is not None else None,
+        )  # fmt: skip
+        await book_usage(uow.billing, record)
+    await end_hold(uow, job_id, attempt, spent)
+
+
+async def _of_lease(uow: UnitOfWork, lease: Lease) -> Document:
+    document = await uow.knowledge.of_job(lease.job_id, lock=True)
+    if document is None or document.deleted_at is not None:
+        raise LeaseLost
+    return document
+
+
+async def hand_back(uow: UnitOfWork, lease: Lease) -> None:
+    """Put the job back into the queue, or end it when its cancel was asked. Raises LeaseLost."""
+    await uow.knowledge.of_job(lease.job_id, lock=True)
+    job = await uow.jobs.lock(lease.job_id)
+    if job is not None and job.state == JobState.CANCELLING:
+        await fail(uow, lease, DocumentErrorCode.CANCELLED)
+        return
+    await uow.jobs.requeue(lease)
+
+
+async def recover(uow: UnitOfWork, job_id: JobId) -> JobState | None:
+    """Put a job whose worker died back into the queue, or end it. None when its worker is alive after all."""
+    await uow.knowledge.of_job(job_id, lock=True)
+    taken = await uow.jobs.reclaim(job_id)
+    if taken is None:
+        return None
+    job, lease = taken
+    if job.cancel_requested_at is not None:
+        await fail(uow, lease, DocumentErrorCode.CANCELLED)
+        return JobState.CANCELLED
+    if job.crashes >= CRASHES_MAX:
+        await fail(uow, lease, DocumentErrorCode.WORKER_CRASHED)
+        return JobState.FAILED
+    await uow.jobs.requeue(lease)
+    return JobState.QUEUED
+
+
+async def already_ended(uow: UnitOfWork, lease: Lease) -> Document | None:
+    """After an interrupted commit: the document that this lease has ended. Raises LeaseLost when it was not this one."""
+    document = await uow.knowledge.of_job(lease.job_id)
+    job = await uow.jobs.lock(lease.job_id)
+    if job is None or not JobState(job.state).terminal or job.attempt != lease.attempt:
+        raise LeaseLost
+    return document

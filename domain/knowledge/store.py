@@ -1,0 +1,50 @@
+"""What the knowledge room asks of persistence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.ids import ChunkId, JobId, KnowledgeBaseId, SourceDocumentId
+from domain.knowledge.entities import Chunk, Document, KnowledgeBase
+
+
+class KnowledgeStore(Protocol):
+    """The knowledge room of a unit of work. Deleted bases and documents are not found."""
+
+    async def add(self, row: KnowledgeBase | Document) -> None: ...
+    async def base(
+        self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
+    ) -> KnowledgeBase | None: ...
+    async def count_bases(self) -> int:
+        """Living ones. Nobody else adds one until the end of the transaction."""
+        ...
+
+    async def count_documents(self, base_id: KnowledgeBaseId) -> int: ...
+    async def document(self, document_id: SourceDocumentId, *, lock: bool = False) -> Document | None: ...
+    async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
+        """The document that a job works on, deleted or not. None once another job does."""
+        ...
+
+    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
+        """Those of a base that are on their way into search, locked."""
+        ...
+
+    async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool: ...
+    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None: ...
+    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
+        """Those of a document, or of the whole base."""
+        ...
+
+    async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None: ...
+    async def unindexed(self, document_id: SourceDocumentId, limit: int) -> list[Chunk]:
+        """Chunks without vectors of their text, in the document's order. They are not kept in the session."""
+        ...
+
+    async def unindexed_tokens(self, document_id: SourceDocumentId) -> tuple[int, int]:
+        """How many chunks have no vectors of their text, and their estimated tokens."""
+        ...
+
+    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+        """Their vectors are written. One that was edited or switched meanwhile stays as it is."""
+        ...

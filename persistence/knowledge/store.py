@@ -1,0 +1,118 @@
+"""The knowledge room of a unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Boolean, LargeBinary, Select, Uuid, bindparam, delete, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.ids import ChunkId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
+
+_SETTLED = (DocumentState.READY, DocumentState.FAILED)
+_WRITTEN = [column.name for column in knowledge_chunks.columns if column.name not in {"tsv", "created_at"}]
+_MARK = (
+    update(knowledge_chunks)
+    .where(
+        knowledge_chunks.c.tenant_id == bindparam("tenant", type_=Uuid),
+        knowledge_chunks.c.id == bindparam("chunk", type_=Uuid),
+        knowledge_chunks.c.text_hash == bindparam("hash", type_=LargeBinary),
+        knowledge_chunks.c.enabled == bindparam("switch", type_=Boolean),
+    )
+    .values(indexed=True)
+)
+_LOCK_COUNT = text("select pg_advisory_xact_lock(hashtextextended('fabula.knowledge:' || :tenant, 0))")
+_document, _chunk = knowledge_documents.c, knowledge_chunks.c
+
+
+class SqlKnowledge:
+    """Implements `domain.knowledge.store.KnowledgeStore`."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def add(self, row: KnowledgeBase | Document) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def base(
+        self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
+    ) -> KnowledgeBase | None:
+        key = (self._tenant_id, base_id)
+        found = await self._session.get(KnowledgeBase, key, with_for_update=lock, populate_existing=lock)
+        return found if found is not None and (deleted or found.deleted_at is None) else None
+
+    async def count_bases(self) -> int:
+        await self._session.execute(_LOCK_COUNT, {"tenant": str(self._tenant_id)})
+        live = knowledge_bases.c.tenant_id == self._tenant_id, knowledge_bases.c.deleted_at.is_(None)
+        return await self._session.scalar(select(func.count()).select_from(knowledge_bases).where(*live)) or 0
+
+    async def count_documents(self, base_id: KnowledgeBaseId) -> int:
+        return await self._session.scalar(select(func.count()).select_from(self._live(base_id).subquery())) or 0
+
+    async def document(self, document_id: SourceDocumentId, *, lock: bool = False) -> Document | None:
+        key = (self._tenant_id, document_id)
+        found = await self._session.get(Document, key, with_for_update=lock, populate_existing=lock)
+        return found if found is not None and found.deleted_at is None else None
+
+    async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
+        statement = select(Document).where(_document.tenant_id == self._tenant_id, _document.job_id == job_id)
+        if lock:
+            statement = statement.with_for_update().execution_options(populate_existing=True)
+        found: Document | None = await self._session.scalar(statement)
+        return found
+
+    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
+        at_work = self._live(base_id).where(_document.state.not_in(_SETTLED)).order_by(_document.id)
+        locked = at_work.with_for_update().execution_options(populate_existing=True)
+        return list(await self._session.scalars(locked))
+
+    async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
+        same = self._live(base_id).where(_document.content_hash == content_hash)
+        return bool(await self._session.scalar(select(same.exists())))
+
+    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
+        await self.delete_chunks(base_id=document.base_id, document_id=document.id)
+        rows = [{name: getattr(chunk, name) for name in _WRITTEN} for chunk in chunks]
+        await self._session.execute(insert(knowledge_chunks), rows)
+
+    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
+        await self._session.flush()
+        mine = _chunk.tenant_id == self._tenant_id, _chunk.base_id == base_id
+        statement = delete(knowledge_chunks).where(*mine)
+        if document_id is not None:
+            statement = statement.where(_chunk.document_id == document_id)
+        await self._session.execute(statement)
+
+    async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None:
+        key = (self._tenant_id, chunk_id)
+        return await self._session.get(Chunk, key, with_for_update=lock, populate_existing=lock)
+
+    async def unindexed(self, document_id: SourceDocumentId, limit: int) -> list[Chunk]:
+        columns = [knowledge_chunks.c[name] for name in _WRITTEN]
+        statement = select(*columns).where(*self._unindexed(document_id)).order_by(_chunk.position).limit(limit)
+        return [Chunk(**row) for row in (await self._session.execute(statement)).mappings()]
+
+    async def unindexed_tokens(self, document_id: SourceDocumentId) -> tuple[int, int]:
+        sums = select(func.count(), func.coalesce(func.sum(_chunk.tokens), 0)).where(*self._unindexed(document_id))
+        count, tokens = (await self._session.execute(sums)).one()
+        return int(count), int(tokens)
+
+    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+        connection = await self._session.connection()
+        rows = [
+            {"tenant": self._tenant_id, "chunk": one.id, "hash": one.text_hash, "switch": one.enabled} for one in chunks
+        ]
+        await connection.execute(_MARK, rows)
+
+    def _unindexed(self, document_id: SourceDocumentId) -> tuple[Any, ...]:
+        return _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id, _chunk.indexed.is_(False)
+
+    def _live(self, base_id: KnowledgeBaseId) -> Select[Any]:
+        return select(Document).where(
+            _document.tenant_id == self._tenant_id, _document.base_id == base_id, _document.deleted_at.is_(None)
+        )

@@ -1,0 +1,85 @@
+"""The knowledge room, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from domain.ids import ChunkId, JobId, KnowledgeBaseId, SourceDocumentId
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+
+
+class MemoryKnowledge:
+    """Implements `domain.knowledge.store.KnowledgeStore`."""
+
+    def __init__(self) -> None:
+        self.bases: dict[KnowledgeBaseId, KnowledgeBase] = {}
+        self.documents: dict[SourceDocumentId, Document] = {}
+        self.chunks: dict[ChunkId, Chunk] = {}
+
+    async def add(self, row: KnowledgeBase | Document) -> None:
+        if isinstance(row, KnowledgeBase):
+            self.bases[row.id] = row
+        else:
+            if await self.has_content(row.base_id, row.content_hash):
+                raise ValueError("a base has one living document of a content")
+            self.documents[row.id] = row
+
+    async def base(
+        self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
+    ) -> KnowledgeBase | None:
+        found = self.bases.get(base_id)
+        return found if found is not None and (deleted or found.deleted_at is None) else None
+
+    async def count_bases(self) -> int:
+        return sum(1 for one in self.bases.values() if one.deleted_at is None)
+
+    async def count_documents(self, base_id: KnowledgeBaseId) -> int:
+        return len(self._living(base_id))
+
+    async def document(self, document_id: SourceDocumentId, *, lock: bool = False) -> Document | None:
+        found = self.documents.get(document_id)
+        return found if found is not None and found.deleted_at is None else None
+
+    async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
+        return next((one for one in self.documents.values() if one.job_id == job_id), None)
+
+    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
+        return [one for one in self._living(base_id) if not DocumentState(one.state).settled]
+
+    async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
+        return any(one.content_hash == content_hash for one in self._living(base_id))
+
+    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
+        await self.delete_chunks(base_id=document.base_id, document_id=document.id)
+        self.chunks |= {one.id: one for one in chunks}
+
+    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
+        self.chunks = {
+            id_: one
+            for id_, one in self.chunks.items()
+            if one.base_id != base_id or document_id not in {None, one.document_id}
+        }
+
+    async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None:
+        return self.chunks.get(chunk_id)
+
+    async def unindexed(self, document_id: SourceDocumentId, limit: int) -> list[Chunk]:
+        return [replace(one) for one in self._unindexed(document_id)[:limit]]
+
+    async def unindexed_tokens(self, document_id: SourceDocumentId) -> tuple[int, int]:
+        found = self._unindexed(document_id)
+        return len(found), sum(one.tokens for one in found)
+
+    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+        for one in chunks:
+            kept = self.chunks.get(one.id)
+            if kept is not None and (kept.text_hash, kept.enabled) == (one.text_hash, one.enabled):
+                kept.indexed = True
+
+    def _unindexed(self, document_id: SourceDocumentId) -> list[Chunk]:
+        mine = [one for one in self.chunks.values() if one.document_id == document_id and not one.indexed]
+        return sorted(mine, key=lambda one: one.position)
+
+    def _living(self, base_id: KnowledgeBaseId) -> list[Document]:
+        return [one for one in self.documents.values() if one.base_id == base_id and one.deleted_at is None]
