@@ -5,7 +5,7 @@ from __future__ import annotations
 from persistence.database import Database
 from tests.graphql.clients import Person
 from tests.graphql.generations import over_ws, shown
-from tests.graphql.talks import begin, path_of, send, written
+from tests.graphql.talks import begin, chores, path_of, said, send, title_of, written
 from workers.runtime import Runtime
 
 
