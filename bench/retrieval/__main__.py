@@ -1,0 +1,157 @@
+"""How well passages are found: `python -m bench.retrieval` prints a Markdown table, `--tune` the choice of weights.
+
+Everything is asked of the product's own store in PostgreSQL, over vectors of the built-in model that are kept in a file.
+Weights are chosen on one half of the questions; the table is about the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from bench.retrieval.corpus import Corpus, Kind, Question, read
+from bench.retrieval.score import Score, interval, mean, place_of, score
+from bench.retrieval.stage import Library, database, library
+from bench.retrieval.vectors import Vector, kept
+from domain.knowledge.fusion import Weights, fused
+from domain.knowledge.rerank import WordOverlap
+from domain.knowledge.retrieval import RERANKED_MAX
+from domain.knowledge.vectors import SearchMode
+
+DEPTH = 50
+METHODS = ("vector", "keyword", "hybrid", "reranked")
+KEYWORDS = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+KS = (1, 2, 5, 10, 20, 60)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question and the lists of passages that each method gives."""
+
+    question: Question
+    ranked: dict[str, list[int]]
+
+    @property
+    def near(self) -> list[int]:
+        return self.ranked["vector"]
+
+    @property
+    def worded(self) -> list[int]:
+        return self.ranked["keyword"]
+
+    def place(self, method: str) -> int | None:
+        return place_of(self.question.passage, self.ranked[method])
+
+
+async def answers(corpus: Corpus, stage: Library, vectors: Sequence[Vector]) -> list[Answer]:
+    found = []
+    for question, vector in zip(corpus.questions, vectors, strict=True):
+        near = await stage.ranked(SearchMode.VECTOR, question.text, vector, DEPTH)
+        worded = await stage.ranked(SearchMode.KEYWORD, question.text, vector, DEPTH)
+        hybrid = await stage.ranked(SearchMode.HYBRID, question.text, vector, DEPTH)
+        last = reranked(corpus, question, hybrid, WordOverlap())
+        found.append(Answer(question, dict(zip(METHODS, (near, worded, hybrid, last), strict=True))))
+    return found
+
+
+def reranked(corpus: Corpus, question: Question, ranked: Sequence[int], reranker: WordOverlap) -> list[int]:
+    head = ranked[:RERANKED_MAX]
+    return [head[place] for place in reranker.order(question.text, [corpus.passages[one].text for one in head])]
+
+
+# -- tuning ----------------------------------------------------------------------------------------------------------
+
+
+def tuned(corpus: Corpus, found: Sequence[Answer]) -> None:
+    """The best weights by the mean reciprocal rank: first of the fusion, then of the reranker over that."""
+    fusions = []
+    for keyword, k in product(KEYWORDS, KS):
+        weights = Weights(keyword, k)
+        fusions.append((_mrr(found, lambda one, w=weights: fused(one.near, one.worded, w)), weights))
+    _show("fusion", fusions)
+    best = max(fusions, key=lambda one: one[0])[1]
+    orders = []
+    for keyword, k in product(KEYWORDS, KS):
+        reranker = WordOverlap(Weights(keyword, k))
+        orders.append(
+            (
+                _mrr(
+                    found,
+                    lambda one, r=reranker: reranked(corpus, one.question, fused(one.near, one.worded, best), r),
+                ),
+                reranker.weights,
+            )
+        )
+    _show("reranker", orders)
+
+
+def _mrr(found: Sequence[Answer], ranked: Callable[[Answer], list[int]]) -> float:
+    return score([place_of(one.question.passage, ranked(one)) for one in found]).mrr
+
+
+def _show(what: str, tried: Sequence[tuple[float, Weights]]) -> None:
+    print(f"{what}:")
+    for value, weights in sorted(tried, key=lambda one: -one[0])[:8]:
+        print(f"  {value:.4f}  keyword={weights.keyword} k={weights.k}")
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+
+
+def groups(found: Sequence[Answer]) -> dict[str, list[Answer]]:
+    """Those of each row of the table."""
+    split = {"all": list(found)}
+    split |= {
+        name: [one for one in found if one.question.language == code]
+        for code, name in (("en", "English"), ("zh", "Chinese"))
+    }
+    split |= {kind.value: [one for one in found if one.question.kind is kind] for kind in Kind}
+    return split
+
+
+def table(found: Sequence[Answer]) -> str:
+    lines = ["| Questions | Method | recall@1 | 95 % interval | recall@3 | MRR |", "|---|---|--:|---|--:|--:|"]
+    for name, members in groups(found).items():
+        row = f"{name} ({len(members)})"
+        lines += [_line(row, method, score([one.place(method) for one in members])) for method in METHODS]
+    return "\n".join(lines)
+
+
+def _line(name: str, method: str, one: Score) -> str:
+    low, high = one.interval
+    return f"| {name} | {method} | {one.recall_1:.1%} | {low:.1%} to {high:.1%} | {one.recall_3:.1%} | {one.mrr:.3f} |"
+
+
+def differences(found: Sequence[Answer]) -> str:
+    """Hybrid against each of the two that it is made of, question by question."""
+    lines = ["| Questions | Hybrid against | recall@1 | 95 % interval |", "|---|---|--:|---|"]
+    for name in ("all", Kind.NAME.value):
+        members = groups(found)[name]
+        for method in ("vector", "keyword"):
+            gains = [(one.place("hybrid") == 1) - (one.place(method) == 1) for one in members]
+            low, high = interval(len(gains), lambda n, gains=gains: gains[n])
+            lines.append(f"| {name} | {method} | {mean(gains):+.1%} | {low:+.1%} to {high:+.1%} |")
+    return "\n".join(lines)
+
+
+async def run(*, tune: bool) -> None:
+    corpus = read()
+    passages, questions = kept(corpus)
+    async with database() as settings:
+        found = await answers(corpus, await library(settings, corpus, passages), questions)
+    if tune:
+        tuned(corpus, [one for one in found if not one.question.held_out])
+        return
+    held_out = [one for one in found if one.question.held_out]
+    print(f"{len(corpus.passages)} passages; {len(held_out)} held-out questions of {len(found)}.\n")
+    print(table(held_out), "\n")
+    print(differences(held_out))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tune", action="store_true", help="show the best weights on the tuning half")
+    asyncio.run(run(tune=parser.parse_args().tune))

@@ -1,0 +1,127 @@
+"""Reads of search: the bases that a user may search, the passages of chunks, the evidence of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from sqlalchemy import Uuid, any_, bindparam, func, or_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.ids import ChunkId, KnowledgeBaseId, TenantId, UserId
+from domain.knowledge.entities import Chunk, KnowledgeBase, KnowledgeScope
+from domain.knowledge.search import Passage, SearchedBase
+from domain.knowledge.vectors import IndexKey
+from persistence.database import SET_TENANT, Database
+from persistence.knowledge.search_tables import chunk_vectors, knowledge_evidence
+from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
+from persistence.shapes import IDS, TENANT, Shape
+
+_base, _chunk, _document = knowledge_bases.c, knowledge_chunks.c, knowledge_documents.c
+
+BASES = Shape(
+    select(_base.id, _base.embedding_model, _base.dimensions, _base.retrieval_policy).where(
+        _base.tenant_id == TENANT,
+        _base.id == any_(IDS),
+        _base.deleted_at.is_(None),
+        or_(_base.scope != KnowledgeScope.USER.value, _base.owner_id == bindparam("user", type_=Uuid)),
+    )
+)
+PASSAGES = Shape(
+    select(
+        _chunk.id, _chunk.base_id, _chunk.document_id, _chunk.text, _chunk.start_char, _chunk.end_char, _chunk.page,
+        _chunk.heading_path, _document.title,
+    )
+    .join(knowledge_documents, (_document.tenant_id == _chunk.tenant_id) & (_document.id == _chunk.document_id))
+    .where(_chunk.tenant_id == TENANT, _chunk.id == any_(IDS), _chunk.enabled, _document.deleted_at.is_(None))
+)  # fmt: skip
+EVIDENCE = Shape(
+    select(
+        knowledge_evidence, _document.title, _document.base_id
+    )
+    .join(
+        knowledge_documents,
+        (_document.tenant_id == knowledge_evidence.c.tenant_id) & (_document.id == knowledge_evidence.c.document_id),
+    )
+    .where(knowledge_evidence.c.tenant_id == TENANT, knowledge_evidence.c.job_id == any_(IDS))
+    .order_by(knowledge_evidence.c.job_id, knowledge_evidence.c.place)
+)  # fmt: skip
+"""The passages that jobs used, in the order of their aliases."""
+
+
+class SqlPassages:
+    """Implements `domain.knowledge.search.Passages`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def bases(
+        self, tenant_id: TenantId, actor_user_id: UserId | None, base_ids: Sequence[KnowledgeBaseId]
+    ) -> list[SearchedBase]:
+        rows = await self._database.shaped(tenant_id, BASES, ids=list(base_ids), user=actor_user_id)
+        found = {row["id"]: row for row in rows}
+        return [
+            SearchedBase(
+                one, IndexKey(found[one]["embedding_model"], found[one]["dimensions"]), found[one]["retrieval_policy"]
+            )
+            for one in base_ids
+            if one in found
+        ]
+
+    async def passages(self, tenant_id: TenantId, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, Passage]:
+        if not chunk_ids:
+            return {}
+        rows = await self._database.shaped(tenant_id, PASSAGES, ids=list(chunk_ids))
+        return {
+            row["id"]: Passage(
+                row["id"], row["document_id"], row["base_id"], row["title"], row["text"], row["start_char"],
+                row["end_char"], row["page"], tuple(row["heading_path"]),
+            )
+            for row in rows
+        }  # fmt: skip
+
+
+class SqlReindexing:
+    """Implements `domain.knowledge.chunk_index.Reindexing`."""
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database.engine
+
+    async def missing(
+        self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey, page: int
+    ) -> AsyncIterator[Sequence[Chunk]]:
+        after: ChunkId | None = None
+        while True:
+            async with AsyncSession(self._engine) as session:
+                await session.execute(SET_TENANT, {"tenant": str(tenant_id)})
+                asked = select(Chunk).where(*_missing(tenant_id, base_id, index)).order_by(_chunk.id).limit(page)
+                if after is not None:
+                    asked = asked.where(_chunk.id > after)
+                chunks = (await session.scalars(asked)).all()
+            if not chunks:
+                return
+            after = chunks[-1].id
+            yield chunks
+
+    async def serve(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> bool:
+        """In one statement: either the index is whole, or the old one goes on."""
+        whole = ~select(_chunk.id).where(*_missing(tenant_id, base_id, index)).exists()
+        served = (
+            update(KnowledgeBase)
+            .where(_base.tenant_id == tenant_id, _base.id == base_id, whole)
+            .values(embedding_model=index.model, dimensions=index.dimensions, updated_at=func.now())
+            .returning(_base.id)
+        )
+        async with self._engine.begin() as connection:
+            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
+            return (await connection.execute(served)).first() is not None
+
+
+def _missing(tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> list[object]:
+    vectors = chunk_vectors.c
+    there = select(text("1")).where(
+        vectors.tenant_id == _chunk.tenant_id,
+        vectors.chunk_id == _chunk.id,
+        vectors.model == index.model,
+        vectors.dimensions == index.dimensions,
+    )
+    return [_chunk.tenant_id == tenant_id, _chunk.base_id == base_id, ~there.exists()]
