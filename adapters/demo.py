@@ -4,6 +4,8 @@ Model: `demo-writer`. Equal requests give equal text. It writes English or Chine
 length that fits `max_output_tokens`, puts the author's own words into the first paragraph and the codex's names
 everywhere. It is no model, and the version it makes says so.
 
+In a conversation it answers from the passages that it is given, with their marks, and gives titles and summaries.
+
 For tests, the author's instructions may hold a directive:
 
     [demo:chunks=200 delay_ms=5]    exactly 200 chunks, 5 ms apart; either setting may stand alone
@@ -25,6 +27,7 @@ from itertools import islice
 from adapters.demo_text.bank import Language, bank
 from adapters.demo_text.grammar import Teller
 from adapters.demo_text.reading import Brief, read
+from adapters.demo_text.talk import spoken
 from adapters.frames import Frame, events
 from adapters.http_errors import Failures, failure
 from domain.generation.context import OUTPUT_MARGIN
@@ -85,7 +88,8 @@ def _chunks(request: CompletionRequest, brief: Brief, dice: random.Random) -> tu
     if brief.directives.chunks is not None:
         return islice(_pieces(_endless(teller), brief.language, dice), brief.directives.chunks), "stop"
     room = min(request.max_output_tokens or TOKENS_DEFAULT * OUTPUT_MARGIN, TOKENS_MAX)
-    text, whole = _cut(_chapter(teller, room / OUTPUT_MARGIN), room)
+    said = spoken(request.messages)
+    text, whole = _cut(_chapter(teller, room / OUTPUT_MARGIN) if said is None else said, room)
     return _pieces(iter([text]), brief.language, dice), "stop" if whole else "length"
 
 

@@ -57,7 +57,7 @@ async def explain(settings: Settings, args: argparse.Namespace, url: str, tenant
         try:
             async with asyncio.timeout(limit_s):
                 plan = await database.explained(
-                    tenant_id, verdict.shape, "text", analyze=args.analyze, **verdict.values or {}
+                    tenant_id, verdict.shape, "text", analyze=args.analyze, actor=None, **verdict.values or {}
                 )
         except TimeoutError:
             raise Rejected(ErrorCode.LIMIT_REACHED, f"The query took longer than {limit_s:g} s.") from None

@@ -46,6 +46,9 @@ STOP_MS = 1_500
 Run = Callable[[Runtime, TenantId, JobId], Awaitable[None]]
 RUNS: dict[JobKind, Run] = {
     JobKind.CHAPTER_GENERATE: generation.run_job,
+    JobKind.MESSAGE_GENERATE: generation.run_job,
+    JobKind.CONVERSATION_TITLE: generation.run_job,
+    JobKind.CONVERSATION_SUMMARY: generation.run_job,
     JobKind.DOCUMENT_INGEST: ingestion.run_job,
 }
 """What does which kind of work. Kinds that share a queue share a run, which tells them apart."""

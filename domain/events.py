@@ -36,6 +36,7 @@ class EventType(StrEnum):
     RESET = "RESET"
     SNAPSHOT = "SNAPSHOT"
     METER = "METER"
+    CITATION = "CITATION"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"

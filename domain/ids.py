@@ -44,6 +44,12 @@ KnowledgeBaseId = NewType("KnowledgeBaseId", UUID)
 SourceDocumentId = NewType("SourceDocumentId", UUID)
 ChunkId = NewType("ChunkId", UUID)
 FileId = NewType("FileId", UUID)
+ConversationId = NewType("ConversationId", UUID)
+GroupId = NewType("GroupId", UUID)
+MessageId = NewType("MessageId", UUID)
+CitationId = NewType("CitationId", UUID)
+ShareId = NewType("ShareId", UUID)
+AssistantVersionId = NewType("AssistantVersionId", UUID)
 UploadId = NewType("UploadId", UUID)
 
 

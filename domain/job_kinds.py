@@ -37,9 +37,13 @@ async def _retry_generation(uow: UnitOfWork, actor: Actor, job_id: JobId, key: s
     return Waiting(generation.job_id, started.ring)
 
 
+_GENERATION = Kind(attempts.recover, _cancel_generation, _retry_generation)
 KINDS: dict[JobKind, Kind] = {
-    JobKind.CHAPTER_GENERATE: Kind(attempts.recover, _cancel_generation, _retry_generation),
     JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, starting.cancel, starting.retry),
+    JobKind.CHAPTER_GENERATE: _GENERATION,
+    JobKind.MESSAGE_GENERATE: _GENERATION,
+    JobKind.CONVERSATION_TITLE: _GENERATION,
+    JobKind.CONVERSATION_SUMMARY: _GENERATION,
 }
 
 

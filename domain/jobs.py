@@ -57,10 +57,21 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 class JobKind(StrEnum):
     CHAPTER_GENERATE = "generation.chapter"
+    MESSAGE_GENERATE = "generation.message"
+    CONVERSATION_TITLE = "conversation.title"
+    CONVERSATION_SUMMARY = "conversation.summary"
     DOCUMENT_INGEST = "knowledge.ingest"
 
 
-QUEUES: dict[JobKind, str] = {JobKind.CHAPTER_GENERATE: "generation", JobKind.DOCUMENT_INGEST: "ingestion"}
+QUEUES: dict[JobKind, str] = {
+    JobKind.CHAPTER_GENERATE: "generation",
+    JobKind.MESSAGE_GENERATE: "generation",
+    JobKind.CONVERSATION_TITLE: "generation",
+    JobKind.CONVERSATION_SUMMARY: "generation",
+    JobKind.DOCUMENT_INGEST: "ingestion",
+}
+PRIVATE_KINDS = (JobKind.MESSAGE_GENERATE, JobKind.CONVERSATION_TITLE, JobKind.CONVERSATION_SUMMARY)
+"""Work in a conversation: nobody but who asked for it sees it."""
 
 
 @dataclass(eq=False)

@@ -10,6 +10,7 @@ from typing import Protocol
 from domain.accounts import AccountStore
 from domain.billing import BillingStore
 from domain.channels.service import ChannelStore
+from domain.conversations.store import ConversationStore
 from domain.feeds import FeedStore
 from domain.files.store import FileStore
 from domain.generation.store import GenerationStore
@@ -76,6 +77,8 @@ class UnitOfWork(Protocol):
     def webhooks(self) -> WebhookStore: ...
     @property
     def feeds(self) -> FeedStore: ...
+    @property
+    def conversations(self) -> ConversationStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

@@ -269,7 +269,7 @@ def _adapted(clause: Any, table: Any, alias: Any, suffix: str) -> Any:
             return alias.c[element.name]
         if element is table:
             return alias
-        if isinstance(element, BindParameter) and element.required and element.key not in {"tenant", "ids"}:
+        if isinstance(element, BindParameter) and element.required and element.key not in {"tenant", "ids", "actor"}:
             return bindparam(f"{element.key}{suffix}", type_=element.type)
         return None
 

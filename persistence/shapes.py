@@ -15,6 +15,8 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 TENANT = bindparam("tenant", type_=Uuid)
+ACTOR = bindparam("actor", type_=Uuid)
+"""The user who asks: for what is one member's alone."""
 IDS = bindparam("ids", type_=ARRAY(Uuid))
 """Parents, or the rows themselves: compare with `any_(IDS)`, or unnest."""
 

@@ -10,6 +10,7 @@ from persistence.accounts import tables as accounts
 from persistence.billing import budget_tables as budgets
 from persistence.billing import tables as billing
 from persistence.channels import tables as channels
+from persistence.conversations import tables as conversations
 from persistence.feeds import tables as feeds
 from persistence.files import tables as files
 from persistence.generation import tables as generation
@@ -31,6 +32,7 @@ __all__ = [
     "billing",
     "budgets",
     "channels",
+    "conversations",
     "feeds",
     "files",
     "generation",

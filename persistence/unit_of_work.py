@@ -15,6 +15,7 @@ from domain.ids import TenantId
 from persistence.accounts.store import SqlAccounts
 from persistence.billing.store import SqlBilling
 from persistence.channels.store import SqlChannels
+from persistence.conversations.store import SqlConversations
 from persistence.database import is_outage
 from persistence.feeds.store import SqlFeeds
 from persistence.files.store import SqlFiles
@@ -59,6 +60,7 @@ class SqlUnitOfWork:
         self.mails = SqlMails(session, tenant_id)
         self.webhooks = SqlWebhooks(session, tenant_id)
         self.feeds = SqlFeeds(session, tenant_id)
+        self.conversations = SqlConversations(session, tenant_id)
         self.files = SqlFiles(session, tenant_id)
 
 

@@ -93,7 +93,7 @@ class GenerationMutations:
         except BudgetExceeded as refusal:
             return await budget_exceeded(info, refusal)
         except (Rejected, ContextTooSmall, QuotaExhausted) as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         if started.ring and started.job_id is not None:
             await ring(services, actor.tenant_id, started.job_id)
         generation = await fresh(info, "Generation", started.generation_id)
@@ -115,7 +115,7 @@ async def generations_max(services: Services, uow: UnitOfWork) -> int:
     return await services.gatekeeper.at_most(uow.plans, PlanLimit.CONCURRENT_GENERATIONS, services.tenant_concurrency)
 
 
-def _refused(refusal: Rejected | ContextTooSmall | QuotaExhausted) -> Any:
+def refused(refusal: Rejected | ContextTooSmall | QuotaExhausted) -> Any:
     if isinstance(refusal, Forbidden):
         raise refusal
     if isinstance(refusal, QuotaExhausted):

@@ -18,12 +18,13 @@ from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.files.entities import may_see
-from domain.ids import JobId, TenantId
+from domain.ids import JobId, TenantId, UserId
 from domain.knowledge.entities import sees
 from persistence.accounts import reads as accounts
 from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
 from persistence.channels import reads as channels
+from persistence.conversations import reads as conversations
 from persistence.database import Database
 from persistence.files import reads as files
 from persistence.generation import reads as generation
@@ -64,6 +65,11 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "ApiToken": accounts.API_TOKENS_BY_ID,
     "Budget": budgets.BUDGETS_BY_ID.shape,
     "Channel": channels.CHANNELS_BY_ID,
+    "Citation": conversations.CITATIONS_BY_ID.shape,
+    "Conversation": conversations.CONVERSATIONS_BY_ID.shape,
+    "ConversationGroup": conversations.GROUPS_BY_ID.shape,
+    "ConversationShare": conversations.SHARES_BY_ID.shape,
+    "Message": conversations.MESSAGES_BY_ID.shape,
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
     "File": files.FILES_BY_ID.shape,
     "Invoice": invoices.INVOICES_BY_ID.shape,
@@ -114,6 +120,10 @@ class TenantReads:
             raise Unauthenticated
         return self._actor.tenant_id
 
+    @property
+    def _user(self) -> UserId | None:
+        return self._actor.user_id if self._actor is not None else None
+
     # -- single things --------------------------------------------------------------------------------------------
 
     async def one(self, type_name: str, value: UUID) -> Any:
@@ -156,7 +166,7 @@ class TenantReads:
         self._loaders.clear()
 
     async def _generations_of_jobs(self, ids: list[UUID]) -> list[Any | None]:
-        found = {row.job_id: row for row in await self.shaped(generation.GENERATIONS_BY_JOB, ids=ids)}
+        found = {row.job_id: row for row in await self.shaped(generation.GENERATIONS_OF_JOBS, ids=ids)}
         return [found.get(one) for one in ids]
 
     # -- lists under a parent -------------------------------------------------------------------------------------
@@ -228,7 +238,7 @@ class TenantReads:
         return await self._database.rows(self._tenant, statement)
 
     async def shaped(self, statement: Shape, **values: Any) -> Sequence[Any]:
-        return await self._database.shaped(self._tenant, statement, **values)
+        return await self._database.shaped(self._tenant, statement, actor=self._user, **values)
 
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any:
         if not 1 <= first <= EVENTS_MAX:

@@ -13,6 +13,15 @@ from resolvers.accounts import AccountMutations, AccountQueries
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
+from resolvers.conversations import (
+    ConversationMutations,
+    ConversationQueries,
+    ConversationSubscriptions,
+    GroupMutations,
+    MessageMutations,
+    SharedQueries,
+    ShareMutations,
+)
 from resolvers.files import FileMutations, FileQueries
 from resolvers.generation import GenerationMutations, GenerationQueries, GenerationSubscriptions
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
@@ -28,6 +37,7 @@ from resolvers.story import StoryMutations
 from resolvers.usage_meter import UsageSubscriptions
 from schema.base import CONFIG, Node
 from schema.context import Info
+from schema.conversations.events import CONVERSATION_EVENT_TYPES
 from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
@@ -71,6 +81,8 @@ Query = merge_types(
         AccountQueries,
         ProjectQueries,
         GenerationQueries,
+        ConversationQueries,
+        SharedQueries,
         ChannelQueries,
         JobQueries,
         IntegrationQueries,
@@ -94,6 +106,10 @@ Mutation = merge_types(
         TextMutations,
         StoryMutations,
         GenerationMutations,
+        ConversationMutations,
+        GroupMutations,
+        MessageMutations,
+        ShareMutations,
         ChannelMutations,
         JobMutations,
         IntegrationMutations,
@@ -111,7 +127,14 @@ Mutation = merge_types(
     ),
 )
 Subscription = merge_types(
-    "Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions, KnowledgeSubscriptions)
+    "Subscription",
+    (
+        GenerationSubscriptions,
+        ConversationSubscriptions,
+        ChannelSubscriptions,
+        UsageSubscriptions,
+        KnowledgeSubscriptions,
+    ),
 )
 
 
@@ -162,6 +185,10 @@ UNUSUAL: dict[str, Permission | None] = {
     "webhookRedeliver": Permission.ADMIN,
     "notificationRead": Permission.READ,
     "chapterGenerate": Permission.GENERATE,
+    "messageSend": Permission.GENERATE,
+    "messageEdit": Permission.GENERATE,
+    "messageRegenerate": Permission.GENERATE,
+    "sharedConversation": None,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,
     "jobCancel": Permission.GENERATE,
@@ -224,7 +251,7 @@ def build_schema() -> strawberry.Schema:
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            types=[*EVENT_TYPES, DocumentDeleted, DocumentProgressed],
+            types=[*EVENT_TYPES, DocumentDeleted, DocumentProgressed, *CONVERSATION_EVENT_TYPES],
             config=CONFIG,
         )
     )

@@ -14,8 +14,10 @@ from domain.events import Event, EventType
 from domain.generation.entities import TruncationReason
 from schema.base import Money, TokenCount, described_enum, money
 from schema.context import Info
+from schema.ids import encode_id
 
 if TYPE_CHECKING:
+    from schema.conversations.types import CitedDocument, Message, Span
     from schema.generation import GenerationUsage
     from schema.projects import TextVersion
 
@@ -28,6 +30,9 @@ described_enum(
 )
 
 LazyVersion = Annotated["TextVersion", strawberry.lazy("schema.projects")]
+LazyMessage = Annotated["Message", strawberry.lazy("schema.conversations.types")]
+LazySpan = Annotated["Span", strawberry.lazy("schema.conversations.types")]
+LazyDocument = Annotated["CitedDocument", strawberry.lazy("schema.conversations.types")]
 LazyUsage = Annotated["GenerationUsage", strawberry.lazy("schema.generation")]
 
 
@@ -104,13 +109,52 @@ class MeterTick(GenerationEvent, JobEvent):
     left: Money = strawberry.field(description="What is left of what is reserved.")
 
 
+@strawberry.type(description="A mark of the answer is whole: the words of a document that it stands for.")
+class CitationAdded(GenerationEvent, JobEvent):
+    data: strawberry.Private[dict[str, Any]]
+
+    index: int = strawberry.field(description="Its place in the answer, from 1.")
+    marker: int = strawberry.field(description="The number that the answer shows.")
+    quote: str = strawberry.field(description="The words of the document, as they stand there.")
+
+    @strawberry.field(description="Where the mark stands in the answer's text.")
+    def place(self) -> LazySpan:
+        from schema.conversations.types import Span
+
+        return Span(start=self.data["start"], end=self.data["end"])
+
+    @strawberry.field(description="Where the quote stands in the document's text.")
+    def span(self) -> LazySpan:
+        from schema.conversations.types import Span
+
+        return Span(start=self.data["spanStart"], end=self.data["spanEnd"])
+
+    @strawberry.field(description="The document that it quotes.")
+    async def document(self, info: Info) -> LazyDocument:
+        from schema.conversations.types import cited_documents
+
+        return (await cited_documents([UUID(self.data["document"])], info))[0]
+
+    @strawberry.field(description="The chunk that was found.")
+    def chunk_id(self) -> strawberry.ID:
+        return strawberry.ID(encode_id("Chunk", UUID(self.data["chunk"])))
+
+
 async def _version(info: Info, version_id: str | None) -> Any | None:
     return await info.context.reads.one("TextVersion", UUID(version_id)) if version_id else None
+
+
+async def _answer(info: Info, message_id: str | None) -> Any | None:
+    return await info.context.reads.one("Message", UUID(message_id)) if message_id else None
 
 
 @strawberry.type(description="The model finished. The stream ends.")
 class GenerationCompleted(GenerationEvent, JobEvent):
     data: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field(description="The message that it wrote; null for a chapter.")
+    async def answer(self, info: Info) -> LazyMessage | None:
+        return await _answer(info, self.data.get("answer"))
 
     @strawberry.field(description="The text, as a candidate version; null once its chapter is deleted.")
     async def version(self, info: Info) -> LazyVersion | None:
@@ -141,6 +185,10 @@ class GenerationFailed(GenerationEvent, JobEvent):
 class GenerationCancelled(GenerationEvent, JobEvent):
     data: strawberry.Private[dict[str, Any]]
 
+    @strawberry.field(description="The message that it wrote; null for a chapter.")
+    async def answer(self, info: Info) -> LazyMessage | None:
+        return await _answer(info, self.data.get("answer"))
+
     @strawberry.field(description="The text so far; null when there was none.")
     async def version(self, info: Info) -> LazyVersion | None:
         return await _version(info, self.data.get("version"))
@@ -151,6 +199,10 @@ class GenerationTruncated(GenerationEvent, JobEvent):
     reason: TruncationReason = strawberry.field(description="Why.")
     message: str | None = strawberry.field(description="More about it, as a sentence for the writer.")
     data: strawberry.Private[dict[str, Any]]
+
+    @strawberry.field(description="The message that it wrote; null for a chapter.")
+    async def answer(self, info: Info) -> LazyMessage | None:
+        return await _answer(info, self.data.get("answer"))
 
     @strawberry.field(description="The text so far; null when there was none.")
     async def version(self, info: Info) -> LazyVersion | None:
@@ -167,7 +219,7 @@ class StreamRevoked(GenerationEvent, JobEvent):
 
 EVENT_TYPES = [
     GenerationStartedEvent, ContextReceiptReady, TextDelta, ReasoningDelta, JobProgress, AttemptSwitched, StreamReset,
-    StreamSnapshot, MeterTick, GenerationCompleted, GenerationFailed, GenerationCancelled, GenerationTruncated,
+    StreamSnapshot, MeterTick, CitationAdded, GenerationCompleted, GenerationFailed, GenerationCancelled, GenerationTruncated,
     StreamRevoked,
 ]  # fmt: skip
 
@@ -209,6 +261,9 @@ SHAPES: dict[EventType, Shape] = {
     EventType.SNAPSHOT: _shape(StreamSnapshot, attempt=_datum("attempt"), text=_datum("text")),
     EventType.METER: _shape(
         MeterTick, held=_datum("held", money), accrued=_datum("accrued", money), left=_datum("left", money)
+    ),
+    EventType.CITATION: _shape(
+        CitationAdded, index=_datum("index"), marker=_datum("marker"), quote=_datum("quote"), data=attrgetter("data")
     ),
     EventType.COMPLETED: _shape(GenerationCompleted, data=attrgetter("data")),
     EventType.FAILED: _shape(GenerationFailed, code=_datum("code"), message=_datum("message")),

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
@@ -10,7 +11,7 @@ from domain.generation import entities
 from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from persistence.generation import reads
 from schema.base import Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
-from schema.batched import After, batched, ids_of, needs, reference
+from schema.batched import After, batched, found, ids_of, needs, reference
 from schema.billing.budgets import BudgetExceeded
 from schema.context import Info
 from schema.cost import Cost, ListSize
@@ -19,6 +20,9 @@ from schema.evidence import Aliases, Evidence, evidence_of
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
 from schema.routing import RoutingDecision, routing_decision
+
+if TYPE_CHECKING:
+    from schema.conversations.types import Message
 
 described_enum(
     GenerationState,
@@ -136,9 +140,15 @@ class Generation(Node):
 
     job: Job = reference("Job", "job_id", description="The job that does the work.")
     chapter: Chapter | None = reference(
-        "Chapter", "node_id", description="The chapter it writes; null once that is deleted."
+        "Chapter", "node_id", description="The chapter it writes; null once that is deleted, and for a message."
     )
-    version: TextVersion | None = reference("TextVersion", "version_id", description="The version it became.")
+    message: Annotated["Message", strawberry.lazy("schema.conversations.types")] | None = found(
+        "Message", attrgetter("message_id"), description="The message that it writes; null for a chapter.",
+        metadata=needs("message_id"),
+    )  # fmt: skip
+    version: TextVersion | None = reference(
+        "TextVersion", "version_id", description="The version it became; null for a message."
+    )
 
     @batched(description="Every try, oldest first.", columns=("id",))
     async def attempts(generations: list[Any], info: Info) -> list[list[Attempt]]:

@@ -1,4 +1,4 @@
-"""Writing a chapter under a lease.
+"""Writing a chapter, or a message, under a lease.
 
     claim     take the job, open the attempt, announce it on the stream
     call      take a channel and ask its provider; text goes to the narrator, which alone writes the stream
@@ -32,6 +32,7 @@ from persistence import database
 from persistence.streams import Fenced
 from workers.alerts import teller
 from workers.call import NOTHING, Call
+from workers.chores import follow_up
 from workers.meter import Meter
 from workers.narrator import Narrator
 from workers.restarts import through_restarts
@@ -95,7 +96,7 @@ class GenerationRun:
         self._router = Router(runtime.board, work, teller(runtime.units))
         self._meter = Meter(work.held, work.generation.max_cost_micros)
         self._stopping = Stopping()
-        self._narrator = Narrator(runtime.log, lease)
+        self._narrator = Narrator(runtime.log, lease, work.generation)
         self._bulk = asyncio.Event()
         self._metered = (0, 0)
         self._served_by = ""
@@ -131,9 +132,10 @@ class GenerationRun:
             asyncio.create_task(self._stopping.when(self._runtime.stopping, Stop.SHUTDOWN)),
         ]
         try:
-            ending = await self._write_chapter()
+            ending = await self._write()
             if ending is not None:
                 await self._end(ending, helpers[0])
+                await follow_up(self._runtime.units, self._work.generation)
         except (LeaseLost, Fenced):
             logger.info("job %s belongs to another worker now", self._lease.job_id)
         finally:
@@ -149,7 +151,7 @@ class GenerationRun:
 
     # -- the provider ---------------------------------------------------------------------------------------------
 
-    async def _write_chapter(self) -> Ending | None:
+    async def _write(self) -> Ending | None:
         """The ending, or None when this worker has nothing more to say about the job."""
         tries = 0
         while True:
@@ -390,5 +392,7 @@ class GenerationRun:
             "source": usage.source,
             "cost": ended.charged_micros,
         }
+        if ended.message_id is not None:
+            data["answer"] = str(ended.message_id)
         count_ending(ending.outcome)
         await self._narrator.end(EventType(ending.state), data)

@@ -8,7 +8,9 @@ import logging
 import time
 from collections.abc import Mapping
 
+from domain.conversations.answers import citation_data, mark_reader
 from domain.events import EventType
+from domain.generation.entities import Generation
 from domain.jobs import Lease
 from persistence import streams
 from persistence.streams import StreamLog, StreamWriter
@@ -24,8 +26,9 @@ logger = logging.getLogger(__name__)
 class Narrator:
     """What is said and told waits here until `run`, in a task of its own, has written it."""
 
-    def __init__(self, log: StreamLog, lease: Lease) -> None:
+    def __init__(self, log: StreamLog, lease: Lease, generation: Generation | None = None) -> None:
         self._log = log
+        self._generation = generation
         self._news = asyncio.Event()
         self._much = asyncio.Event()
         self.begin(lease)
@@ -36,6 +39,7 @@ class Narrator:
         self._writer = StreamWriter(self._log, lease.job_id, lease.attempt)
         self._outgoing: list[tuple[EventType, dict[str, object], str]] = []
         self._unwritten = ""
+        self._marks = mark_reader(self._generation)
 
     def say(self, type_: EventType, data: dict[str, object]) -> None:
         """An event of no text. It stands behind all that was told before it."""
@@ -44,8 +48,10 @@ class Narrator:
         self._news.set()
 
     def tell(self, text: str) -> None:
-        """More of the text."""
+        """More of the text, and what it cites as soon as its mark is whole."""
         self._unwritten += text
+        for one in self._marks.feed(text):
+            self.say(EventType.CITATION, citation_data(one))
         self._news.set()
         if len(self._unwritten) >= FLUSH_CHARS:
             self._much.set()

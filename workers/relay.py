@@ -106,5 +106,7 @@ class Relay:
                 "code": generation.error_code,
                 "message": generation.error_message,
             }
+            if generation.message_id is not None:
+                data["answer"] = str(generation.message_id)
             end, text = EventType(generation.state), last.text if last is not None else ""
         await self._log.close(closing(one.job_id, job.attempt, end, data, text=text, at=uow.now))

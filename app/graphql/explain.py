@@ -95,8 +95,9 @@ class Explainer:
         if verdict.shape is None:
             return Explanation(verdict.engine, verdict.cost, verdict.reason)
         plan = await self._database.explained(
-            context.actor.tenant_id, verdict.shape, "json", analyze=inquiry.analyze, **verdict.values or {}
-        )
+            context.actor.tenant_id, verdict.shape, "json", analyze=inquiry.analyze, actor=context.actor.user_id,
+            **verdict.values or {},
+        )  # fmt: skip
         return Explanation(verdict.engine, verdict.cost, None, verdict.shape.text, plan)
 
     async def _admit(self, prepared: Prepared, context: Context, *, runs: bool) -> None:

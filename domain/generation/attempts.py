@@ -7,17 +7,15 @@ from datetime import datetime
 
 from domain.billing import Price, Usage, UsageRecord, book_usage, cost
 from domain.billing.alerts import end_hold
-from domain.channels.entities import ProviderKind
 from domain.channels.offers import price_name
 from domain.errors import LeaseLost
+from domain.generation import targets
 from domain.generation.endings import Ending, after_crash, cancelled, failed
 from domain.generation.entities import JOB_STATE, Attempt, AttemptOutcome, Generation, GenerationState, Route
 from domain.generation.provider import UsageSource
 from domain.generation.work import new_attempt
-from domain.ids import JobId, VersionId
+from domain.ids import JobId, MessageId, VersionId
 from domain.jobs import JobState, Lease
-from domain.projects.entities import NodeStatus, OutlineNode, VersionOrigin
-from domain.projects.service import new_version, status_by
 from domain.text import estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
@@ -47,6 +45,7 @@ class Ended:
 
     version_id: VersionId | None
     charged_micros: int
+    message_id: MessageId | None = None
 
 
 async def switch_attempt(uow: UnitOfWork, lease: Lease, result: Result) -> Lease:
@@ -75,16 +74,15 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> Ended:
     error = (ending.code, ending.message or "") if ending.code else None
     await uow.jobs.close(lease, JOB_STATE[ending.state], error)
     generation, attempt = await _of_lease(uow, lease)
-    # Before the generation's row is changed: a row that is changed twice asks for its chapter's row as well, and two
-    # generations of one chapter that end together would each wait for the other.
-    await uow.projects.node(generation.node_id, lock=True, deleted=True)
+    await targets.lock(uow, generation)
     generation.state, generation.finished_at = ending.state, uow.now
     generation.truncation_reason = ending.truncation
     generation.error_code, generation.error_message = ending.code, ending.message
     spent = await _close_attempt(uow, generation, attempt, result, billed=ending.billed)
-    await keep_text(uow, generation, attempt, result.text if ending.keeps_text else "")
+    await targets.keep_text(uow, generation, attempt, result.text if ending.keeps_text else "")
     charged = await end_hold(uow, lease.job_id, lease.attempt, spent if ending.billed else 0)
-    return Ended(generation.version_id, charged)
+    await targets.tell(uow, generation)
+    return Ended(generation.version_id, charged, generation.message_id)
 
 
 async def give_up(uow: UnitOfWork, lease: Lease) -> None:
@@ -93,11 +91,13 @@ async def give_up(uow: UnitOfWork, lease: Lease) -> None:
     await uow.jobs.close(lease, JOB_STATE[ending.state], ("INTERNAL", ending.message or ""))
     generation = await uow.generation.of_job(lease.job_id)
     if generation is not None:
-        await uow.projects.node(generation.node_id, lock=True, deleted=True)
+        await targets.lock(uow, generation)
         generation.state, generation.finished_at = ending.state, uow.now
         generation.error_code, generation.error_message = ending.code, ending.message
-        await keep_text(uow, generation, None, "")
+        await targets.keep_text(uow, generation, None, "")
     await end_hold(uow, lease.job_id, lease.attempt, 0)
+    if generation is not None:
+        await targets.tell(uow, generation)
 
 
 async def _of_lease(uow: UnitOfWork, lease: Lease) -> tuple[Generation, Attempt]:
@@ -149,30 +149,6 @@ async def _price_of(uow: UnitOfWork, attempt: Attempt) -> Price:
     return await uow.billing.price_of(attempt.model, price_name(channel))
 
 
-async def keep_text(uow: UnitOfWork, generation: Generation, attempt: Attempt | None, text: str) -> None:
-    """Make the text, unless it is blank, a version of its chapter, which is then free again."""
-    # A chapter that was deleted meanwhile gets its text all the same: it can be restored.
-    chapter = await uow.projects.node(generation.node_id, lock=True, deleted=True)
-    if chapter is None:
-        return
-    if attempt is not None and text.strip():
-        channel = await uow.channels.channel(generation.channel_id)
-        demo = channel is not None and channel.provider == ProviderKind.DEMO
-        origin = VersionOrigin.DEMO if demo else VersionOrigin.AI
-        version = new_version(chapter, text, origin, generation_id=generation.id)
-        version.model, version.channel = attempt.model, attempt.channel
-        await uow.projects.add(version)
-        generation.version_id = version.id
-    await _release_chapter(uow, chapter)
-
-
-async def _release_chapter(uow: UnitOfWork, chapter: OutlineNode) -> None:
-    """The chapter's own state again; a second generation that still runs shows in its own row."""
-    if chapter.status == NodeStatus.GENERATING:
-        current_id = chapter.current_version_id
-        chapter.status = status_by(await uow.projects.version(current_id) if current_id is not None else None)
-
-
 async def recover(uow: UnitOfWork, job_id: JobId) -> JobState | None:
     """Put a job whose worker died back into the queue, or end it. None when its worker is alive after all."""
     taken = await uow.jobs.reclaim(job_id)
@@ -214,4 +190,4 @@ async def already_ended(uow: UnitOfWork, lease: Lease) -> Ended:
     generation = await uow.generation.of_job(lease.job_id)
     if job is None or generation is None or not JobState(job.state).terminal or job.attempt != lease.attempt:
         raise LeaseLost
-    return Ended(generation.version_id, await uow.billing.charged(lease.job_id))
+    return Ended(generation.version_id, await uow.billing.charged(lease.job_id), generation.message_id)

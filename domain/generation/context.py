@@ -37,6 +37,10 @@ class Slot(StrEnum):
     TAIL = "TAIL"
     PLAN = "PLAN"
     INSTRUCTIONS = "INSTRUCTIONS"
+    SUMMARY = "SUMMARY"
+    PASSAGE = "PASSAGE"
+    HISTORY = "HISTORY"
+    MESSAGE = "MESSAGE"
 
 
 class Decision(StrEnum):
@@ -45,6 +49,8 @@ class Decision(StrEnum):
     CUT_BUDGET = "CUT_BUDGET"
     NOT_MENTIONED = "NOT_MENTIONED"
     MODE_NEVER = "MODE_NEVER"
+    CUT_POLICY = "CUT_POLICY"
+    SUMMARIZED = "SUMMARIZED"
 
 
 @dataclass(frozen=True, slots=True)

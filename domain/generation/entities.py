@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from domain.ids import ChannelId, GenerationId, JobId, NodeId, ProjectId, TenantId, VersionId
+from domain.ids import ChannelId, GenerationId, JobId, MessageId, NodeId, ProjectId, TenantId, UserId, VersionId
 from domain.jobs import JobState
 
 
@@ -22,6 +22,14 @@ class GenerationState(StrEnum):
     CANCELLED = "CANCELLED"
     TRUNCATED = "TRUNCATED"
     FAILED = "FAILED"
+
+
+class GenerationPurpose(StrEnum):
+    """What the text is for: itself, or the title or summary of the conversation that its message is in."""
+
+    TEXT = "TEXT"
+    TITLE = "TITLE"
+    SUMMARY = "SUMMARY"
 
 
 JOB_STATE: dict[GenerationState, JobState] = {
@@ -73,13 +81,16 @@ class Generation:
     """`prompt` is the list of compiled messages, `receipt` says what went into them and what was left out.
 
     `channel` is the one that serves it, the likeliest before that; `pinned` says that no other may.
+    It writes either a chapter, `node_id`, or a message, `message_id`; a message is for the eyes of `owner_id` alone, and
+    stands on the passages in `evidence`. Of another `purpose` it writes what the conversation of that message is called, or
+    came to.
     """
 
     tenant_id: TenantId
     id: GenerationId
     job_id: JobId
-    project_id: ProjectId
-    node_id: NodeId
+    project_id: ProjectId | None
+    node_id: NodeId | None
     instructions: str
     channel_id: ChannelId
     channel: str
@@ -97,6 +108,10 @@ class Generation:
     error_message: str | None = None
     created_at: datetime | None = None
     finished_at: datetime | None = None
+    message_id: MessageId | None = None
+    owner_id: UserId | None = None
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    purpose: str = GenerationPurpose.TEXT
 
 
 @dataclass(eq=False)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from uuid import UUID
 
 from domain.accounts import Actor, Permission
-from domain.billing import Spender, Usage, close_hold, cost, take_hold
-from domain.channels.entities import Channel
-from domain.channels.offers import Offered, offered
-from domain.channels.service import current_policy
+from domain.billing import close_hold
+from domain.channels.offers import Offered
+from domain.conversations.sending import answer_again
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.generation.attempts import keep_text
+from domain.generation import targets
 from domain.generation.context import OUTPUT_MARGIN, Compiled
-from domain.generation.entities import Generation, GenerationState
+from domain.generation.entities import Generation, GenerationPurpose, GenerationState
 from domain.generation.estimate import Estimate, estimated, learned_from
 from domain.generation.prompting import compile_chapter
+from domain.generation.starting import Started, again, enqueue, new_job, offers_for, replayed
 from domain.ids import ChannelId, GenerationId, JobId, NodeId, new_id
-from domain.invoices.service import refuse_overdue
-from domain.jobs import QUEUES, Job, JobKind, JobState, claim, scoped_key
+from domain.jobs import Job, JobKind, JobState, claim, scoped_key
 from domain.projects.entities import NodeStatus, OutlineKind, OutlineNode
 from domain.projects.service import get_node
 from domain.text import INSTRUCTIONS_CHARS_MAX, clean_line, clean_text
@@ -48,16 +46,6 @@ class StartChapter:
         return {k: v for k, v in values.items() if k != "max_cost_micros" or v is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """`ring` tells the caller to ring the doorbell after the commit."""
-
-    generation_id: GenerationId
-    job_id: JobId | None
-    replayed: bool
-    ring: bool
-
-
 async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *, concurrency_max: int) -> Started:
     """Write the key, the hold, the job and its outbox row in one transaction.
 
@@ -67,10 +55,10 @@ async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *,
     command = _clean(command)
     key = scoped_key(actor.principal, "chapterGenerate", command.idempotency_key, command.body())
     if (before := await claim(uow.jobs, key)) is not None:
-        return _replayed(before)
+        return replayed(before)
     asked = await _asked(uow, command, lock=True)
     compiled, likeliest = asked.compiled, asked.offered.offers[0]
-    job = _new_job(uow, actor, command.trace_parent)
+    job = new_job(uow, actor, JobKind.CHAPTER_GENERATE, command.trace_parent)
     generation = Generation(
         uow.tenant_id, GenerationId(new_id()), job.id, asked.chapter.project_id, asked.chapter.id,
         command.instructions, likeliest.channel.id, likeliest.channel.name, asked.offered.model,
@@ -79,7 +67,7 @@ async def start_chapter(uow: UnitOfWork, actor: Actor, command: StartChapter, *,
         pinned=asked.offered.pinned, max_cost_micros=command.max_cost_micros,
     )  # fmt: skip
     asked.chapter.status = NodeStatus.GENERATING
-    ring = await _enqueue(uow, job, generation, asked.offered, concurrency_max)
+    ring = await enqueue(uow, job, generation, asked.offered, concurrency_max)
     await uow.jobs.complete_key(key, generation.id)
     return Started(generation.id, job.id, replayed=False, ring=ring)
 
@@ -95,16 +83,12 @@ class _Asked:
 
 async def _asked(uow: UnitOfWork, command: StartChapter, *, lock: bool) -> _Asked:
     chapter = await get_node(uow.projects, command.chapter_id, lock=lock, kind=OutlineKind.CHAPTER, field="chapterId")
-    found = await _offered(uow, command.channel_id, command.model)
+    found = await offers_for(uow, command.channel_id, command.model)
     window_tokens = max(one.model.context_window for one in found.offers)
     compiled = await compile_chapter(
         uow, chapter, command.instructions, command.target_words or TARGET_WORDS_DEFAULT, window_tokens
     )
     return _Asked(chapter, found, compiled)
-
-
-async def _offered(uow: UnitOfWork, channel_id: ChannelId | None, model: str | None) -> Offered:
-    return offered(await uow.channels.offered(), await current_policy(uow.channels), channel_id, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,67 +132,42 @@ def _clean(command: StartChapter) -> StartChapter:
     return replace(command, instructions=instructions, model=model)
 
 
-def _replayed(generation_id: UUID) -> Started:
-    return Started(GenerationId(generation_id), None, replayed=True, ring=False)
-
-
-def _new_job(uow: UnitOfWork, actor: Actor, trace_parent: str | None, retry_of: JobId | None = None) -> Job:
-    kind = JobKind.CHAPTER_GENERATE
-    return Job(
-        uow.tenant_id, JobId(new_id()), kind, QUEUES[kind], requested_by=actor.user_id, principal=actor.principal,
-        trace_parent=trace_parent, retry_of=retry_of,
-    )  # fmt: skip
-
-
-async def _enqueue(uow: UnitOfWork, job: Job, generation: Generation, asked: Offered, concurrency_max: int) -> bool:
-    """Held is what the likeliest channel's longest answer costs: a dearer one makes the hold grow."""
-    await refuse_overdue(uow)
-    price = await uow.billing.price_of(*asked.offers[0].priced_as)
-    prompt_tokens = int(generation.receipt["prompt_tokens"])
-    ring = await uow.jobs.enqueue(job, concurrency_max=concurrency_max)
-    await uow.generation.add(generation)
-    most = cost(price, Usage(prompt_tokens, generation.max_output_tokens))
-    if (limit := generation.max_cost_micros) is not None:
-        if limit <= cost(price, Usage(prompt_tokens, 0)):
-            message = "The prompt alone costs that much. Raise the limit, or leave something out."
-            raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "maxCost")
-        most = min(most, limit)
-    await take_hold(uow.billing, job.id, most, Spender.of(job.requested_by, job.principal, generation.model))
-    return ring
-
-
 async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: str, *, concurrency_max: int) -> Started:
     """A new job with the same prompt. Only a job that ended without success can be retried."""
     actor.require(Permission.GENERATE)
     key = scoped_key(actor.principal, "jobRetry", idempotency_key, {"job_id": job_id})
     if (before := await claim(uow.jobs, key)) is not None:
-        return _replayed(before)
-    old, former = await _job_and_generation(uow, job_id)
+        return replayed(before)
+    old, former = await _job_and_generation(uow, actor, job_id)
     if not JobState(old.state).terminal or old.state == JobState.SUCCEEDED:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a job that ended without success can be retried.", "input", "id")
-    job = _new_job(uow, actor, None, retry_of=old.id)
-    chapter = await get_node(uow.projects, former.node_id, lock=True)
+    if former.purpose != GenerationPurpose.TEXT:
+        message = "Titles and summaries are written again after the next answer."
+        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "id")
+    if former.message_id is not None:
+        started = await answer_again(uow, actor, former, former.message_id, old.id, concurrency_max=concurrency_max)
+    elif former.node_id is not None:
+        started = await _write_again(uow, actor, former, former.node_id, old.id, concurrency_max)
+    await uow.jobs.complete_key(key, started.generation_id)
+    return started
+
+
+async def _write_again(
+    uow: UnitOfWork, actor: Actor, former: Generation, chapter_id: NodeId, old_id: JobId, concurrency_max: int
+) -> Started:
+    job = new_job(uow, actor, JobKind.CHAPTER_GENERATE, None, retry_of=old_id)
+    chapter = await get_node(uow.projects, chapter_id, lock=True)
     chapter.status = NodeStatus.GENERATING
-    found = await _offered(uow, former.channel_id if former.pinned else None, former.model)
-    generation = _again(former, job.id, found.offers[0].channel)
-    ring = await _enqueue(uow, job, generation, found, concurrency_max)
-    await uow.jobs.complete_key(key, generation.id)
+    found = await offers_for(uow, former.channel_id if former.pinned else None, former.model)
+    generation = again(former, job.id, found.offers[0].channel)
+    ring = await enqueue(uow, job, generation, found, concurrency_max)
     return Started(generation.id, job.id, replayed=False, ring=ring)
 
 
-def _again(before: Generation, job_id: JobId, likeliest: Channel) -> Generation:
-    """The same request again, as a new row that nothing has happened to."""
-    return Generation(
-        before.tenant_id, GenerationId(new_id()), job_id, before.project_id, before.node_id, before.instructions,
-        likeliest.id, likeliest.name, before.model, before.prompt, before.receipt, before.max_output_tokens,
-        before.target_words, pinned=before.pinned, max_cost_micros=before.max_cost_micros,
-    )  # fmt: skip
-
-
-async def _job_and_generation(uow: UnitOfWork, job_id: JobId) -> tuple[Job, Generation]:
+async def _job_and_generation(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Job, Generation]:
     job = await uow.jobs.lock(job_id)
     generation = await uow.generation.of_job(job_id)
-    if job is None or generation is None:
+    if job is None or generation is None or generation.owner_id not in {None, actor.user_id}:
         raise NotFound("The job", "input", "id")
     return job, generation
 
@@ -220,13 +179,14 @@ async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Generati
     Cancelling what has already ended, or is being cancelled, changes nothing.
     """
     actor.require(Permission.GENERATE)
-    job, generation = await _job_and_generation(uow, job_id)
+    job, generation = await _job_and_generation(uow, actor, job_id)
     if job.state == JobState.QUEUED:
         await uow.jobs.cancel_queued(job)
         generation.state, generation.finished_at = GenerationState.CANCELLED, uow.now
         crashed = await uow.generation.attempt(generation.id, job.attempt)
-        await keep_text(uow, generation, crashed, crashed.text if crashed else "")
+        await targets.keep_text(uow, generation, crashed, crashed.text if crashed else "")
         await close_hold(uow.billing, job.id, job.attempt, 0)
+        await targets.tell(uow, generation)
     elif job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
         generation.state = GenerationState.CANCELLING

@@ -10,6 +10,7 @@ from domain.channels.offers import Offer, considered, offered
 from domain.channels.policy import Policy
 from domain.channels.service import current_policy
 from domain.errors import LeaseLost, Rejected
+from domain.generation import targets
 from domain.generation.entities import Attempt, Generation, GenerationState
 from domain.jobs import JobState, Lease
 from domain.unit_of_work import UnitOfWork
@@ -62,6 +63,7 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
         raise LeaseLost
     generation.state = GenerationState.PREPARING if job.state == JobState.RUNNING else GenerationState.CANCELLING
     await uow.generation.add(new_attempt(uow, generation, lease.attempt))
+    await targets.begun(uow, generation)
     policy = Policy() if generation.pinned else await current_policy(uow.channels)
     offers = await _offers(uow, generation, policy)
     prices = await uow.billing.prices_of({one.priced_as for one in offers})

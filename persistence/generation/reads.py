@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Float, Select, any_, cast, func, literal_column, select
+from sqlalchemy import Float, Select, any_, cast, func, literal_column, or_, select
 
 from persistence.billing.reads import spent
 from persistence.billing.tables import ledger_entries, usage_records
 from persistence.generation.tables import attempts, generations
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
-from persistence.shapes import IDS, TENANT, Shape
+from persistence.shapes import ACTOR, IDS, TENANT, Shape
 
 _generation = generations.c
 _attempt = attempts.c
 
-_HEAVY = frozenset({"tenant_id", "prompt", "receipt"})
+_HEAVY = frozenset({"tenant_id", "prompt", "receipt", "evidence", "purpose"})
 """Not shown in lists: they are large, and read by those who ask for them."""
 _LIGHT = [column for column in generations.columns if column.name not in _HEAVY]
 
@@ -27,8 +27,12 @@ GENERATIONS = Listing(
     parent=_generation.node_id,
     hidden=_HEAVY,
 )
-GENERATIONS_BY_ID = Lookup("Generation", generations, hidden=_HEAVY)
-GENERATIONS_BY_JOB = Shape(select(*_LIGHT).where(_generation.tenant_id == TENANT, _generation.job_id == any_(IDS)))
+_READABLE = or_(_generation.owner_id.is_(None), _generation.owner_id == ACTOR)
+GENERATIONS_BY_ID = Lookup("Generation", generations, _READABLE, hidden=_HEAVY)
+_by_job = select(*_LIGHT).where(_generation.tenant_id == TENANT, _generation.job_id == any_(IDS))
+GENERATIONS_OF_JOBS = Shape(_by_job.where(_READABLE))
+ANY_GENERATIONS_OF_JOBS = Shape(_by_job)
+"""Whoever asks: for those whose right has been looked at."""
 ATTEMPTS = Shape(
     select(*(column for column in attempts.columns if column.name not in {"tenant_id", "text"}))
     .where(_attempt.tenant_id == TENANT, _attempt.generation_id == any_(IDS))

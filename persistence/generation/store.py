@@ -63,7 +63,7 @@ class SqlGeneration:
                 attempts, (attempt.tenant_id == generation.tenant_id) & (attempt.generation_id == generation.id)
             )
             .where(
-                generation.tenant_id == self._tenant_id, generation.model == model, attempt.model == model,
+                generation.tenant_id == self._tenant_id, generation.node_id.is_not(None), generation.model == model, attempt.model == model,
                 attempt.outcome == "COMPLETED", attempt.usage_source == "PROVIDER_FINAL",
             )
             .order_by(generation.id.desc())

@@ -13,8 +13,8 @@ generations = tenant_table(
     "generations",
     Column("id", Uuid, nullable=False),
     Column("job_id", Uuid, nullable=False),
-    Column("project_id", Uuid, nullable=False),
-    Column("node_id", Uuid, nullable=False),
+    Column("project_id", Uuid),
+    Column("node_id", Uuid),
     text("instructions"),
     Column("channel_id", Uuid, nullable=False),
     text("channel"),
@@ -32,16 +32,28 @@ generations = tenant_table(
     text("error_message", nullable=True),
     timestamp("created_at", default=True),
     timestamp("finished_at"),
+    Column("message_id", Uuid),
+    Column("owner_id", Uuid),
+    Column("evidence", JSONB, nullable=False, server_default=sql("'[]'")),
+    text("purpose", "TEXT"),
+    one_of("purpose", entities.GenerationPurpose),
     one_of("state", entities.GenerationState),
+    CheckConstraint("(node_id is null) <> (message_id is null)", name="target"),
+    CheckConstraint("purpose = 'TEXT' or message_id is not null", name="chore"),
+    CheckConstraint("(node_id is null) = (project_id is null)", name="project"),
+    CheckConstraint("(message_id is null) = (owner_id is null)", name="owner"),
     CheckConstraint("max_cost_micros > 0", name="max_cost"),
     one_of("truncation_reason", entities.TruncationReason),
     references("job_id", "jobs"),
     references("project_id", "projects"),
     references("node_id", "outline_nodes"),
     references("version_id", "text_versions"),
+    references("message_id", "messages"),
 )
 Index(None, generations.c.tenant_id, generations.c.job_id, unique=True)
 Index("generations_of_chapter_idx", generations.c.tenant_id, generations.c.node_id, generations.c.id)
+
+Index("generations_of_message_idx", generations.c.tenant_id, generations.c.message_id, generations.c.id)
 
 attempts = tenant_table(
     "attempts",

@@ -5,26 +5,38 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, select, text
+from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, literal_column, not_, or_, select, text
 
+from domain.jobs import PRIVATE_KINDS
 from persistence.jobs.tables import jobs, queue_controls, workers
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
-from persistence.shapes import IDS, TENANT, Shape
+from persistence.shapes import ACTOR, IDS, TENANT, Shape
 
 _job = jobs.c
 _HIDDEN = frozenset({"tenant_id", "lease_token", "lease_expires_at", "trace_parent", "principal"})
 
+_private = or_(*(_job.kind == literal_column(f"'{kind}'") for kind in PRIVATE_KINDS))
+_READABLE = or_(not_(_private), _job.requested_by == ACTOR)
+"""What belongs to a conversation is for its author alone."""
+
 JOBS = Listing(
     Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True),
     jobs,
+    where=(_READABLE,),
     filters={
         "states": _job.state == any_(bindparam("states", type_=ARRAY(Text))),
         "kind": _job.kind == bindparam("kind", type_=Text),
     },
     hidden=_HIDDEN,
 )
-JOBS_BY_ID = Lookup("Job", jobs, hidden=_HIDDEN)
+JOBS_BY_ID = Lookup("Job", jobs, _READABLE, hidden=_HIDDEN)
+ANY_JOBS = Shape(
+    select(_job.id, _job.state, _job.attempt, _job.error_code, _job.error_message, _job.finished_at).where(
+        _job.tenant_id == TENANT, _job.id == any_(IDS)
+    )
+)
+"""Whoever asks: for those whose right has been looked at."""
 
 
 ENDED_JOBS = Shape(select(_job.id).where(_job.tenant_id == TENANT, _job.id == any_(IDS), _job.finished_at.is_not(None)))

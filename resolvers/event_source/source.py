@@ -119,7 +119,7 @@ class EventSource:
     async def ended(self, tenant_id: TenantId, job_id: JobId, after: Position) -> list[Event] | None:
         """All that is left of an ended job's stream; None while it goes on, or PostgreSQL cannot say."""
         try:
-            job = await self._row(tenant_id, jobs.JOBS_BY_ID.shape, job_id)
+            job = await self._row(tenant_id, jobs.ANY_JOBS, job_id)
             if job is None or not JobState(job.state).terminal:
                 return None
             logged = await self._logged(job_id, after)
@@ -150,7 +150,7 @@ class EventSource:
         job_id, attempt = JobId(job.id), max(job.attempt, 1)
         if after >= Position(attempt, TERMINAL_N):
             return []
-        generation = await self._row(tenant_id, generations.GENERATIONS_BY_JOB, job_id)
+        generation = await self._row(tenant_id, generations.ANY_GENERATIONS_OF_JOBS, job_id)
         if generation is None:
             data = {"code": job.error_code, "message": job.error_message}
             events = closing(job_id, attempt, ENDS[JobState(job.state)], data, text="", at=job.finished_at)
@@ -169,6 +169,8 @@ class EventSource:
             "message": generation.error_message,
             "reason": generation.truncation_reason,
         }
+        if generation.message_id is not None:
+            data["answer"] = str(generation.message_id)
         if usage is not None:
             data |= {
                 "inputTokens": int(usage.input_tokens),

@@ -67,9 +67,9 @@ described_enum(
 )
 described_enum(
     RetrievalTrigger,
-    ALWAYS="At every message.",
-    AUTO="When the message asks for something.",
-    NEVER="Never by itself.",
+    ALWAYS="For every message.",
+    AUTO="When a message asks something, or is long enough to.",
+    NEVER="Not at all.",
 )
 
 

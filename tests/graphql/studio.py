@@ -20,6 +20,7 @@ from persistence.database import Database
 from schema.ids import decode_id, encode_id
 from tests.documents import GENERATE
 from tests.graphql.clients import Person
+from tests.graphql.studio_talks import talked
 from workers.generation import run_job
 from workers.runtime import Runtime
 
@@ -68,6 +69,7 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     await _plans(studio)
     await _operations(studio)
     await _generations(studio, runtime)
+    ids |= await talked(person, runtime, MARKER)
     made = await mutate("budgetSet", "budget { id }", subject="MEMBER", memberId=ids["User"], period="DAY", limit="100")
     ids["Budget"] = made["budget"]["id"]
     await _invoice(studio)

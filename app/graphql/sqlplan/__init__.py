@@ -107,7 +107,7 @@ class SqlPlans:
         self, prepared: Prepared, context: Context, shape: Shape, values: dict[str, Any], exact_cost: bool
     ) -> TextAnswer | None:
         database: Database = context.services.database
-        [row] = await database.shaped(context.actor.tenant_id, shape, **values)
+        [row] = await database.shaped(context.actor.tenant_id, shape, actor=context.actor.user_id, **values)
         data = row["body"]
         if data is None:
             return None

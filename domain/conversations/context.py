@@ -1,0 +1,220 @@
+"""What a model is told of a conversation: decided by rules, written down in a receipt.
+
+Pure and deterministic: equal inputs give byte-equal prompts. What may never be dropped is the contract and the new
+message. Of the room that is left, passages get at most a half, and then as many of the newest messages follow as fit.
+A summary stands for those before it, where it was made on this path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from domain.conversations.entities import MessageRole
+from domain.conversations.passages import Passage, fenced, shown
+from domain.conversations.policy import ContextPolicy
+from domain.conversations.prompts import Words, words_of
+from domain.generation.context import (
+    JOINT,
+    USABLE_SHARE,
+    Compiled,
+    ContextTooSmall,
+    Decision,
+    ReceiptItem,
+    Slot,
+)
+from domain.generation.provider import ChatMessage
+from domain.ids import MessageId
+from domain.text import estimated_tokens
+
+ANSWER_TOKENS_MAX = 2_048
+ANSWER_SHARE = 4
+"""Of the window: at most its fourth part is left to the answer."""
+PASSAGES_SHARE = 2
+SUMMARY_DUE = 0.75
+"""When the messages take this share of their room, the older half is to be summarised."""
+TITLE_CHARS = 60
+SUMMARY_CHARS_MAX = 4_000
+
+_ROLES = {MessageRole.USER: "user", MessageRole.ASSISTANT: "assistant", MessageRole.SYSTEM: "system"}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A message of the path that has been written to its end."""
+
+    id: MessageId
+    role: MessageRole
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatInput:
+    """`history` is the path above the new message, from the root."""
+
+    question: str
+    history: Sequence[Turn]
+    policy: ContextPolicy
+    window_tokens: int
+    summary: str = ""
+    summary_upto: MessageId | None = None
+    passages: Sequence[Passage] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """`passages` are those that the prompt shows, numbered as it does. `summarize_upto`: what a summary is due for."""
+
+    compiled: Compiled
+    passages: tuple[Passage, ...]
+    summarize_upto: MessageId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How full the window is before the next message. `summarized`: a summary stands for the oldest messages."""
+
+    used_tokens: int
+    window_tokens: int
+    summarized: bool
+
+
+@dataclass
+class _Room:
+    left: int
+    items: list[ReceiptItem]
+
+    def take(self, slot: Slot, title: str, text: str, decision: Decision = Decision.INCLUDED) -> bool:
+        """Whether a text fits; the receipt says so either way."""
+        tokens = _tokens(text)
+        if tokens > self.left:
+            self.items.append(ReceiptItem(slot, title, 0, Decision.CUT_BUDGET, f"{self.left} tokens were left"))
+            return False
+        self.items.append(ReceiptItem(slot, title, tokens, decision))
+        self.left -= tokens
+        return True
+
+
+def compile_chat(source: ChatInput) -> Chat:
+    """Raises ContextTooSmall before any money is spent."""
+    words = words_of(source.question)
+    max_output = answer_tokens(source.window_tokens)
+    budget = budget_tokens(source.policy, source.window_tokens)
+    headings = f"## {words.passages}\n{JOINT}## {words.question}\n"
+    required = _tokens(words.contract) + _tokens(source.question) + (_tokens(headings) if source.passages else 0)
+    if required > budget:
+        raise ContextTooSmall(required, max(budget, 0))
+    room = _Room(budget - required, [])
+    summary, turns = _summary(source, words, room)
+    passages = _passages(source.passages, room)
+    at_most = room.left
+    kept = _history(turns, source.policy, room)
+    system = JOINT.join(part for part in (words.contract, summary) if part)
+    messages = (
+        ChatMessage("system", system),
+        *(ChatMessage(_ROLES[one.role], one.text) for one in kept),  # type: ignore[arg-type]
+        ChatMessage("user", _last(source.question, passages, words)),
+    )
+    items = [
+        ReceiptItem(Slot.CONTRACT, "", _tokens(words.contract), Decision.INCLUDED),
+        *room.items,
+        ReceiptItem(Slot.MESSAGE, _short(source.question), _tokens(source.question), Decision.INCLUDED),
+    ]
+    compiled = Compiled(
+        messages, tuple(items), sum(estimated_tokens(one.content) for one in messages), budget, max_output,
+        hashlib.sha256(system.encode()).hexdigest(),
+    )  # fmt: skip
+    return Chat(compiled, passages, _due(source.policy, turns, at_most))
+
+
+def answer_tokens(window_tokens: int) -> int:
+    return min(ANSWER_TOKENS_MAX, window_tokens // ANSWER_SHARE)
+
+
+def budget_tokens(policy: ContextPolicy, window_tokens: int) -> int:
+    """What a prompt may have."""
+    budget = int(window_tokens * USABLE_SHARE) - answer_tokens(window_tokens)
+    return min(budget, policy.max_tokens) if policy.max_tokens is not None else budget
+
+
+def gauge(source: ChatInput) -> Gauge:
+    """As for a message without words, and without passages."""
+    window = max(budget_tokens(source.policy, source.window_tokens), 0)
+    try:
+        chat = compile_chat(replace(source, passages=()))
+    except ContextTooSmall as full:
+        return Gauge(full.required_tokens, window, summarized=False)
+    summarized = any(one.slot is Slot.SUMMARY and one.tokens for one in chat.compiled.items)
+    return Gauge(chat.compiled.prompt_tokens, window, summarized)
+
+
+def _tokens(section: str) -> int:
+    return estimated_tokens(section + JOINT)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1] + "…"
+
+
+def _summary(source: ChatInput, words: Words, room: _Room) -> tuple[str, list[Turn]]:
+    """The summary's section, and the messages that it does not stand for."""
+    turns = list(source.history)
+    at = next((n for n, one in enumerate(turns) if one.id == source.summary_upto), None)
+    if at is None or not source.summary:
+        return "", turns
+    section = f"## {words.summary}\n{fenced(source.summary)}"
+    if not room.take(Slot.SUMMARY, f"{at + 1} messages", section, Decision.SUMMARIZED):
+        return "", turns
+    return section, turns[at + 1 :]
+
+
+def _passages(found: Sequence[Passage], room: _Room) -> tuple[Passage, ...]:
+    """The best ones that fit, numbered anew."""
+    part = _Room(room.left // PASSAGES_SHARE, room.items)
+    before, kept = part.left, []
+    for one in found:
+        passage = replace(one, alias=len(kept) + 1)
+        if part.take(Slot.PASSAGE, _short(one.title), shown(passage)):
+            kept.append(passage)
+    room.left -= before - part.left
+    return tuple(kept)
+
+
+def _history(turns: Sequence[Turn], policy: ContextPolicy, room: _Room) -> list[Turn]:
+    """The newest messages in a row that fit; they begin with one of the author's."""
+    most, left = policy.last_messages or len(turns), room.left
+    kept: list[Turn] = []
+    for turn in reversed(turns[-most:] if turns else []):
+        left -= _tokens(turn.text)
+        if left < 0:
+            break
+        kept.insert(0, turn)
+    full = len(kept) < min(most, len(turns))
+    while kept and kept[0].role is MessageRole.ASSISTANT:
+        del kept[0]
+    if older := len(turns) - len(kept):
+        decision = Decision.CUT_BUDGET if full else Decision.CUT_POLICY
+        room.items.append(ReceiptItem(Slot.HISTORY, f"{older} older messages", 0, decision))
+    for turn in kept:
+        room.take(Slot.HISTORY, _short(turn.text), turn.text)
+    return kept
+
+
+def _last(question: str, passages: Sequence[Passage], words: Words) -> str:
+    if not passages:
+        return question
+    listed = JOINT.join(shown(one) for one in passages)
+    return f"## {words.passages}\n{listed}{JOINT}## {words.question}\n{question}"
+
+
+def _due(policy: ContextPolicy, turns: Sequence[Turn], at_most: int) -> MessageId | None:
+    """The last of the older half, once the messages nearly fill their room."""
+    weights = [_tokens(one.text) for one in turns]
+    if not policy.summarize or len(turns) < 2 or sum(weights) <= SUMMARY_DUE * at_most:
+        return None
+    half, upto = sum(weights) / 2, 0
+    while sum(weights[: upto + 1]) < half and upto < len(turns) - 2:
+        upto += 1
+    return turns[upto].id

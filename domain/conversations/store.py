@@ -1,0 +1,55 @@
+"""What the conversations room asks of persistence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.conversations.entities import (
+    Citation,
+    Conversation,
+    ConversationGroup,
+    ConversationShare,
+    Message,
+)
+from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, UserId
+
+
+class ConversationStore(Protocol):
+    async def add(self, row: Conversation | ConversationGroup | Message | Citation | ConversationShare) -> None: ...
+    async def conversation(
+        self, conversation_id: ConversationId, *, lock: bool = False, deleted: bool = False
+    ) -> Conversation | None: ...
+    async def of_job(self, job_id: JobId) -> Conversation | None:
+        """The conversation that a job of its title or summary is for, locked."""
+        ...
+
+    async def group(self, group_id: GroupId, *, lock: bool = False) -> ConversationGroup | None: ...
+    async def groups(self, owner_id: UserId) -> list[ConversationGroup]:
+        """In order. Two who change them at once take turns."""
+        ...
+
+    async def delete_group(self, group: ConversationGroup) -> None:
+        """Its conversations stand in no group then."""
+        ...
+
+    async def message(self, message_id: MessageId, *, lock: bool = False) -> Message | None: ...
+    async def path(self, leaf_id: MessageId) -> list[Message]:
+        """From the root to the leaf."""
+        ...
+
+    async def newest_leaf(self, message_id: MessageId) -> MessageId:
+        """Down from a message, always to the newest answer, to where nothing follows."""
+        ...
+
+    async def unwritten(self, conversation_id: ConversationId) -> list[Message]:
+        """Answers that are not yet written to their end."""
+        ...
+
+    async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
+        """What stands in the documents where these chunks are, whatever the chunks themselves were edited to."""
+        ...
+
+    async def shares(self, conversation_id: ConversationId) -> list[ConversationShare]: ...
+    async def share(self, share_id: ShareId) -> ConversationShare | None: ...
+    async def share_of(self, token_hash: bytes) -> ConversationShare | None: ...

@@ -1,0 +1,148 @@
+"""The conversations room of a unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Integer, Select, Uuid, cast, delete, func, or_, select, text, true, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from domain.conversations.entities import Citation, Conversation, ConversationGroup, ConversationShare, Message
+from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, TenantId, UserId
+from persistence.conversations.tables import conversation_groups, conversation_shares, conversations, messages
+from persistence.knowledge.tables import knowledge_chunks, knowledge_documents
+
+_LOCK_GROUPS = text("select pg_advisory_xact_lock(hashtextextended('fabula.groups:' || :owner, 0))")
+
+
+class SqlConversations:
+    """Implements `domain.conversations.store.ConversationStore`."""
+
+    def __init__(self, session: AsyncSession, tenant_id: TenantId) -> None:
+        self._session = session
+        self._tenant_id = tenant_id
+
+    async def add(self, row: Conversation | ConversationGroup | Message | Citation | ConversationShare) -> None:
+        self._session.add(row)
+        await self._session.flush()
+
+    async def conversation(
+        self, conversation_id: ConversationId, *, lock: bool = False, deleted: bool = False
+    ) -> Conversation | None:
+        key = (self._tenant_id, conversation_id)
+        found = await self._session.get(Conversation, key, with_for_update=lock, populate_existing=lock)
+        return found if found is not None and (deleted or found.deleted_at is None) else None
+
+    async def of_job(self, job_id: JobId) -> Conversation | None:
+        own = or_(conversations.c.title_job_id == job_id, conversations.c.summary_job_id == job_id)
+        return await self._session.scalar(
+            select(Conversation)
+            .where(conversations.c.tenant_id == self._tenant_id, own)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+
+    # -- groups ---------------------------------------------------------------------------------------------------
+
+    async def group(self, group_id: GroupId, *, lock: bool = False) -> ConversationGroup | None:
+        key = (self._tenant_id, group_id)
+        return await self._session.get(ConversationGroup, key, with_for_update=lock, populate_existing=lock)
+
+    async def groups(self, owner_id: UserId) -> list[ConversationGroup]:
+        await self._session.execute(_LOCK_GROUPS, {"owner": f"{self._tenant_id}:{owner_id}"})
+        group = conversation_groups.c
+        found = await self._session.scalars(
+            select(ConversationGroup)
+            .where(group.tenant_id == self._tenant_id, group.owner_id == owner_id)
+            .order_by(group.position, group.id)
+            .execution_options(populate_existing=True)
+        )
+        return list(found)
+
+    async def delete_group(self, group: ConversationGroup) -> None:
+        mine = (conversations.c.tenant_id == self._tenant_id, conversations.c.group_id == group.id)
+        await self._session.execute(update(conversations).where(*mine).values(group_id=None))
+        own = (conversation_groups.c.tenant_id == self._tenant_id, conversation_groups.c.id == group.id)
+        await self._session.execute(delete(conversation_groups).where(*own))
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    async def message(self, message_id: MessageId, *, lock: bool = False) -> Message | None:
+        key = (self._tenant_id, message_id)
+        return await self._session.get(Message, key, with_for_update=lock, populate_existing=lock)
+
+    async def path(self, leaf_id: MessageId) -> list[Message]:
+        found = await self._session.scalars(
+            select(Message)
+            .where(messages.c.tenant_id == self._tenant_id, messages.c.id.in_(self._upwards(leaf_id)))
+            .order_by(messages.c.depth)
+        )
+        return list(found)
+
+    def _upwards(self, leaf_id: MessageId) -> Select[Any]:
+        own = messages.c.tenant_id == self._tenant_id
+        leaf = select(messages.c.id, messages.c.parent_id).where(own, messages.c.id == leaf_id)
+        path = leaf.cte("path", recursive=True)
+        parent = aliased(messages)
+        above = select(parent.c.id, parent.c.parent_id).where(
+            parent.c.tenant_id == self._tenant_id, parent.c.id == path.c.parent_id
+        )
+        return select(path.union_all(above).c.id)
+
+    async def newest_leaf(self, message_id: MessageId) -> MessageId:
+        down = select(cast(message_id, Uuid).label("id"), cast(0, Integer).label("step")).cte("down", recursive=True)
+        child = aliased(messages)
+        newest = (
+            select(child.c.id)
+            .where(child.c.tenant_id == self._tenant_id, child.c.parent_id == down.c.id)
+            .order_by(child.c.id.desc())
+            .limit(1)
+            .lateral("newest")
+        )
+        way = down.union_all(select(newest.c.id, down.c.step + 1).select_from(down.join(newest, true())))
+        found = await self._session.scalar(select(way.c.id).order_by(way.c.step.desc()).limit(1))
+        return MessageId(found or message_id)
+
+    async def unwritten(self, conversation_id: ConversationId) -> list[Message]:
+        found = await self._session.scalars(
+            select(Message).where(
+                messages.c.tenant_id == self._tenant_id, messages.c.conversation_id == conversation_id,
+                messages.c.state.in_(["PENDING", "STREAMING"]),
+            )
+        )  # fmt: skip
+        return list(found)
+
+    async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
+        chunk, document = knowledge_chunks.c, knowledge_documents.c
+        length = chunk.end_char - chunk.start_char
+        rows = await self._session.execute(
+            select(chunk.id, func.substr(document.text, chunk.start_char + 1, length))
+            .join(
+                knowledge_documents, (document.tenant_id == chunk.tenant_id) & (document.id == chunk.document_id)
+            )
+            .where(chunk.tenant_id == self._tenant_id, chunk.id.in_(chunk_ids), document.deleted_at.is_(None))
+        )  # fmt: skip
+        return {ChunkId(id_): source for id_, source in rows}
+
+    # -- shares ---------------------------------------------------------------------------------------------------
+
+    async def shares(self, conversation_id: ConversationId) -> list[ConversationShare]:
+        found = await self._session.scalars(
+            select(ConversationShare).where(
+                conversation_shares.c.tenant_id == self._tenant_id,
+                conversation_shares.c.conversation_id == conversation_id,
+            )
+        )
+        return list(found)
+
+    async def share(self, share_id: ShareId) -> ConversationShare | None:
+        return await self._session.get(ConversationShare, (self._tenant_id, share_id))
+
+    async def share_of(self, token_hash: bytes) -> ConversationShare | None:
+        return await self._session.scalar(
+            select(ConversationShare).where(
+                conversation_shares.c.tenant_id == self._tenant_id, conversation_shares.c.token_hash == token_hash
+            )
+        )

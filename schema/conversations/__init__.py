@@ -1,0 +1,1 @@
+"""The conversations room: conversations, messages, citations, links to read along."""
