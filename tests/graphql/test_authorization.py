@@ -108,7 +108,7 @@ SHOWS = {
     "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport", "messageSearch",
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods",
+    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
