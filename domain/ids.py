@@ -40,6 +40,8 @@ PlanVersionId = NewType("PlanVersionId", UUID)
 SubscriptionId = NewType("SubscriptionId", UUID)
 CouponId = NewType("CouponId", UUID)
 RedemptionId = NewType("RedemptionId", UUID)
+AssistantId = NewType("AssistantId", UUID)
+AssistantVersionId = NewType("AssistantVersionId", UUID)
 
 
 def new_id() -> UUID:

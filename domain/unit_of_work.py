@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.accounts import AccountStore
+from domain.assistants.store import AssistantStore
 from domain.billing import BillingStore
 from domain.channels.service import ChannelStore
 from domain.generation.store import GenerationStore
@@ -67,6 +68,8 @@ class UnitOfWork(Protocol):
     def mails(self) -> MailStore: ...
     @property
     def webhooks(self) -> WebhookStore: ...
+    @property
+    def assistants(self) -> AssistantStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

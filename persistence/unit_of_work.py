@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.ids import TenantId
 from persistence.accounts.store import SqlAccounts
+from persistence.assistants.store import SqlAssistants
 from persistence.billing.store import SqlBilling
 from persistence.channels.store import SqlChannels
 from persistence.database import is_outage
@@ -51,6 +52,7 @@ class SqlUnitOfWork:
         self.notifications = SqlNotifications(session, tenant_id)
         self.mails = SqlMails(session, tenant_id)
         self.webhooks = SqlWebhooks(session, tenant_id)
+        self.assistants = SqlAssistants(session, tenant_id)
 
 
 class Units:

@@ -10,6 +10,7 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.assistants import AssistantMutations, AssistantQueries, MarketMutations
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
@@ -76,6 +77,7 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        AssistantQueries,
     ),
 )
 Mutation = merge_types(
@@ -98,6 +100,8 @@ Mutation = merge_types(
         PaymentMutations,
         OperationsMutations,
         WebhookMutations,
+        AssistantMutations,
+        MarketMutations,
     ),
 )
 Subscription = merge_types("Subscription", (GenerationSubscriptions, ChannelSubscriptions, UsageSubscriptions))
@@ -195,6 +199,12 @@ UNUSUAL: dict[str, Permission | None] = {
     "subscriptionCancel": Permission.BILLING,
     "subscriptionResume": Permission.BILLING,
     "couponRedeem": Permission.BILLING,
+    "assistantPublishPreview": Permission.WRITE,
+    "assistantReact": Permission.READ,
+    "assistantRate": Permission.READ,
+    "assistantInstall": Permission.READ,
+    "assistantUninstall": Permission.READ,
+    "assistantReport": Permission.READ,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

@@ -10,6 +10,8 @@ from domain.errors import ErrorCode, Rejected
 
 _CODES = {
     "ApiToken": b"at",
+    "Assistant": b"as",
+    "AssistantVersion": b"av",
     "AuditEntry": b"ae",
     "Budget": b"bu",
     "Channel": b"cn",
@@ -22,6 +24,7 @@ _CODES = {
     "Generation": b"gn",
     "Invoice": b"iv",
     "Job": b"jb",
+    "KnowledgeBase": b"kb",
     "LedgerEntry": b"le",
     "Notification": b"nt",
     "OutlineNode": b"on",
