@@ -70,6 +70,7 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     await _generations(studio, runtime)
     made = await mutate("budgetSet", "budget { id }", subject="MEMBER", memberId=ids["User"], period="DAY", limit="100")
     ids["Budget"] = made["budget"]["id"]
+    await _assistant(studio)
     await _invoice(studio)
     await _payments(studio)
     ids["Price"] = (await person("{ prices { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
@@ -88,6 +89,20 @@ async def _payments(studio: Studio) -> None:
         method.created_at = uow.now
         await uow.payments.save_method(method)
     studio.ids["PaymentMethod"] = encode_id("PaymentMethod", method_id)
+
+
+async def _assistant(studio: Studio) -> None:
+    """One that the tenant shares, with a version."""
+    mutate, ids, words = studio.person.mutate, studio.ids, studio.words
+    made = await mutate("assistantCreate", "assistant { id }", name=words("Plotter"), description=words("Plots"))
+    ids["Assistant"] = made["assistant"]["id"]
+    made = await mutate(
+        "assistantVersionCreate", "version { id }", assistantId=ids["Assistant"], prompt=words("Prompt"),
+        openingMessages=[words("Begin")],
+    )  # fmt: skip
+    ids["AssistantVersion"] = made["version"]["id"]
+    await mutate("assistantPublish", assistantId=ids["Assistant"], visibility="TENANT")
+    await mutate("assistantReact", assistantId=ids["Assistant"], kind="LIKE")
 
 
 async def _client_app(studio: Studio) -> None:

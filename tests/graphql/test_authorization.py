@@ -107,7 +107,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods",
+    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "assistants", "assistantPublishPreview",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
@@ -198,6 +198,11 @@ NEEDS = {
     "subscriptionCancel": "billing",
     "subscriptionResume": "billing",
     "couponRedeem": "billing",
+    "assistantReact": "read",
+    "assistantRate": "read",
+    "assistantInstall": "read",
+    "assistantUninstall": "read",
+    "assistantReport": "read",
 }
 """What a mutation asks for; the others ask for the right to write."""
 

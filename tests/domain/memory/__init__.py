@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from domain.ids import TenantId, new_id
 from tests.domain.memory.accounts import MemoryAccounts
+from tests.domain.memory.assistants import MemoryAssistants
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
@@ -46,3 +47,4 @@ class MemoryUnitOfWork:
         self.notifications = MemoryNotifications()
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
+        self.assistants = MemoryAssistants()
