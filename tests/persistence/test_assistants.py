@@ -101,6 +101,21 @@ async def test_one_persons_clicks_at_once_are_one_like(units: Units, admin: Data
     assert [int(row.liked) for row in marks] == [(await counted(admin, assistant_id))["likes"]]
 
 
+async def test_a_click_that_waits_for_the_same_persons_other_click_sees_what_that_did(
+    units: Units, admin: Database, maker: Actor
+) -> None:
+    assistant_id, _ = await new_assistant(units, maker)
+    await like(units, maker, assistant_id, on=False)
+    waiting = text("select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%mark_assistant%'")
+    async with units(maker.tenant_id) as uow:
+        await uow.assistants.mark(maker.user_id, assistant_id, Mark(liked=True))
+        second = asyncio.create_task(like(units, maker, assistant_id))
+        while not await admin.platform_rows(waiting):
+            assert not second.done()
+    await second
+    assert (await counted(admin, assistant_id))["likes"] == 1
+
+
 async def test_ratings_and_installs_at_once_add_up(
     units: Units, admin: Database, crowd: list[Actor], maker: Actor
 ) -> None:
