@@ -24,7 +24,7 @@ def downgrade() -> None:
     op.execute("drop table app.assistant_versions, app.assistants")
     for function in (
         "require_member(uuid)", "require_assistant(uuid)", "count_for_assistant(uuid, integer, integer, integer, integer, integer)",
-        "mark_assistant(uuid, uuid, boolean, boolean, integer, text)", "marks_of(uuid, uuid[])",
+        "mark_assistant(uuid, uuid, boolean, boolean, integer, text)", "marks_of(uuid, uuid[])", "reviews_of(uuid[], integer)",
         "report_assistant(uuid, uuid, text, text)", "count_assistant_conversation(uuid)", "count_install()",
         "publish_assistant(uuid, uuid, jsonb, jsonb)", "withdraw_assistant(uuid)",
     ):  # fmt: skip

@@ -118,11 +118,14 @@ CREATE TABLE app.assistant_marks (
     favourite BOOLEAN DEFAULT false NOT NULL,
     stars INTEGER,
     words TEXT DEFAULT '' NOT NULL,
-    updated_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    rated_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT assistant_marks_pkey PRIMARY KEY (assistant_id, user_id),
     CONSTRAINT assistant_marks_stars_check CHECK (stars between 1 and 5),
+    CONSTRAINT assistant_marks_rated_check CHECK ((stars is null) = (rated_at is null)),
     CONSTRAINT assistant_marks_user_id_fkey FOREIGN KEY(user_id) REFERENCES app.users (id)
 );
+
+CREATE INDEX assistant_marks_reviews_idx ON app.assistant_marks (assistant_id, rated_at) WHERE words <> '';
 
 CREATE INDEX assistant_marks_user_id_idx ON app.assistant_marks (user_id);
 
@@ -229,7 +232,8 @@ begin
     select * into before from app.assistant_marks m where m.assistant_id = wanted and m.user_id = member for update;
     update app.assistant_marks m set
         liked = coalesce(like_it, m.liked), favourite = coalesce(favour_it, m.favourite),
-        stars = coalesce(give_stars, m.stars), words = coalesce(say, m.words), updated_at = now()
+        stars = coalesce(give_stars, m.stars), words = coalesce(say, m.words),
+        rated_at = case when give_stars is null then m.rated_at else now() end
     where m.assistant_id = wanted and m.user_id = member returning * into after;
     if (after.liked, after.favourite, after.stars) is distinct from (before.liked, before.favourite, before.stars) then
         perform app.count_for_assistant(
@@ -246,6 +250,18 @@ language sql stable security definer set search_path = '' as $$
     select m.assistant_id, m.liked, m.favourite, m.stars, m.words from app.assistant_marks m
     where m.user_id = member and (wanted is null or m.assistant_id = any (wanted)) and exists (
         select 1 from app.memberships s where s.tenant_id = (select app.tid()) and s.user_id = member)
+$$;
+
+-- The newest ratings with words, of what is published or the tenant's own; not whose they are.
+create function app.reviews_of(wanted uuid[], most integer)
+returns table (assistant_id uuid, stars integer, words text, rated_at timestamp with time zone)
+language sql stable security definer set search_path = '' as $$
+    select r.* from unnest(wanted) as one (id) cross join lateral (
+        select m.assistant_id, m.stars, m.words, m.rated_at from app.assistant_marks m
+        where m.assistant_id = one.id and m.words <> '' order by m.rated_at desc limit most
+    ) as r
+    where exists (select 1 from app.public_assistants p where p.id = one.id and p.withdrawn_at is null)
+        or exists (select 1 from app.assistants a where a.tenant_id = (select app.tid()) and a.id = one.id)
 $$;
 
 create function app.report_assistant(member uuid, wanted uuid, why text, say text)
@@ -329,6 +345,7 @@ begin
         'require_member(uuid)', 'require_assistant(uuid)',
         'count_for_assistant(uuid, integer, integer, integer, integer, integer)',
         'mark_assistant(uuid, uuid, boolean, boolean, integer, text)', 'marks_of(uuid, uuid[])',
+        'reviews_of(uuid[], integer)',
         'report_assistant(uuid, uuid, text, text)', 'count_assistant_conversation(uuid)', 'count_install()',
         'publish_assistant(uuid, uuid, jsonb, jsonb)', 'withdraw_assistant(uuid)'
     ] loop
@@ -338,7 +355,7 @@ end $$;
 
 grant execute on function
     app.mark_assistant(uuid, uuid, boolean, boolean, integer, text), app.marks_of(uuid, uuid[]),
-    app.report_assistant(uuid, uuid, text, text), app.count_assistant_conversation(uuid),
+    app.reviews_of(uuid[], integer), app.report_assistant(uuid, uuid, text, text), app.count_assistant_conversation(uuid),
     app.publish_assistant(uuid, uuid, jsonb, jsonb), app.withdraw_assistant(uuid)
     to fabula_app;
 

@@ -14,6 +14,7 @@ from sqlalchemy import (
     ARRAY,
     Boolean,
     ColumnElement,
+    DateTime,
     FromClause,
     Integer,
     Select,
@@ -194,6 +195,15 @@ _SAID = func.app.marks_of(VIEWER, IDS).table_valued(
 )  # fmt: skip
 MARKS = Shape(select(*_SAID.c).where(TENANT.is_not(None)))
 """What the reader says of assistants, where he has said anything."""
+
+_REVIEWS = func.app.reviews_of(IDS, bindparam("first", type_=Integer)).table_valued(
+    column("assistant_id", UuidType), column("stars", Integer), column("words", Text),
+    column("rated_at", DateTime(timezone=True)),
+)  # fmt: skip
+REVIEWS = Shape(
+    select(*_REVIEWS.c).where(TENANT.is_not(None)).order_by(_REVIEWS.c.assistant_id, _REVIEWS.c.rated_at.desc())
+)
+"""The newest ratings with words of assistants."""
 
 _ANYBODY = TENANT.is_not(None), _public.withdrawn_at.is_(None)
 CATEGORIES = Shape(select(_public.category, func.count().label("count")).where(*_ANYBODY).group_by(_public.category))

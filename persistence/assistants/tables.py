@@ -7,11 +7,14 @@ second but through functions that ask which tenant this is and who is a member o
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Computed,
     Double,
     ForeignKey,
@@ -49,11 +52,11 @@ STANDING = "(rating_sum * 1000 + 15000) / (ratings + 5)"
 WORDS = "app.search_vector(name || ' '::text || description || ' '::text || tags::text)"
 
 
-def _list(name: str) -> Column[object]:
+def _list(name: str) -> Column[Any]:
     return Column(name, JSONB, nullable=False, server_default="[]")
 
 
-def _counted() -> list[Column[object]]:
+def _counted() -> list[Column[Any]]:
     """What is said of an assistant, written by the functions of the migration and by nobody else."""
     return [Column(name, BigInteger, nullable=False, server_default="0") for name in COUNTERS] + [
         Column("popularity", BigInteger, Computed("likes + favourites + installs", persisted=True)),
@@ -62,7 +65,7 @@ def _counted() -> list[Column[object]]:
     ]
 
 
-def _content() -> list[Column[object]]:
+def _content() -> list[Column[Any]]:
     return [
         Column("number", Integer, nullable=False),
         text("prompt"),
@@ -128,7 +131,7 @@ public_assistants = Table(
     CheckConstraint("least(likes, favourites, installs, ratings, rating_sum, conversations) >= 0", name="counters"),
     info=PLATFORM,
 )
-_LISTED = literal_column("withdrawn_at is null")
+_LISTED: ColumnElement[Any] = literal_column("withdrawn_at is null")
 for _order in ("popularity", "standing", "published_at"):
     Index(
         f"public_assistants_{_order}_idx", public_assistants.c[_order], public_assistants.c.id, postgresql_where=_LISTED
@@ -156,12 +159,19 @@ assistant_marks = Table(
     Column("favourite", Boolean, nullable=False, server_default=false()),
     Column("stars", Integer),
     text("words", ""),
-    timestamp("updated_at", default=True),
+    timestamp("rated_at"),
     PrimaryKeyConstraint("assistant_id", "user_id"),
     CheckConstraint("stars between 1 and 5", name="stars"),
+    CheckConstraint("(stars is null) = (rated_at is null)", name="rated"),
     info=PLATFORM,
 )
 Index(None, assistant_marks.c.user_id)
+Index(
+    "assistant_marks_reviews_idx",
+    assistant_marks.c.assistant_id,
+    assistant_marks.c.rated_at,
+    postgresql_where=literal_column("words <> ''"),
+)
 
 assistant_reports = Table(
     "assistant_reports",

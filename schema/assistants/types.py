@@ -1,5 +1,6 @@
 """Assistants, their versions, and what is counted and said of them."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,9 +10,10 @@ from domain.assistants import entities
 from domain.assistants.entities import Category, ReactionKind, ReportReason, Visibility
 from domain.assistants.stripping import StripReason
 from persistence.assistants import reads
+from persistence.paging import PAGE_DEFAULT, check_first
 from schema.accounts import User
 from schema.base import Connection, Node, described_enum, mapped
-from schema.batched import Call, batched, found, ids_of, needs, paged, reference
+from schema.batched import Call, First, batched, found, ids_of, needs, paged, reference
 from schema.context import Info
 from schema.cost import Cost
 from schema.ids import encode_id
@@ -138,6 +140,13 @@ class AssistantViewer:
     )
 
 
+@strawberry.type(description="What somebody said with a rating.", directives=[Cost(weight=0)])
+class AssistantReview:
+    rating: int = strawberry.field(description="1 to 5.")
+    words: str = strawberry.field(description="What was said.")
+    at: datetime = strawberry.field(description="When it was said.")
+
+
 @mapped(
     entities.Assistant,
     name="What it is called.",
@@ -182,6 +191,12 @@ class Assistant(Node):
     @paged(Connection[AssistantVersion], "AssistantVersion", description="Its versions, newest first.")
     def versions() -> Call:
         return Call(reads.VERSIONS)
+
+    @batched(description="The newest ratings with words, without names.", columns=("id",))
+    async def reviews(assistants: list[Any], info: Info, first: First = PAGE_DEFAULT) -> list[list[AssistantReview]]:
+        most, ids = check_first(first), ids_of(assistants)
+        found = await info.context.reads.lists(reads.REVIEWS, "assistant_id", ids, first=most)
+        return [[AssistantReview(rating=one.stars, words=one.words, at=one.rated_at) for one in each] for each in found]
 
     @batched(description="What you have to do with it.", columns=("id", "installed_version_id", "published_version_id"))
     async def viewer(assistants: list[Any], info: Info) -> list[AssistantViewer]:

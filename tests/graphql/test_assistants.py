@@ -209,6 +209,24 @@ async def test_likes_favourites_and_ratings_are_counted_once_for_each_user(site:
         assert refusal == ("BAD_USER_INPUT", ["input", "rating"])
 
 
+async def test_what_is_said_with_ratings_is_shown_newest_first_and_without_names(site: Site, maker: Person) -> None:
+    fan, critic = await site.tenant(), await site.tenant()
+    assistant = await published(maker)
+    query = "query ($id: ID!, $n: Int!) { node(id: $id) { ... on Assistant { reviews(first: $n) { rating words } } } }"
+    await fan.mutate("assistantRate", assistantId=assistant, rating=5, words="Fine.")
+    await maker.mutate("assistantRate", assistantId=assistant, rating=3)
+    await critic.mutate("assistantRate", assistantId=assistant, rating=2, words="Dull.")
+    await fan.mutate("assistantReact", assistantId=assistant, kind="LIKE")
+    dull, fine = {"rating": 2, "words": "Dull."}, {"rating": 5, "words": "Fine."}
+    assert (await maker(query, id=assistant, n=20))["reviews"] == [dull, fine]
+    assert (await maker(query, id=assistant, n=1))["reviews"] == [dull]
+    await critic.mutate("assistantRate", assistantId=assistant, rating=2)
+    assert (await critic(query, id=assistant, n=20))["reviews"] == [fine]
+    assert await maker.code(query, id=assistant, n=101) == "BAD_USER_INPUT"
+    await maker.mutate("assistantUnpublish", assistantId=assistant)
+    assert await fan(query, id=assistant, n=20) is None
+
+
 async def test_what_a_tenant_says_of_its_own_is_kept_when_it_is_published(site: Site, maker: Person) -> None:
     assistant = await make(maker)
     await give(maker, assistant)
