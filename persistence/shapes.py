@@ -20,6 +20,9 @@ ACTOR = bindparam("actor", type_=Uuid)
 IDS = bindparam("ids", type_=ARRAY(Uuid))
 """Parents, or the rows themselves: compare with `any_(IDS)`, or unnest."""
 
+VIEWER = bindparam("viewer", type_=Uuid)
+"""The user who reads, for what only some of a tenant's members see. Whoever has an actor fills it in."""
+
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
 

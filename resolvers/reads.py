@@ -21,6 +21,7 @@ from domain.files.entities import may_see
 from domain.ids import JobId, TenantId, UserId
 from domain.knowledge.entities import sees
 from persistence.accounts import reads as accounts
+from persistence.assistants import reads as assistants
 from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
 from persistence.channels import reads as channels
@@ -38,7 +39,7 @@ from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.payments import reads as payments
 from persistence.plans import reads as plans
 from persistence.projects import reads as projects
-from persistence.shapes import Shape
+from persistence.shapes import VIEWER, Shape
 from persistence.story import reads as story
 from resolvers.event_source import EventSource
 from schema.base import RowPage
@@ -63,6 +64,8 @@ LOOKUPS: dict[str, Lookup] = {
 """Types whose every node is a row of one table."""
 NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOKUPS.items()} | {
     "ApiToken": accounts.API_TOKENS_BY_ID,
+    "Assistant": assistants.ASSISTANTS_BY_ID,
+    "AssistantVersion": assistants.VERSIONS_BY_ID,
     "Budget": budgets.BUDGETS_BY_ID.shape,
     "Channel": channels.CHANNELS_BY_ID,
     "Citation": conversations.CITATIONS_BY_ID.shape,
@@ -239,6 +242,9 @@ class TenantReads:
 
     async def shaped(self, statement: Shape, **values: Any) -> Sequence[Any]:
         return await self._database.shaped(self._tenant, statement, actor=self._user, **values)
+        if VIEWER.key in statement.names and self._actor is not None:
+            values[VIEWER.key] = self._actor.user_id
+        return await self._database.shaped(self._tenant, statement, **values)
 
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any:
         if not 1 <= first <= EVENTS_MAX:

@@ -10,6 +10,7 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.assistants import AssistantMutations, AssistantQueries, MarketMutations
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
@@ -95,6 +96,7 @@ Query = merge_types(
         KnowledgeSearchQueries,
         FileQueries,
         KnowledgeQueries,
+        AssistantQueries,
     ),
 )
 Mutation = merge_types(
@@ -124,6 +126,8 @@ Mutation = merge_types(
         FileMutations,
         KnowledgeMutations,
         DocumentMutations,
+        AssistantMutations,
+        MarketMutations,
     ),
 )
 Subscription = merge_types(
@@ -234,6 +238,12 @@ UNUSUAL: dict[str, Permission | None] = {
     "subscriptionCancel": Permission.BILLING,
     "subscriptionResume": Permission.BILLING,
     "couponRedeem": Permission.BILLING,
+    "assistantPublishPreview": Permission.WRITE,
+    "assistantReact": Permission.READ,
+    "assistantRate": Permission.READ,
+    "assistantInstall": Permission.READ,
+    "assistantUninstall": Permission.READ,
+    "assistantReport": Permission.READ,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 

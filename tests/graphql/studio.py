@@ -73,6 +73,7 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     ids |= await talked(person, runtime, MARKER)
     made = await mutate("budgetSet", "budget { id }", subject="MEMBER", memberId=ids["User"], period="DAY", limit="100")
     ids["Budget"] = made["budget"]["id"]
+    await _assistant(studio)
     await _invoice(studio)
     await _payments(studio)
     await _files(studio)
@@ -109,6 +110,20 @@ async def _files(studio: Studio) -> None:
             digest = sha256(content).hexdigest()
             made = await person.mutate("uploadComplete", "file { id }", uploadId=studio.ids["Upload"], sha256=digest)
             studio.ids["File"] = made["file"]["id"]
+
+
+async def _assistant(studio: Studio) -> None:
+    """One that the tenant shares, with a version."""
+    mutate, ids, words = studio.person.mutate, studio.ids, studio.words
+    made = await mutate("assistantCreate", "assistant { id }", name=words("Plotter"), description=words("Plots"))
+    ids["Assistant"] = made["assistant"]["id"]
+    made = await mutate(
+        "assistantVersionCreate", "version { id }", assistantId=ids["Assistant"], prompt=words("Prompt"),
+        openingMessages=[words("Begin")],
+    )  # fmt: skip
+    ids["AssistantVersion"] = made["version"]["id"]
+    await mutate("assistantPublish", assistantId=ids["Assistant"], visibility="TENANT")
+    await mutate("assistantReact", assistantId=ids["Assistant"], kind="LIKE")
 
 
 async def _client_app(studio: Studio) -> None:

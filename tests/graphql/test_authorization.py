@@ -109,6 +109,7 @@ SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
     "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
+    "assistants", "assistantPublishPreview",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
@@ -202,6 +203,11 @@ NEEDS = {
     "subscriptionCancel": "billing",
     "subscriptionResume": "billing",
     "couponRedeem": "billing",
+    "assistantReact": "read",
+    "assistantRate": "read",
+    "assistantInstall": "read",
+    "assistantUninstall": "read",
+    "assistantReport": "read",
 }
 """What a mutation asks for; the others ask for the right to write."""
 

@@ -138,9 +138,21 @@ KINDS = {
     "estimateGeneration.input.channelId": None,
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
+    "assistantPublishPreview.input.assistantId": "Assistant",
+    "assistantUpdate.input.id": "Assistant",
+    "assistantDelete.input.id": "Assistant",
+    "assistantVersionCreate.input.assistantId": "Assistant",
+    "assistantVersionCreate.input.knowledgeBaseIds": None,
+    "assistantPublish.input.assistantId": "Assistant",
+    "assistantUnpublish.input.assistantId": "Assistant",
+    "assistantReact.input.assistantId": "Assistant",
+    "assistantRate.input.assistantId": "Assistant",
+    "assistantInstall.input.assistantId": "Assistant",
+    "assistantUninstall.input.assistantId": "Assistant",
+    "assistantReport.input.assistantId": "Assistant",
 }
 """What kind of thing each id names. None: left out when a field is asked rightly, still tried with strangers' ids."""
-NARROWING = {"action", "after", "filter", "orderBy", "from", "to", "field", "fallback"}
+NARROWING = {"action", "after", "filter", "orderBy", "tags", "from", "to", "field", "fallback"}
 """What would make a list show less, and what would never end: left out."""
 SCALARS: dict[str, Any] = {
     "String": "sample",
@@ -154,6 +166,7 @@ SCALARS: dict[str, Any] = {
 }
 TEXTS = {
     "query": MARKER,
+    "search": MARKER,
     "email": "sample@example.org",
     "password": "sample password",
     "language": "en",

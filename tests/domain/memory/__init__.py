@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from domain.ids import TenantId, new_id
 from tests.domain.memory.accounts import MemoryAccounts
+from tests.domain.memory.assistants import MemoryAssistants
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
@@ -52,3 +53,4 @@ class MemoryUnitOfWork:
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
         self.files = MemoryFiles()
+        self.assistants = MemoryAssistants()
