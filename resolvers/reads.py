@@ -39,7 +39,7 @@ from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
 from persistence.payments import reads as payments
 from persistence.plans import reads as plans
 from persistence.projects import reads as projects
-from persistence.shapes import VIEWER, Shape
+from persistence.shapes import Shape
 from persistence.story import reads as story
 from resolvers.event_source import EventSource
 from schema.base import RowPage
@@ -242,9 +242,6 @@ class TenantReads:
 
     async def shaped(self, statement: Shape, **values: Any) -> Sequence[Any]:
         return await self._database.shaped(self._tenant, statement, actor=self._user, **values)
-        if VIEWER.key in statement.names and self._actor is not None:
-            values[VIEWER.key] = self._actor.user_id
-        return await self._database.shaped(self._tenant, statement, **values)
 
     async def events(self, job_id: UUID, after: str | None, first: int) -> Any:
         if not 1 <= first <= EVENTS_MAX:

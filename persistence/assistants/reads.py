@@ -47,7 +47,7 @@ from persistence.assistants.tables import (
 )
 from persistence.listing import TENANT_ID, Listing, by_ids
 from persistence.paging import Keyset, SortColumn, moment, whole_number
-from persistence.shapes import IDS, TENANT, VIEWER, Shape
+from persistence.shapes import ACTOR, IDS, TENANT, Shape
 
 _own, _public, _install = assistants.c, public_assistants.c, assistant_installs.c
 _PRIVATE: ColumnElement[Any] = literal_column(f"'{Visibility.PRIVATE}'")
@@ -56,7 +56,7 @@ _SAME = ("name", "description", "category", "tags", "tsv")
 _SCORE_MAX: ColumnElement[Any] = literal_column("1000000")
 
 _SEEN = and_(
-    _own.tenant_id == TENANT, _own.deleted_at.is_(None), or_(_own.visibility != _PRIVATE, _own.owner_id == VIEWER)
+    _own.tenant_id == TENANT, _own.deleted_at.is_(None), or_(_own.visibility != _PRIVATE, _own.owner_id == ACTOR)
 )
 """Of the tenant's own, what the reader sees."""
 _LISTED = _public.withdrawn_at.is_(None), ~exists().where(_own.tenant_id == TENANT, _own.id == _public.id)
@@ -64,7 +64,7 @@ _LISTED = _public.withdrawn_at.is_(None), ~exists().where(_own.tenant_id == TENA
 
 
 def _installed(assistant_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    return and_(_install.tenant_id == TENANT, _install.user_id == VIEWER, _install.assistant_id == assistant_id)
+    return and_(_install.tenant_id == TENANT, _install.user_id == ACTOR, _install.assistant_id == assistant_id)
 
 
 def _own_rows() -> Select[Any]:
@@ -112,14 +112,14 @@ ASSISTANTS_BY_ID = by_ids(
 )
 
 _QUERY = func.app.search_query(bindparam("search", type_=Text))
-_MARKS = func.app.marks_of(VIEWER, null()).table_valued(column("id", UuidType), column("favourite", Boolean))
+_MARKS = func.app.marks_of(ACTOR, null()).table_valued(column("id", UuidType), column("favourite", Boolean))
 _FAVOURITES = select(_MARKS.c.id).where(_MARKS.c.favourite)
 
 
 def _filters(rows: FromClause) -> dict[str, ColumnElement[bool]]:
     of = rows.c
     return {
-        "mine": of.owner_id == VIEWER,
+        "mine": of.owner_id == ACTOR,
         "tenants": of.owner_id.is_not(None),
         "market": of.published_version_id.is_not(None),
         "installed": and_(of.installed_version_id.is_not(None), of.published_version_id.is_not(None)),
@@ -189,7 +189,7 @@ VERSIONS = Listing(
 
 # -- what a reader has said, and what there is -----------------------------------------------------------------------
 
-_SAID = func.app.marks_of(VIEWER, IDS).table_valued(
+_SAID = func.app.marks_of(ACTOR, IDS).table_valued(
     column("id", UuidType), column("liked", Boolean), column("favourite", Boolean), column("stars", Integer),
     column("words", Text),
 )  # fmt: skip
