@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.accounts import GRANTS, Actor, Role
-from domain.billing import top_up_entry
+from domain.billing import QuotaExhausted, top_up_entry
 from domain.errors import LeaseLost
 from domain.events import Event, EventType, Position
 from domain.generation.provider import ProviderError, ProviderErrorCode
@@ -442,6 +442,6 @@ async def test_an_edited_chunk_alone_is_embedded_again(library: Library) -> None
 
 async def test_too_little_credit_refuses_a_document_and_keeps_nothing(library: Library) -> None:
     before = await library.rows("select 1 from app.knowledge_documents where tenant_id = :tenant")
-    with pytest.raises(Exception, match="credit"):
-        await library.take_in("灯还亮着。" * 80_000)
+    with pytest.raises(QuotaExhausted):
+        await library.take_in("灯还亮着。" * 90_000)
     assert await library.rows("select 1 from app.knowledge_documents where tenant_id = :tenant") == before
