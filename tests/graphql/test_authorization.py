@@ -47,7 +47,7 @@ async def studio(alice: Person, runtime: Runtime) -> Studio:
     return await populated(alice, runtime)
 
 
-ENDLESS = {"channelHealth", "usageMeter", "conversationEvents"}
+ENDLESS = {"channelHealth", "usageMeter", "conversationEvents", "documentProgress"}
 ENDLESS_S = 0.4
 """Streams without an end are watched for so long."""
 
@@ -109,7 +109,7 @@ SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
     "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
-    "assistants", "assistantPublishPreview",
+    "assistants", "assistantPublishPreview", "knowledgeBases", "documentProgress",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
