@@ -18,7 +18,7 @@ from resolvers.generation import GenerationMutations, GenerationQueries, Generat
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
-from resolvers.knowledge import KnowledgeSubscriptions
+from resolvers.knowledge import DocumentMutations, KnowledgeMutations, KnowledgeQueries, KnowledgeSubscriptions
 from resolvers.knowledge_search import KnowledgeSearchQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
@@ -82,6 +82,7 @@ Query = merge_types(
         OperationsQueries,
         KnowledgeSearchQueries,
         FileQueries,
+        KnowledgeQueries,
     ),
 )
 Mutation = merge_types(
@@ -105,6 +106,8 @@ Mutation = merge_types(
         OperationsMutations,
         WebhookMutations,
         FileMutations,
+        KnowledgeMutations,
+        DocumentMutations,
     ),
 )
 Subscription = merge_types(
