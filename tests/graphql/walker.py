@@ -145,6 +145,8 @@ KINDS = {
     "documentUpdate.input.id": "Document",
     "documentDelete.input.id": "Document",
     "chunkUpdate.input.id": "Chunk",
+    "knowledgeSearch.input.knowledgeBaseIds": "KnowledgeBase",
+    "knowledgeSearch.input.documentIds": "Document",
     "documentProgress.knowledgeBaseId": "KnowledgeBase",
     "generationEvents.id": "Generation",
     "jobEvents.id": "Job",
