@@ -108,8 +108,6 @@ ASSISTANTS_BY_ID = by_ids(
     "Assistant", select(*(one for one in _all.c if one.name not in ("tenant_id", "tsv"))), _all.c.id
 )
 
-_QUERY = func.app.search_query(bindparam("search", type_=Text))
-_MARKS = func.app.marks_of(ACTOR, null()).table_valued(column("id", UuidType), column("favourite", Boolean))
 _QUERY = select(func.app.search_query(bindparam("search", type_=Text))).scalar_subquery()
 """In a query of its own, so that it is made once and not for each row."""
 _MARKS = func.app.marks_of(ACTOR, null()).table_valued(column("id", UuidType), column("favourite", Boolean))
