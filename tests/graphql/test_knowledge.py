@@ -12,7 +12,7 @@ from domain.knowledge.documents import CHUNK_CHARS_MAX
 from schema.ids import decode_id
 from schema.knowledge.types import TEXT_CHARS_MAX
 from tests.graphql.clients import Person, Site
-from tests.graphql.test_files import uploaded
+from tests.graphql.uploading import uploaded
 from workers.ingestion import run_job
 from workers.runtime import Runtime
 
@@ -52,7 +52,7 @@ async def new_base(person: Person, **more: Any) -> str:
     return str(made["knowledgeBase"]["id"])
 
 
-async def take_in(person: Person, base: str, text: str = NOVEL, **more: Any) -> Any:
+async def take_in(person: Person, base: str, text: str | None = NOVEL, **more: Any) -> Any:
     given = {"title": "The ferry", "idempotencyKey": secrets.token_hex(8), "text": text, **more}
     given = {name: value for name, value in given.items() if value is not None}
     return await person.mutate("documentCreate", f"document {{ {DOCUMENT} }}", knowledgeBaseId=base, **given)
