@@ -105,10 +105,10 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 
 SHOWS = {
-    "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport", "messageSearch",
-    "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
-    "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
+    "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport",
+    "messageSearch", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs",
+    "generationEvents", "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets",
+    "invoices", "billingDetails", "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
     "assistants", "assistantPublishPreview", "knowledgeBases", "documentProgress", "knowledgeSearch",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,9 +20,10 @@ from domain.ids import JobId, SourceDocumentId, TenantId, UserId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState, Lease
 from domain.knowledge import documents, ingestion, service
-from domain.knowledge.entities import Chunk, KnowledgeBase
+from domain.knowledge.entities import Chunk, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.indexing import Indexed, Indexer
 from domain.knowledge.policies import ChunkPolicy
+from domain.unit_of_work import UnitOfWork
 from persistence.database import Database
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
@@ -298,12 +299,12 @@ async def test_every_write_is_fenced(library: Library) -> None:
         assert fresh is not None
         work = await ingestion.begin(uow, fresh)
     chunk = Chunk(library.tenant_id, new_id(), library.base.id, document_id, 0, "x", 0, 1, 1, b"x")  # type: ignore[arg-type]
-    steps = [
-        lambda uow: ingestion.note(uow, stale, 2.0, ingestion.DocumentState.PARSING, 1),
+    steps: list[Callable[[UnitOfWork], Awaitable[object]]] = [
+        lambda uow: ingestion.note(uow, stale, 2.0, DocumentState.PARSING, 1),
         lambda uow: ingestion.hold_enough(uow, stale, 2.0, work),
         lambda uow: ingestion.keep_indexed(uow, stale, 2.0, [chunk], Indexed(1, 0, 1)),
         lambda uow: ingestion.finish(uow, stale),
-        lambda uow: ingestion.fail(uow, stale, ingestion.DocumentErrorCode.INTERNAL),
+        lambda uow: ingestion.fail(uow, stale, DocumentErrorCode.INTERNAL),
         lambda uow: ingestion.hand_back(uow, stale),
     ]
     for step in steps:
