@@ -107,8 +107,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "knowledgeBases", "documentProgress",
-    "knowledgeSearch",
+    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "knowledgeBases", "knowledgeSearch", "documentProgress", "files",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 

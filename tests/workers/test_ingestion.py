@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.accounts import GRANTS, Actor, Role
-from domain.billing import top_up_entry
+from domain.billing import QuotaExhausted, top_up_entry
 from domain.errors import LeaseLost
 from domain.events import Event, EventType, Position
 from domain.generation.provider import ProviderError, ProviderErrorCode
@@ -20,9 +20,10 @@ from domain.ids import JobId, SourceDocumentId, TenantId, UserId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState, Lease
 from domain.knowledge import documents, ingestion, service
-from domain.knowledge.entities import Chunk, KnowledgeBase
+from domain.knowledge.entities import Chunk, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.indexing import Indexed, Indexer
 from domain.knowledge.policies import ChunkPolicy
+from domain.unit_of_work import UnitOfWork
 from persistence.database import Database
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
@@ -298,12 +299,12 @@ async def test_every_write_is_fenced(library: Library) -> None:
         assert fresh is not None
         work = await ingestion.begin(uow, fresh)
     chunk = Chunk(library.tenant_id, new_id(), library.base.id, document_id, 0, "x", 0, 1, 1, b"x")  # type: ignore[arg-type]
-    steps = [
-        lambda uow: ingestion.note(uow, stale, 2.0, ingestion.DocumentState.PARSING, 1),
+    steps: list[Callable[[UnitOfWork], Awaitable[object]]] = [
+        lambda uow: ingestion.note(uow, stale, 2.0, DocumentState.PARSING, 1),
         lambda uow: ingestion.hold_enough(uow, stale, 2.0, work),
         lambda uow: ingestion.keep_indexed(uow, stale, 2.0, [chunk], Indexed(1, 0, 1)),
         lambda uow: ingestion.finish(uow, stale),
-        lambda uow: ingestion.fail(uow, stale, ingestion.DocumentErrorCode.INTERNAL),
+        lambda uow: ingestion.fail(uow, stale, DocumentErrorCode.INTERNAL),
         lambda uow: ingestion.hand_back(uow, stale),
     ]
     for step in steps:
@@ -442,6 +443,6 @@ async def test_an_edited_chunk_alone_is_embedded_again(library: Library) -> None
 
 async def test_too_little_credit_refuses_a_document_and_keeps_nothing(library: Library) -> None:
     before = await library.rows("select 1 from app.knowledge_documents where tenant_id = :tenant")
-    with pytest.raises(Exception, match="credit"):
-        await library.take_in("灯还亮着。" * 80_000)
+    with pytest.raises(QuotaExhausted):
+        await library.take_in("灯还亮着。" * 90_000)
     assert await library.rows("select 1 from app.knowledge_documents where tenant_id = :tenant") == before

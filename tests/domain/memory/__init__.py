@@ -12,6 +12,7 @@ from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
 from tests.domain.memory.feeds import MemoryFeeds
+from tests.domain.memory.files import MemoryFiles
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
@@ -50,3 +51,4 @@ class MemoryUnitOfWork:
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
+        self.files = MemoryFiles()
