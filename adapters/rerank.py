@@ -99,6 +99,6 @@ def _order(results: Sequence[Any], count: int) -> list[int]:
 def _entry(one: Any) -> tuple[int, float]:
     if isinstance(one, Mapping):
         place, score = one.get("index"), one.get("relevance_score")
-        if type(place) is int and type(score) in (int, float) and math.isfinite(score):
-            return place, float(score)  # type: ignore[arg-type]
+        if type(place) is int and isinstance(score, int | float) and math.isfinite(score):
+            return place, float(score)
     raise failure(ProviderErrorCode.INVALID_RESPONSE, detail="a result without a place or a score")

@@ -178,4 +178,4 @@ async def served(admin: Database, base_id: object) -> IndexKey:
     rows = await admin.platform_rows(
         text("select embedding_model, dimensions from app.knowledge_bases where id = :id").bindparams(id=base_id)
     )
-    return IndexKey(*rows[0])
+    return IndexKey(rows[0].embedding_model, rows[0].dimensions)
