@@ -12,7 +12,7 @@ from domain.conversations.entities import (
     ConversationShare,
     Message,
 )
-from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, UserId
+from domain.ids import ChunkId, ConversationId, GroupId, MessageId, ShareId, UserId
 
 
 class ConversationStore(Protocol):
@@ -20,10 +20,6 @@ class ConversationStore(Protocol):
     async def conversation(
         self, conversation_id: ConversationId, *, lock: bool = False, deleted: bool = False
     ) -> Conversation | None: ...
-    async def of_job(self, job_id: JobId) -> Conversation | None:
-        """The conversation that a job of its title or summary is for, locked."""
-        ...
-
     async def group(self, group_id: GroupId, *, lock: bool = False) -> ConversationGroup | None: ...
     async def groups(self, owner_id: UserId) -> list[ConversationGroup]:
         """In order. Two who change them at once take turns."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Select, Uuid, cast, delete, func, or_, select, text, true, update
+from sqlalchemy import Integer, Select, Uuid, cast, delete, func, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.conversations.entities import Citation, Conversation, ConversationGroup, ConversationShare, Message
-from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, TenantId, UserId
+from domain.ids import ChunkId, ConversationId, GroupId, MessageId, ShareId, TenantId, UserId
 from persistence.conversations.tables import conversation_groups, conversation_shares, conversations, messages
 from persistence.knowledge.tables import knowledge_chunks, knowledge_documents
 
@@ -34,15 +34,6 @@ class SqlConversations:
         key = (self._tenant_id, conversation_id)
         found = await self._session.get(Conversation, key, with_for_update=lock, populate_existing=lock)
         return found if found is not None and (deleted or found.deleted_at is None) else None
-
-    async def of_job(self, job_id: JobId) -> Conversation | None:
-        own = or_(conversations.c.title_job_id == job_id, conversations.c.summary_job_id == job_id)
-        return await self._session.scalar(
-            select(Conversation)
-            .where(conversations.c.tenant_id == self._tenant_id, own)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
 
     # -- groups ---------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
+from tests.domain.memory.conversations import MemoryConversations
 from tests.domain.memory.feeds import MemoryFeeds
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
@@ -50,3 +51,4 @@ class MemoryUnitOfWork:
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
+        self.conversations = MemoryConversations()
