@@ -19,6 +19,7 @@ from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.files.entities import may_see
 from domain.ids import JobId, TenantId, UserId
+from domain.knowledge.entities import sees
 from persistence.accounts import reads as accounts
 from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
@@ -30,6 +31,7 @@ from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
 from persistence.invoices import reads as invoices
 from persistence.jobs import reads as jobs
+from persistence.knowledge import reads as knowledge
 from persistence.listing import PARENT, Listing, Lookup, page_values
 from persistence.operations import reads as operations
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
@@ -71,6 +73,9 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
     "File": files.FILES_BY_ID.shape,
     "Invoice": invoices.INVOICES_BY_ID.shape,
+    "Chunk": knowledge.CHUNKS_BY_ID,
+    "Document": knowledge.DOCUMENTS_BY_ID,
+    "KnowledgeBase": knowledge.BASES_BY_ID,
     "LedgerEntry": billing.ENTRIES_BY_ID.shape,
     "Coupon": plans.COUPONS_BY_ID,
     "CouponRedemption": plans.REDEMPTIONS_BY_ID.shape,
@@ -92,7 +97,10 @@ NEEDED = dict.fromkeys(
 """Kinds of nodes that are not for everybody who may read: for others there is none."""
 
 SEEN: dict[str, Callable[[Any, Actor], bool]] = {
-    "File": lambda file, actor: may_see(actor, file["purpose"], file["owner_id"])
+    "File": lambda file, actor: may_see(actor, file["purpose"], file["owner_id"]),
+    "KnowledgeBase": lambda base, actor: sees(actor, base["scope"], base["owner_id"]),
+    "Document": lambda row, actor: sees(actor, row["base_scope"], row["base_owner_id"]),
+    "Chunk": lambda row, actor: sees(actor, row["base_scope"], row["base_owner_id"]),
 }
 """Kinds of nodes of which not everybody who may read sees each: for others there is none."""
 

@@ -27,6 +27,8 @@ from resolvers.generation import GenerationMutations, GenerationQueries, Generat
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.knowledge import DocumentMutations, KnowledgeMutations, KnowledgeQueries, KnowledgeSubscriptions
+from resolvers.knowledge_search import KnowledgeSearchQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
 from resolvers.plans import CouponMutations, PlanMutations, PlanQueries
@@ -39,6 +41,7 @@ from schema.conversations.events import CONVERSATION_EVENT_TYPES
 from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
+from schema.knowledge import DocumentDeleted, DocumentProgressed
 
 
 @strawberry.type
@@ -89,7 +92,9 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        KnowledgeSearchQueries,
         FileQueries,
+        KnowledgeQueries,
     ),
 )
 Mutation = merge_types(
@@ -117,10 +122,19 @@ Mutation = merge_types(
         OperationsMutations,
         WebhookMutations,
         FileMutations,
+        KnowledgeMutations,
+        DocumentMutations,
     ),
 )
 Subscription = merge_types(
-    "Subscription", (GenerationSubscriptions, ConversationSubscriptions, ChannelSubscriptions, UsageSubscriptions)
+    "Subscription",
+    (
+        GenerationSubscriptions,
+        ConversationSubscriptions,
+        ChannelSubscriptions,
+        UsageSubscriptions,
+        KnowledgeSubscriptions,
+    ),
 )
 
 
@@ -237,7 +251,7 @@ def build_schema() -> strawberry.Schema:
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            types=[*EVENT_TYPES, *CONVERSATION_EVENT_TYPES],
+            types=[*EVENT_TYPES, *CONVERSATION_EVENT_TYPES, DocumentDeleted, DocumentProgressed],
             config=CONFIG,
         )
     )

@@ -12,7 +12,8 @@ from domain.conversations.entities import (
     ConversationShare,
     Message,
 )
-from domain.ids import ChunkId, ConversationId, GroupId, MessageId, ShareId, UserId
+from domain.conversations.passages import Passage
+from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, UserId
 
 
 class ConversationStore(Protocol):
@@ -44,6 +45,14 @@ class ConversationStore(Protocol):
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
         """What stands in the documents where these chunks are, whatever the chunks themselves were edited to."""
+        ...
+
+    async def keep_evidence(self, job_id: JobId, passages: Sequence[Passage]) -> None:
+        """What a job was given to stand on, for whoever asks later."""
+        ...
+
+    async def mark_used(self, job_id: JobId, aliases: Sequence[str]) -> None:
+        """Of a job's evidence, what the answer refers to."""
         ...
 
     async def shares(self, conversation_id: ConversationId) -> list[ConversationShare]: ...

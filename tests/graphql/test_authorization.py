@@ -47,7 +47,7 @@ async def studio(alice: Person, runtime: Runtime) -> Studio:
     return await populated(alice, runtime)
 
 
-ENDLESS = {"channelHealth", "usageMeter", "conversationEvents"}
+ENDLESS = {"channelHealth", "usageMeter", "documentProgress", "conversationEvents"}
 ENDLESS_S = 0.4
 """Streams without an end are watched for so long."""
 
@@ -108,7 +108,8 @@ SHOWS = {
     "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport", "messageSearch",
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods",
+    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "knowledgeBases", "documentProgress",
+    "knowledgeSearch",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 

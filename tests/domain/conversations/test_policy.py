@@ -7,9 +7,10 @@ import pytest
 from domain.conversations.chores import cleaned_title
 from domain.conversations.entities import PartType
 from domain.conversations.parts import MESSAGE_CHARS_MAX, PARTS_MAX, PartDraft, clean_parts
-from domain.conversations.policy import ContextPolicy, RetrievalTrigger, asks
+from domain.conversations.policy import ContextPolicy, asks
 from domain.errors import ErrorCode
 from domain.ids import FileId, new_id
+from domain.knowledge.policies import RetrievalTrigger
 from tests.domain.world import refused
 
 
@@ -26,11 +27,15 @@ def test_a_question_is_known_by_its_words_its_mark_or_its_length(text: str, aske
 
 
 def test_a_policy_says_always_never_or_when_something_is_asked() -> None:
-    def wants(trigger: RetrievalTrigger, text: str) -> bool:
-        return ContextPolicy(retrieval=trigger).wants_passages(text)
+    always, auto, never = RetrievalTrigger.ALWAYS, RetrievalTrigger.AUTO, RetrievalTrigger.NEVER
 
-    assert wants(RetrievalTrigger.ALWAYS, "Thanks!") and not wants(RetrievalTrigger.NEVER, "Who?")
-    assert wants(RetrievalTrigger.AUTO, "Who?") and not wants(RetrievalTrigger.AUTO, "Thanks!")
+    def wants(trigger: RetrievalTrigger, text: str, base: RetrievalTrigger = auto) -> bool:
+        return ContextPolicy(retrieval=trigger).looks_into(text, base)
+
+    assert wants(always, "Thanks!") and not wants(never, "Who?")
+    assert wants(auto, "Who?") and not wants(auto, "Thanks!")
+    assert wants(auto, "Thanks!", always) and not wants(auto, "Who?", never)
+    assert wants(always, "Thanks!", never) and not wants(never, "Who?", always)
 
 
 def test_a_policy_is_read_as_it_was_kept() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from domain.conversations.entities import Citation, Conversation, ConversationGroup, ConversationShare, Message
-from domain.ids import ChunkId, ConversationId, GroupId, MessageId, ShareId, UserId
+from domain.conversations.passages import Passage
+from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, UserId
 
 
 class MemoryConversations:
@@ -18,6 +19,7 @@ class MemoryConversations:
         self.citations: list[Citation] = []
         self.links: dict[ShareId, ConversationShare] = {}
         self.documents: dict[ChunkId, str] = {}
+        self.evidence: dict[tuple[JobId, str], bool] = {}
 
     async def add(self, row: Conversation | ConversationGroup | Message | Citation | ConversationShare) -> None:
         match row:
@@ -59,7 +61,7 @@ class MemoryConversations:
         return self.messages.get(message_id)
 
     async def path(self, leaf_id: MessageId) -> list[Message]:
-        path = []
+        path: list[Message] = []
         at: MessageId | None = leaf_id
         while at is not None:
             path.insert(0, self.messages[at])
@@ -80,6 +82,12 @@ class MemoryConversations:
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
         return {one: self.documents[one] for one in chunk_ids if one in self.documents}
+
+    async def keep_evidence(self, job_id: JobId, passages: Sequence[Passage]) -> None:
+        self.evidence |= {(job_id, one.label): False for one in passages}
+
+    async def mark_used(self, job_id: JobId, aliases: Sequence[str]) -> None:
+        self.evidence |= {(job_id, one): True for one in aliases}
 
     async def shares(self, conversation_id: ConversationId) -> list[ConversationShare]:
         return [one for one in self.links.values() if one.conversation_id == conversation_id]
