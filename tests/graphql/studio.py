@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import text
@@ -76,6 +77,7 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     ids["Budget"] = made["budget"]["id"]
     await _invoice(studio)
     await _payments(studio)
+    await _files(studio)
     ids["Price"] = (await person("{ prices { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     ids["LedgerEntry"] = (await person("{ ledgerEntries { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     return studio
@@ -92,6 +94,23 @@ async def _payments(studio: Studio) -> None:
         method.created_at = uow.now
         await uow.payments.save_method(method)
     studio.ids["PaymentMethod"] = encode_id("PaymentMethod", method_id)
+
+
+async def _files(studio: Studio) -> None:
+    """A file, and an upload whose bytes were sent."""
+    person, content = studio.person, studio.words("Chapter").encode()
+    for kind in ("File", "Upload"):
+        made = await person.mutate(
+            "uploadCreate", "upload { id url }", fileName=f"{studio.words(kind)}.txt", size=len(content),
+            purpose="KNOWLEDGE",
+        )  # fmt: skip
+        studio.ids["Upload"] = made["upload"]["id"]
+        sent = await person.site.http.put(made["upload"]["url"], content=content)
+        assert sent.status_code == 204, sent.text
+        if kind == "File":
+            digest = sha256(content).hexdigest()
+            made = await person.mutate("uploadComplete", "file { id }", uploadId=studio.ids["Upload"], sha256=digest)
+            studio.ids["File"] = made["file"]["id"]
 
 
 async def _client_app(studio: Studio) -> None:

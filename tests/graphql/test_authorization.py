@@ -109,7 +109,7 @@ SHOWS = {
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
     "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "knowledgeBases", "documentProgress",
-    "knowledgeSearch",
+    "knowledgeSearch", "files",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 

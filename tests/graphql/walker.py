@@ -132,6 +132,8 @@ KINDS = {
     "webhookEndpointRotateSecret.input.id": "WebhookEndpoint",
     "webhookEndpointTest.input.id": "WebhookEndpoint",
     "webhookRedeliver.input.id": "WebhookDelivery",
+    "uploadComplete.input.uploadId": "Upload",
+    "fileDelete.input.id": "File",
     "estimateGeneration.input.chapterId": "Chapter",
     "estimateGeneration.input.channelId": None,
     "knowledgeBaseCreate.input.projectId": None,

@@ -13,6 +13,7 @@ from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
 from tests.domain.memory.conversations import MemoryConversations
 from tests.domain.memory.feeds import MemoryFeeds
+from tests.domain.memory.files import MemoryFiles
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
@@ -52,3 +53,4 @@ class MemoryUnitOfWork:
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
         self.conversations = MemoryConversations()
+        self.files = MemoryFiles()
