@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from domain.conversations.passages import Passage
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.prompts import Purpose, language_of, purpose_of, question_in
 from domain.generation.context import ContextTooSmall, Decision, Slot
-from domain.ids import ChunkId, SourceDocumentId, new_id
+from domain.ids import ChunkId, MessageId, SourceDocumentId, new_id
 
 WORDS = "word " * 40
 """Fifty tokens, and a joint."""
@@ -28,7 +30,7 @@ WORDS = "word " * 40
 
 def turns(count: int, text: str = WORDS) -> list[Turn]:
     roles = (MessageRole.USER, MessageRole.ASSISTANT)
-    return [Turn(new_id(), roles[n % 2], f"{n} {text}") for n in range(count)]  # type: ignore[arg-type]
+    return [Turn(MessageId(new_id()), roles[n % 2], f"{n} {text}") for n in range(count)]
 
 
 def passage(text: str = "The lighthouse was built in 1843.", title: str = "Harbour") -> Passage:
@@ -129,7 +131,7 @@ def test_a_passage_cannot_close_its_fence() -> None:
 
 def test_a_summary_stands_for_what_is_above_its_message() -> None:
     source = chat(10)
-    source = ChatInput(**{**_fields(source), "summary": "They met.", "summary_upto": source.history[5].id})
+    source = replace(source, summary="They met.", summary_upto=source.history[5].id)
     made = compile_chat(source).compiled
     assert [one.content for one in made.messages[1:-1]] == [one.text for one in source.history[6:]]
     assert "They met." in made.messages[0].content
@@ -138,7 +140,7 @@ def test_a_summary_stands_for_what_is_above_its_message() -> None:
 
 
 def test_a_summary_of_another_path_is_not_told() -> None:
-    source = ChatInput(**{**_fields(chat(4)), "summary": "They met.", "summary_upto": new_id()})
+    source = replace(chat(4), summary="They met.", summary_upto=MessageId(new_id()))
     made = compile_chat(source).compiled
     assert len(made.messages) == 6 and "They met." not in made.messages[0].content
 
@@ -147,7 +149,7 @@ def test_a_summary_of_the_older_half_is_due_once_the_messages_nearly_fill_their_
     few, many = chat(2, policy=ContextPolicy(max_tokens=700)), chat(10, policy=ContextPolicy(max_tokens=700))
     assert compile_chat(few).summarize_upto is None
     assert compile_chat(many).summarize_upto == many.history[4].id
-    without = ChatInput(**{**_fields(many), "policy": ContextPolicy(max_tokens=700, summarize=False)})
+    without = replace(many, policy=ContextPolicy(max_tokens=700, summarize=False))
     assert compile_chat(without).summarize_upto is None
 
 
@@ -155,7 +157,3 @@ def test_the_gauge_tells_what_the_next_message_finds() -> None:
     empty, full = gauge(chat()), gauge(chat(40, policy=ContextPolicy(max_tokens=500)))
     assert 0 < empty.used_tokens < empty.window_tokens
     assert full.window_tokens == 500 and full.used_tokens <= 500 and not full.summarized
-
-
-def _fields(source: ChatInput) -> dict[str, object]:
-    return {name: getattr(source, name) for name in ChatInput.__dataclass_fields__}
