@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from adapters.embedder_hashed import HashedEmbedder
 from domain.accounts import Role
-from domain.ids import UserId, new_id
+from domain.ids import KnowledgeBaseId, UserId, new_id
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from persistence.database import Database
 from persistence.knowledge.search_tables import knowledge_evidence
@@ -127,7 +127,7 @@ async def test_limits_hold_at_their_edges(alice: Person, base: KnowledgeBase) ->
         assert await refusal(alice, "lantern", base, first=first) == "BAD_USER_INPUT"
     assert await refusal(alice, "lantern") == "BAD_USER_INPUT"
     assert (await search(alice, "lantern", *[base] * 21))["hits"]  # named again and again it is one
-    strangers = [replace(base, id=new_id()) for _ in range(20)]
+    strangers = [replace(base, id=KnowledgeBaseId(new_id())) for _ in range(20)]
     assert await refusal(alice, "lantern", *strangers) == "NOT_FOUND"
     assert await refusal(alice, "lantern", base, *strangers) == "BAD_USER_INPUT"
     documents = [encode_id("Document", new_id()) for _ in range(101)]

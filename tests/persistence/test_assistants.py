@@ -350,7 +350,7 @@ async def test_a_page_of_the_market_reads_no_more_than_a_page(
         await connection.execute(text(GROW))
         await connection.execute(text("analyze app.public_assistants"))
     shape = assistant_listing(order).page(None, frozenset({"market"}), after=False)
-    given = {"viewer": maker.user_id, "first": 21}
+    given = {"actor": maker.user_id, "first": 21}
     plan = await database.explained(maker.tenant_id, shape, "text", analyze=True, **given)
     assert f"using public_assistants_{index}_idx" in plan
     assert "Seq Scan on public_assistants" not in plan
