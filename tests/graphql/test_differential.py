@@ -1,6 +1,6 @@
 """Any valid query has the same answer from every executor: the product's own schema and data, operations at random.
 
-FUZZ_OPERATIONS sets how many operations are made (5,000 otherwise).
+FUZZ_OPERATIONS sets how many operations are made (6,000 otherwise).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from graphql import GraphQLSchema, get_named_type, is_abstract_type, validate
+from graphql import GraphQLSchema, validate
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Integer, bindparam, text
@@ -32,6 +32,7 @@ from schema.base import TABLES
 from schema.batched import GLOBAL_ID, PAGED, REFERENCE
 from schema.ids import encode_id
 from tests.graphql.clients import Person, Site
+from tests.graphql.coverage import explorer, reachable
 from tests.graphql.executors import (
     Answer,
     Compiled,
@@ -48,7 +49,7 @@ from tests.graphql.studio import MARKER, Studio, populated
 from tests.graphql.test_query_counts import grow
 from workers.runtime import Runtime
 
-OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "8000"))
+OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "6000"))
 WEIGHTS = {"node": 5, "nodes": 6, "projects": 6, "jobs": 4, "search": 3, "workers": 1, "queues": 1, "wallet": 1}
 
 CHOICES = 600
@@ -272,6 +273,8 @@ async def test_every_operation_has_the_same_answer_from_both_executors(world: Wo
     assert set(world.compiled.counts) == {"compiled"}
     assert world.compiled.counts["compiled"] >= world.tally["answers"] * 95 // 100
     every = reachable(world.schema)
+    writer, weights = explorer(world.schema, every - asked)
+    await fuzz(world, run, settings(EXAMPLES, max_examples=250), writer, weights)
     assert len(every - asked) <= len(every) // 20, every - asked
 
 
@@ -325,20 +328,6 @@ async def test_what_postgresql_writes_is_what_the_executor_answers(world: World)
     await fuzz(world, run, settings(EXAMPLES, max_examples=-(-OPERATIONS // AT_ONCE // 4)), Columns, ROOTS)
     print(dict(planned.counts))
     assert planned.counts["planned"] > planned.counts["declined"]
-
-
-def reachable(schema: GraphQLSchema) -> set[str]:
-    """`Type.field` of everything that a query can come to."""
-    found: set[str] = set()
-    left: list[Any] = [schema.query_type]
-    while left:
-        type_ = left.pop()
-        for name, one in getattr(type_, "fields", {}).items():
-            if f"{type_}.{name}" not in found:
-                found.add(f"{type_}.{name}")
-                target = get_named_type(one.type)
-                left += [target, *(schema.get_possible_types(target) if is_abstract_type(target) else ())]
-    return found
 
 
 def trust_leaves(patch: pytest.MonkeyPatch) -> None:
