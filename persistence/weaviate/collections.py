@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,19 @@ if TYPE_CHECKING:
 PREFIX = "FabulaChunks_"
 BASE, DOCUMENT, ENABLED, HAN, LATIN, MARK = "base_id", "document_id", "enabled", "han", "latin", "mark"
 
+_DESCRIPTION = re.compile(r"Chunks of Fabula's knowledge bases: (?P<model>.*), (?P<dimensions>\d+) dimensions\.")
+
 
 def name_of(index: IndexKey) -> str:
     """Names of models have characters that a collection's must not have."""
     return f"{PREFIX}{sha256(index.model.encode()).hexdigest()[:16]}_{index.dimensions}"
+
+
+def index_of(name: str, description: str | None) -> IndexKey | None:
+    """Whose collection it is. None when it is none of ours."""
+    said = _DESCRIPTION.fullmatch(description or "")
+    index = IndexKey(said["model"], int(said["dimensions"])) if said else None
+    return index if index is not None and name_of(index) == name else None
 
 
 async def create(client: WeaviateAsyncClient, index: IndexKey) -> None:

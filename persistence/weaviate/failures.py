@@ -3,6 +3,7 @@
     IndexFailed
       IndexAway       it does not answer, or not in time: it may the next time
       IndexMissing    it has no such collection, or the tenant has no place in it
+        IndexInactive the tenant is there and asleep
       IndexRefused    it answers, and does not do it
 """
 
@@ -32,7 +33,7 @@ class IndexMissing(IndexFailed):
 
 
 class IndexInactive(IndexMissing):
-    """The tenant is there and asleep."""
+    pass
 
 
 class IndexRefused(IndexFailed):
@@ -52,10 +53,11 @@ async def heard(within_s: float) -> AsyncIterator[None]:
     except (OSError, httpx.HTTPError, WeaviateConnectionError, WeaviateStartUpError) as error:
         raise IndexAway(_said(error)) from error
     except (AioRpcError, WeaviateBaseError) as error:
-        raise _kind(str(error))(_said(error)) from error
+        raise kind_of(str(error))(_said(error)) from error
 
 
-def _kind(said: str) -> type[IndexFailed]:
+def kind_of(said: str) -> type[IndexFailed]:
+    """By what the server said."""
     if _MISSING.search(said):
         return IndexMissing
     if _INACTIVE.search(said):

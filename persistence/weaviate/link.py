@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5.0
 QUERY_S = 5.0
+SEARCH_S = 2.0
+"""Somebody waits for a search, and PostgreSQL can answer it too."""
 WRITE_S = 30.0
 GRPC_PORT = 50_051
 

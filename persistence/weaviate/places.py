@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from domain.ids import TenantId
 from domain.knowledge.vectors import IndexKey
-from persistence.weaviate.collections import PREFIX, create, name_of
+from persistence.weaviate.collections import create, index_of, name_of
 from persistence.weaviate.failures import IndexRefused, heard
 from persistence.weaviate.link import QUERY_S, WRITE_S, Link
 
@@ -25,20 +25,19 @@ class Places:
         client = await self._link.client()
         return client.collections.use(name_of(index)).with_tenant(str(tenant_id))
 
-    async def there(self, tenant_id: TenantId, index: IndexKey) -> bool:
-        return name_of(index) in {place.name for place in await self.all(tenant_id)}
-
-    async def all(self, tenant_id: TenantId) -> list[Place]:
-        """In every collection that has the tenant."""
+    async def indexes(self, tenant_id: TenantId) -> list[IndexKey]:
+        """Those in which the tenant has a place."""
         client = await self._link.client()
         found = []
         async with heard(WRITE_S):
-            for name in await client.collections.list_all(simple=True):
-                if name.startswith(PREFIX):
-                    collection = client.collections.use(name)
-                    if await collection.tenants.get_by_names([str(tenant_id)]):
-                        found.append(collection.with_tenant(str(tenant_id)))
+            for name, told in (await client.collections.list_all(simple=True)).items():
+                index = index_of(name, told.description)
+                if index and await client.collections.use(name).tenants.get_by_names([str(tenant_id)]):
+                    found.append(index)
         return found
+
+    async def all(self, tenant_id: TenantId) -> list[Place]:
+        return [await self.of(tenant_id, index) for index in await self.indexes(tenant_id)]
 
     async def make(self, tenant_id: TenantId, index: IndexKey) -> Place:
         """The tenant's place, awake; made when there was none. Somebody else may be making it at the same time."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
@@ -18,8 +20,8 @@ from domain.knowledge.fusion import fused
 from domain.knowledge.vectors import IndexKey, Ranked, SearchMode, StoreQuery, VectorRow
 from persistence.knowledge.vector_type import as_text
 from persistence.weaviate.collections import BASE, DOCUMENT, ENABLED, HAN, LATIN, MARK
-from persistence.weaviate.failures import IndexInactive, IndexMissing, IndexRefused, heard
-from persistence.weaviate.link import QUERY_S, WRITE_S, Link
+from persistence.weaviate.failures import IndexInactive, IndexMissing, IndexRefused, heard, kind_of
+from persistence.weaviate.link import QUERY_S, SEARCH_S, WRITE_S, Link
 from persistence.weaviate.places import Places
 from persistence.weaviate.words import Words, covered, question_of, words_of
 
@@ -55,25 +57,19 @@ class WeaviateStore:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.places = Places(link)
-        self._made: set[tuple[TenantId, IndexKey]] = set()
 
     async def put(self, tenant_id: TenantId, index: IndexKey, rows: Sequence[VectorRow]) -> None:
-        """Raises IndexFailed; what was written until then stays."""
-        if not rows:
-            return
-        objects = [_object_of(row) for row in rows]
-        if (tenant_id, index) not in self._made:
-            await self._make(tenant_id, index)
-        for page in _pages(objects, WRITTEN_AT_ONCE):
-            try:
-                await _insert(await self.places.of(tenant_id, index), page)
-            except IndexMissing:
-                await self._make(tenant_id, index)
-                await _insert(await self.places.of(tenant_id, index), page)
+        """Makes the tenant's place where there is none. Raises IndexFailed; what was written until then stays."""
+        try:
+            await self.write(tenant_id, index, rows)
+        except IndexMissing:
+            await self.places.make(tenant_id, index)
+            await self.write(tenant_id, index, rows)
 
-    async def _make(self, tenant_id: TenantId, index: IndexKey) -> None:
-        await self.places.make(tenant_id, index)
-        self._made.add((tenant_id, index))
+    async def write(self, tenant_id: TenantId, index: IndexKey, rows: Sequence[VectorRow]) -> None:
+        """As `put`. Raises IndexMissing where there is no place."""
+        for page in _pages([_object_of(row) for row in rows], WRITTEN_AT_ONCE):
+            await self._awake(tenant_id, index, partial(_insert, objects=page))
 
     async def remove(self, tenant_id: TenantId, index: IndexKey, chunk_ids: Sequence[ChunkId]) -> None:
         from weaviate.classes.query import Filter
@@ -91,13 +87,8 @@ class WeaviateStore:
     async def _remove(self, tenant_id: TenantId, index: IndexKey, where: Any) -> None:
         """Where there is no place there is nothing to remove."""
 
-        async def remove(place: Place) -> None:
-            await _delete(place, where)
-
-        try:
-            await self._awake(tenant_id, index, remove)
-        except IndexMissing:
-            return
+        with suppress(IndexMissing):
+            await self._awake(tenant_id, index, partial(_delete, where=where))
 
     async def enable(self, tenant_id: TenantId, chunk_ids: Sequence[ChunkId], enabled: bool) -> None:
         from weaviate.classes.data import DataObject
@@ -119,21 +110,20 @@ class WeaviateStore:
     async def indexed(self, tenant_id: TenantId, index: IndexKey, chunk_ids: Sequence[ChunkId]) -> set[ChunkId]:
         from weaviate.classes.query import Filter
 
-        there: set[ChunkId] = set()
-        for page in _pages(chunk_ids, NAMED_AT_ONCE):
-
-            async def look(place: Place, page: Sequence[ChunkId] = page) -> set[ChunkId]:
+        async def look(place: Place) -> set[ChunkId]:
+            there: set[ChunkId] = set()
+            for page in _pages(chunk_ids, NAMED_AT_ONCE):
                 async with heard(QUERY_S):
                     found = await place.query.fetch_objects(
                         filters=Filter.by_id().contains_any(page), limit=len(page), return_properties=[BASE]
                     )
-                return {ChunkId(UUID(str(one.uuid))) for one in found.objects}
+                there |= {ChunkId(UUID(str(one.uuid))) for one in found.objects}
+            return there
 
-            try:
-                there |= await self._awake(tenant_id, index, look)
-            except IndexMissing:
-                return set()
-        return there
+        try:
+            return await self._awake(tenant_id, index, look)
+        except IndexMissing:
+            return set()
 
     async def search(self, tenant_id: TenantId, query: StoreQuery) -> list[Ranked]:
         """A tenant that has no place has nothing to be found."""
@@ -208,7 +198,7 @@ async def _insert(place: Place, objects: Sequence[Any]) -> None:
     async with heard(WRITE_S):
         done = await place.data.insert_many(objects)
     for failed in done.errors.values():
-        raise IndexRefused(f"{len(done.errors)} of {len(objects)} were not taken: {failed.message}")
+        raise kind_of(failed.message)(f"{len(done.errors)} of {len(objects)} were not taken: {failed.message}")
 
 
 async def _delete(place: Place, where: Any) -> None:
@@ -245,7 +235,7 @@ async def _near(place: Place, query: StoreQuery, depth: int) -> list[Ranked]:
 
     if query.mode is SearchMode.KEYWORD or query.vector is None:
         return []
-    async with heard(QUERY_S):
+    async with heard(SEARCH_S):
         found = await place.query.near_vector(
             near_vector=list(query.vector), limit=depth, filters=_within(query), return_properties=[BASE],
             return_metadata=MetadataQuery(distance=True),
@@ -263,7 +253,7 @@ async def _worded(place: Place, query: StoreQuery, depth: int) -> list[Ranked]:
     asked = "" if query.mode is SearchMode.VECTOR else question_of(query.text)
     if not asked:
         return []
-    async with heard(QUERY_S):
+    async with heard(SEARCH_S):
         found = await place.query.bm25(
             asked, query_properties=[HAN, LATIN], limit=depth, filters=_within(query),
             return_properties=[HAN, LATIN], return_metadata=MetadataQuery(score=True),
