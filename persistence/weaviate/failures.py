@@ -1,10 +1,10 @@
 """What may go wrong with Weaviate.
 
-    IndexFailed
-      IndexAway       it does not answer, or not in time: it may the next time
-      IndexMissing    it has no such collection, or the tenant has no place in it
-        IndexInactive the tenant is there and asleep
-      IndexRefused    it answers, and does not do it
+IndexFailed
+  IndexAway       it does not answer, or not in time: it may the next time
+  IndexMissing    it has no such collection, or the tenant has no place in it
+    IndexInactive the tenant is there and asleep
+  IndexRefused    it answers, and does not do it
 """
 
 from __future__ import annotations

@@ -273,9 +273,7 @@ def _as_one(near: Sequence[Ranked], worded: Sequence[Ranked], query: StoreQuery)
     for one in worded:
         other = by_id.get(one.chunk_id, one)
         by_id[one.chunk_id] = replace(one, vector_rank=other.vector_rank, vector_score=other.vector_score)
-    order = fused(
-        [one.chunk_id for one in near], [(one.chunk_id, one.covered or 0.0) for one in worded], query.weights
-    )
+    order = fused([one.chunk_id for one in near], [(one.chunk_id, one.covered or 0.0) for one in worded], query.weights)
     return [by_id[chunk_id] for chunk_id in order[: query.first]]
 
 

@@ -12,7 +12,7 @@ import math
 import re
 import struct
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -261,8 +261,8 @@ def _result(
 class FakeWeaviate:
     """`async with FakeWeaviate() as fake:` serves at `fake.url` and `fake.grpc_url`.
 
-    `refused` are ids that an insert fails for, `deleted_max` what one call deletes at most. `calls` are those seen;
-    `held` holds up the calls of that name until it is set.
+    `refused` are ids that an insert fails for, `deleted_max` what one call deletes at most. `calls` are those that
+    came, and `seen` is set with the first of a name; `held` holds up the calls of that name until it is set.
     """
 
     index: Index = field(default_factory=Index)
@@ -270,6 +270,7 @@ class FakeWeaviate:
     deleted_max: int = 10_000
     api_key: str = ""
     calls: list[str] = field(default_factory=list)
+    seen: defaultdict[str, asyncio.Event] = field(default_factory=lambda: defaultdict(asyncio.Event))
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     ports: tuple[int, int] = (0, 0)
 
@@ -283,10 +284,13 @@ class FakeWeaviate:
 
     def stored(self, tenant: object) -> dict[str, Stored]:
         """A tenant's objects, of all collections."""
-        return {uid: one for (_, of), some in self.index.objects.items() if of == str(tenant) for uid, one in some.items()}
+        return {
+            uid: one for (_, of), some in self.index.objects.items() if of == str(tenant) for uid, one in some.items()
+        }
 
     async def before(self, name: str, _request: Any) -> None:
         self.calls.append(name)
+        self.seen[name].set()
         if name in self.held:
             await self.held[name].wait()
 

@@ -156,8 +156,7 @@ async def test_a_feeder_killed_before_it_writes_loses_nothing(bench: Bench) -> N
     await bench.feed.open(bench.shelf.tenant_id)
     bench.fake.held["BatchObjects"] = asyncio.Event()
     sending = asyncio.create_task(bench.feeder.send_all(await bench.claim()))
-    while "BatchObjects" not in bench.fake.calls:
-        await asyncio.sleep(0.01)
+    await bench.fake.seen["BatchObjects"].wait()
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
     del bench.fake.held["BatchObjects"]
@@ -236,9 +235,7 @@ async def test_a_writer_that_did_not_see_the_feed_open_is_waited_for(bench: Benc
     assert (INDEX, chunk.id) in await bench.feed.waiting(bench.shelf.tenant_id)
 
 
-async def test_a_server_that_is_away_is_tried_again_after_pauses(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_server_that_is_away_is_tried_again_after_pauses(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     _, chunks = await bench.shelf.filled()
     await bench.feed.open(bench.shelf.tenant_id)
     monkeypatch.setattr(search_feed, "PAUSE_S", 3_600.0)
