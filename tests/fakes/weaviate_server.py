@@ -123,7 +123,7 @@ def bm25(index: Index, name: str, among: dict[str, Stored], query: str, props: I
             rarity = math.log(1 + (len(held) - len(having) + 0.5) / (len(having) + 0.5))
             for uid, one in having.items():
                 length = sum(one.values()) / mean
-                scores[uid] += rarity * one[word] * 2.2 / (one[word] + 1.2 * (0.25 + 0.75 * length))  # type: ignore[assignment]
+                scores[uid] += rarity * one[word] * 2.2 / (one[word] + 1.2 * (0.25 + 0.75 * length))
     return dict(scores)
 
 
@@ -304,7 +304,7 @@ class FakeWeaviate:
     async def start(self) -> None:
         """Also after `stop`, at the same addresses and with what was kept."""
         self._grpc = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
-        weaviate_pb2_grpc.add_WeaviateServicer_to_server(_Grpc(self), self._grpc)
+        weaviate_pb2_grpc.add_WeaviateServicer_to_server(_Grpc(self), self._grpc)  # type: ignore[no-untyped-call]
         self._grpc.add_generic_rpc_handlers((_health(self),))
         grpc_port = self._grpc.add_insecure_port(f"127.0.0.1:{self.ports[1]}")
         await self._grpc.start()
