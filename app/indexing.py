@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.rerank import ProviderReranker
 from app.embedders import TenantEmbedders, embedding_providers
 from app.settings import Settings
 from domain.knowledge.chunk_index import ChunkIndexer
@@ -30,7 +31,7 @@ def retriever_of(
     store: VectorStore = PgVectorStore(database.engine)
     if index is not None:
         store = RoutedStore(database.engine, store, index)
-    return KnowledgeRetriever(SqlPassages(database), embedders_of(settings, units), store)
+    return KnowledgeRetriever(SqlPassages(database), embedders_of(settings, units), store, reranker_of(settings))
 
 
 def index_of(settings: Settings) -> WeaviateStore | None:
@@ -39,6 +40,13 @@ def index_of(settings: Settings) -> WeaviateStore | None:
         return None
     key = settings.weaviate_api_key.get_secret_value()
     return WeaviateStore(Link(Server(settings.weaviate_url, settings.weaviate_grpc_url, key)))
+
+
+def reranker_of(settings: Settings) -> ProviderReranker | None:
+    """The configured one; None where there is none."""
+    asked = settings.rerank
+    key = asked.api_key.get_secret_value() if asked.api_key is not None else None
+    return ProviderReranker(asked.kind, asked.url, asked.model, key) if asked.url else None
 
 
 def embedders_of(settings: Settings, units: OpenUnitOfWork) -> TenantEmbedders:

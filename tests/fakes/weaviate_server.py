@@ -1,25 +1,21 @@
 """As much of Weaviate as its client asks for here, over REST and gRPC on loopback, on the client's own protobufs.
 
-It cuts, counts and compares as the real one does where the difference matters: text is equal when its tokens are, a
-Chinese run is one word to `word`, a batch deletes so many and no more, an insert fails object by object, and a tenant
-must be there and awake.
+It does as the real one where the difference matters: a batch deletes so many and no more, an insert fails object by
+object, and a tenant must be there and awake.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
-import re
 import struct
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import grpc
 from aiohttp import web
-from weaviate.proto.v1 import aggregate_pb2 as aggregate_pb
 from weaviate.proto.v1 import base_pb2 as base_pb
 from weaviate.proto.v1 import batch_delete_pb2 as delete_pb
 from weaviate.proto.v1 import batch_pb2 as batch_pb
@@ -28,6 +24,8 @@ from weaviate.proto.v1 import properties_pb2 as properties_pb
 from weaviate.proto.v1 import search_get_pb2 as search_pb
 from weaviate.proto.v1 import tenants_pb2 as tenants_pb
 from weaviate.proto.v1 import weaviate_pb2_grpc
+
+from tests.fakes.weaviate_index import Index, Refused, Stored, bm25, distances, floats, matches
 
 VERSION = "1.37.0"
 _STATES = {"ACTIVE": "HOT", "INACTIVE": "COLD", "HOT": "HOT", "COLD": "COLD"}
@@ -38,107 +36,6 @@ _HNSW = {
     "flatSearchCutoff": 40_000, "filterStrategy": "acorn", "multivector": {"enabled": False, "aggregation": "maxSim"},
     "pq": {"enabled": False}, "bq": {"enabled": False}, "sq": {"enabled": False},
 }  # fmt: skip
-_HAN = re.compile(r"[\u3400-\u9fff]+")
-
-
-class Refused(Exception):
-    """What the server says no with."""
-
-
-@dataclass
-class Stored:
-    properties: dict[str, Any]
-    vector: tuple[float, ...]
-
-
-@dataclass
-class Index:
-    """What the server keeps: schema, tenants and their states, objects by (collection, tenant)."""
-
-    classes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tenants: dict[str, dict[str, str]] = field(default_factory=dict)
-    objects: dict[tuple[str, str], dict[str, Stored]] = field(default_factory=dict)
-
-    def named(self, name: str) -> dict[str, Any]:
-        if name not in self.classes:
-            raise Refused(f"could not find class {name} in schema")
-        return self.classes[name]
-
-    def of(self, name: str, tenant: str) -> dict[str, Stored]:
-        self.named(name)
-        if not tenant:
-            raise Refused(f"class {name} has multi-tenancy enabled, but request was without tenant")
-        state = self.tenants[name].get(tenant)
-        if state is None:
-            raise Refused(f'tenant not found: "{tenant}"')
-        if state != "HOT":
-            raise Refused(f"tenant not active: '{tenant}'")
-        return self.objects.setdefault((name, tenant), {})
-
-    def tokenization(self, name: str, prop: str) -> str:
-        for one in self.named(name)["properties"]:
-            if one["name"] == prop:
-                return str(one.get("tokenization") or "word")
-        raise Refused(f"no such prop with name '{prop}' found in class '{name}'")
-
-
-def tokens(text: str, tokenization: str) -> list[str]:
-    match tokenization:
-        case "field":
-            return [text.strip()]
-        case "gse_ch":
-            found = re.findall(r"[a-z0-9]+", text.lower())
-            for run in _HAN.findall(text):
-                found += [*run, *(run[at : at + 2] for at in range(len(run) - 1))]
-            return found
-        case "word":
-            return re.findall(r"[^\W_]+", text.lower())
-    raise Refused(f"tokenization {tokenization} is not known here")
-
-
-def matches(index: Index, name: str, asked: base_pb.Filters, uid: str, stored: Stored) -> bool:
-    if asked.operator == base_pb.Filters.OPERATOR_AND:
-        return all(matches(index, name, one, uid, stored) for one in asked.filters)
-    prop = asked.target.property
-    kind = asked.WhichOneof("test_value")
-    value = getattr(asked, kind)
-    wanted = list(value.values) if kind.endswith("_array") else [value]
-    if prop == "_id":
-        return uid in wanted
-    have = stored.properties[prop]
-    if isinstance(have, bool):
-        return have in wanted
-    cut = index.tokenization(name, prop)
-    return any(set(tokens(one, cut)) <= set(tokens(have, cut)) for one in wanted)
-
-
-def bm25(index: Index, name: str, among: dict[str, Stored], query: str, props: Iterable[str]) -> dict[str, float]:
-    scores: Counter[str] = Counter()
-    for prop in props:
-        cut = index.tokenization(name, prop)
-        held = {uid: Counter(tokens(one.properties[prop], cut)) for uid, one in among.items()}
-        mean = sum(sum(one.values()) for one in held.values()) / max(len(held), 1) or 1
-        for word in set(tokens(query, cut)):
-            having = {uid: one for uid, one in held.items() if one[word]}
-            rarity = math.log(1 + (len(held) - len(having) + 0.5) / (len(having) + 0.5))
-            for uid, one in having.items():
-                length = sum(one.values()) / mean
-                scores[uid] += rarity * one[word] * 2.2 / (one[word] + 1.2 * (0.25 + 0.75 * length))
-    return dict(scores)
-
-
-def distances(among: dict[str, Stored], vector: tuple[float, ...]) -> dict[str, float]:
-    def norm(one: tuple[float, ...]) -> float:
-        return math.sqrt(sum(x * x for x in one)) or 1.0
-
-    return {
-        uid: 1 - sum(x * y for x, y in zip(vector, one.vector, strict=True)) / (norm(vector) * norm(one.vector))
-        for uid, one in among.items()
-    }
-
-
-def floats(data: bytes) -> tuple[float, ...]:
-    return struct.unpack(f"<{len(data) // 4}f", data)
 
 
 def asked_vector(near: search_pb.SearchRequest) -> tuple[float, ...]:
@@ -167,9 +64,6 @@ class _Grpc(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]
 
     async def TenantsGet(self, request: Any, context: Any) -> Any:
         return await self._answer("TenantsGet", request, context, self._tenants)
-
-    async def Aggregate(self, request: Any, context: Any) -> Any:
-        return await self._answer("Aggregate", request, context, self._count)
 
     def _search(self, asked: search_pb.SearchRequest) -> search_pb.SearchReply:
         index, name = self._server.index, asked.collection
@@ -224,12 +118,6 @@ class _Grpc(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]
         names = list(asked.names.values) if asked.HasField("names") else list(known)
         found = [tenants_pb.Tenant(name=one, activity_status=_PB_STATES[known[one]]) for one in names if one in known]
         return tenants_pb.TenantsGetReply(took=0.001, tenants=found)
-
-    def _count(self, asked: aggregate_pb.AggregateRequest) -> aggregate_pb.AggregateReply:
-        count = len(self._server.index.of(asked.collection, asked.tenant))
-        return aggregate_pb.AggregateReply(
-            took=0.001, single_result=aggregate_pb.AggregateReply.Single(objects_count=count)
-        )
 
 
 def _result(
