@@ -106,6 +106,12 @@ class Feeder:
             logger.warning("tenant %s: not sent to Weaviate: %s", claim.tenant_id, error)
             await self._feed.release(claim, str(error), PAUSE_S, PAUSE_MAX_S)
             return 0
+        except database.OUTAGES:
+            raise
+        except Exception as error:
+            logger.exception("tenant %s: not sent to Weaviate", claim.tenant_id)
+            await self._feed.release(claim, repr(error), PAUSE_S, PAUSE_MAX_S)
+            return 0
         await self._feed.release(claim)
         return count
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import text
 
-from app.settings import Settings
+from app.settings import Settings, environment_with
 from domain.ids import ChunkId, new_id
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.vectors import SearchMode, VectorRow
@@ -22,7 +24,9 @@ from persistence.weaviate.feed import Claim, ClaimLost, FeedView, SearchFeed
 from persistence.weaviate.link import Link, Server
 from persistence.weaviate.routed import AWAY, BEHIND, MISSING, RoutedStore, fallbacks
 from persistence.weaviate.store import WeaviateStore
+from tests.app.processes import TREE
 from tests.fakes.weaviate_server import FakeWeaviate
+from tests.graphql.clients import eventually
 from tests.persistence.vector_store_suite import INDEX, PASSAGES, Shelf
 from workers import search_feed
 from workers.search_feed import Feeder
@@ -163,6 +167,57 @@ async def test_a_feeder_killed_before_it_writes_loses_nothing(bench: Bench) -> N
     await bench.lapse()
     await bench.send()
     assert len(bench.fake.stored(bench.shelf.tenant_id)) == len(chunks)
+    assert await bench.wrong() == []
+
+
+async def test_a_relay_killed_while_it_writes_leaves_all_to_the_next(bench: Bench, settings: Settings) -> None:
+    _, chunks = await bench.shelf.filled()
+    named = {"WEAVIATE_URL": bench.fake.url, "WEAVIATE_GRPC_URL": bench.fake.grpc_url}
+    relays: list[subprocess.Popen[bytes]] = []
+
+    def start() -> None:
+        command = [sys.executable, "-m", "app", "relay"]
+        relays.append(subprocess.Popen(command, cwd=TREE, env=environment_with(settings.as_variables() | named)))
+
+    async def sent() -> bool:
+        return not await bench.feed.waiting(bench.shelf.tenant_id)
+
+    bench.fake.held["BatchObjects"] = asyncio.Event()
+    try:
+        start()
+        async with asyncio.timeout(30):
+            await bench.fake.seen["BatchObjects"].wait()
+        relays[0].kill()
+        relays[0].wait()
+        assert await bench.waiting() == len(chunks)
+        bench.fake.held.pop("BatchObjects").set()
+        await bench.lapse()
+        start()
+        await eventually(sent, "all of it arrives", 30)
+        relays[1].terminate()
+        assert await asyncio.to_thread(relays[1].wait, 10) == 0
+    finally:
+        for one in relays:
+            one.kill()
+            one.wait()
+    assert await bench.wrong() == []
+    assert len(bench.fake.stored(bench.shelf.tenant_id)) == len(chunks)
+
+
+async def test_an_error_that_nobody_thought_of_stops_no_other_tenant(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.shelf.filled()
+    await bench.feed.open(bench.shelf.tenant_id)
+
+    async def breaks(*_: object) -> None:
+        raise ValueError("nobody thought of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WeaviateStore, "write", breaks)
+        assert await bench.feeder._in_turn(bench.shelf.tenant_id) == 0
+    assert "nobody thought of this" in caplog.text
+    await bench.send()
     assert await bench.wrong() == []
 
 
