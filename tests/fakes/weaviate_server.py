@@ -42,7 +42,7 @@ def asked_vector(near: search_pb.SearchRequest) -> tuple[float, ...]:
     return floats(near.vectors[0].vector_bytes if near.vectors else near.vector_bytes)
 
 
-class _Grpc(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]
+class _Grpc(weaviate_pb2_grpc.WeaviateServicer):
     def __init__(self, server: FakeWeaviate) -> None:
         self._server = server
 
