@@ -21,5 +21,5 @@ async def _run(settings: Settings) -> int:
     finally:
         await api.close()
     for name, result in checks.items():
-        print(f"{name}: {'ok' if result['ok'] else result['error']}")
-    return 0 if all(result["ok"] for result in checks.values()) else 1
+        print(f"{name}: {result.get('error', 'ok')}")
+    return 1 if any("error" in result for result in checks.values()) else 0

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -23,6 +24,7 @@ _DATABASE: Final = ("database_app_url", "DATABASE_APP_URL, or DATABASE_URL and F
 _REDIS: Final = ("redis_url", "REDIS_URL")
 _SECRET: Final = ("secret", "FABULA_SECRET")
 _RELAY: Final = ("database_relay_url", "DATABASE_RELAY_URL, or DATABASE_URL and FABULA_RELAY_PASSWORD")
+_WEAVIATE: Final = ("weaviate_url", "WEAVIATE_URL")
 _MIGRATOR: Final = ("database_url", "DATABASE_URL")
 
 
@@ -99,6 +101,10 @@ def _channels_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _tenant_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tenant", type=UUID, metavar="ID", help="of this tenant only (default: of all)")
+
+
 def _schema_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="fail when graphql_schema.graphql differs")
 
@@ -114,6 +120,15 @@ COMMANDS: Final = {
     "documents": Command("app.documents", "push, check or explain trusted documents", arguments=_documents_arguments),
     "channels": Command("app.rekey", "seal channels' keys anew", arguments=_channels_arguments),
     "prices": Command("app.prices", "import prices", arguments=_prices_arguments),
+    "reindex": Command(
+        "app.reindex", "rebuild the index of search from PostgreSQL", (_DATABASE, _RELAY, _WEAVIATE), _tenant_arguments
+    ),
+    "check-index": Command(
+        "app.check_index",
+        "compare the index of search with PostgreSQL",
+        (_DATABASE, _RELAY, _WEAVIATE),
+        _tenant_arguments,
+    ),
     "demo": Command("app.demo", "make the demo tenant, or sign in to it", (_DATABASE, _SECRET), _demo_arguments),
 }
 

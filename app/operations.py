@@ -20,6 +20,8 @@ from app.settings import Settings
 from app.wiring import Api
 from persistence.database import OUTAGES
 from persistence.jobs.reads import job_counts
+from persistence.weaviate.failures import IndexFailed
+from persistence.weaviate.store import WeaviateStore
 
 CHECK_S = 2.0
 _jobs = Gauge("fabula_jobs", "Jobs that have not ended, over all tenants.", ["queue", "state"])
@@ -74,7 +76,18 @@ async def readiness(api: Api) -> dict[str, dict[str, Any]]:
     checks = dict(zip(names, results, strict=True))
     if checks["postgres"]["ok"]:
         checks["search"] = {"ok": True, "indexed": await _search_is_indexed(api)}
+    if api.search_index is not None:
+        checks["weaviate"] = await _index_answers(api.search_index)
     return checks
+
+
+async def _index_answers(index: WeaviateStore) -> dict[str, Any]:
+    """While it is away, PostgreSQL searches."""
+    try:
+        async with asyncio.timeout(CHECK_S):
+            return {"ok": True, "answers": True, "version": await index.link.ping()}
+    except (IndexFailed, TimeoutError) as error:
+        return {"ok": True, "answers": False, "error": type(error).__name__}
 
 
 async def _checked(check: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The relay process: outbox, sweeper, mail, webhooks, schedules."""
+"""The relay process: outbox, sweeper, mail, webhooks, the index of search, schedules."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from adapters.mail import mailer_for
 from adapters.webhooks import HttpCaller
 from app import telemetry
 from app.file_services import blobs_of, desk_of
+from app.indexing import index_of
 from app.payments import payment_duties, payments_of
 from app.settings import Settings
 from domain.billing.alerts import expire_and_tell
@@ -40,10 +41,12 @@ from persistence.operations.schedules import Schedules
 from persistence.payments.due import DuePayments
 from persistence.streams import StreamLog, connect
 from persistence.unit_of_work import Units
+from persistence.weaviate.feed import FeedView, SearchFeed
 from workers.doorbell import DramatiqDoorbell, redis_broker
 from workers.jobs import Clock, Duty, in_batches, in_each, in_lanes
 from workers.operations import CALLS_AT_ONCE_MAX, MAILS_AT_ONCE_MAX, Courier, mail_delivery, webhook_delivery
 from workers.relay import Relay
+from workers.search_feed import Feeder
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +90,9 @@ def build_parts(settings: Settings) -> list[Part]:
         StreamLog(redis),
         tenant_concurrency=settings.tenant_concurrency,
     )
+    feeders: list[Part] = []
+    if (index := index_of(settings)) is not None:
+        feeders.append(Feeder(FeedView(relay_engine), SearchFeed(post_engine), index))
     payments, blobs = payments_of(settings, post), blobs_of(settings)
     fees = PaymentCollector(post, payments, settings.invoice_terms)
     return [
@@ -107,6 +113,7 @@ def build_parts(settings: Settings) -> list[Part]:
             webhook_delivery(post, caller, WebhookVault(settings.master_keys)),
             at_once_max=CALLS_AT_ONCE_MAX,
         ),
+        *feeders,
     ]
 
 

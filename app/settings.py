@@ -144,6 +144,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(default=SecretStr(""), validation_alias="REDIS_URL")
     broker_url: SecretStr = Field(default_factory=_broker_url, validation_alias="BROKER_URL")
 
+    weaviate_url: str = Field(default="", validation_alias="WEAVIATE_URL")
+    weaviate_grpc_url: str = Field(default="", validation_alias="WEAVIATE_GRPC_URL")
+    weaviate_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="WEAVIATE_API_KEY")
+
     secret: SecretStr = SecretStr("")
     data_dir: Path = Path(".fabula")
     host: str = "127.0.0.1"
@@ -232,10 +236,17 @@ class Settings(BaseSettings):
             raise ValueError("must be set with FABULA_STRIPE_SECRET_KEY, and not without it")
         return value
 
-    @field_validator("stripe_api_url", "payment_return_url", "public_url")
+    @field_validator("stripe_api_url", "payment_return_url", "public_url", "weaviate_url", "weaviate_grpc_url")
     @classmethod
     def _as_http(cls, value: str) -> str:
         return http_url(value)
+
+    @field_validator("weaviate_grpc_url")
+    @classmethod
+    def _a_door_of_its_own(cls, value: str, info: ValidationInfo) -> str:
+        if value and urlsplit(value).netloc == urlsplit(info.data.get("weaviate_url", "")).netloc:
+            raise ValueError("must not be the same port as WEAVIATE_URL: the client refuses that")
+        return value
 
     @field_validator("mail_from")
     @classmethod

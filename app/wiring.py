@@ -22,7 +22,7 @@ from app.graphql.measure import Measures
 from app.graphql.sqlplan import SqlPlans
 from app.graphql.trusted import Registry
 from app.graphql.usage import UseCounter, Write
-from app.indexing import retriever_of
+from app.indexing import index_of, retriever_of
 from app.invoice_files import SignedInvoiceFiles
 from app.manifest import first_party_documents
 from app.origins import AppOrigins
@@ -37,6 +37,7 @@ from persistence.database import Database, create_engine
 from persistence.integrations.usage import Use, write_uses
 from persistence.streams import OUTAGES, CancelFlags, Hub, connect
 from persistence.unit_of_work import Units
+from persistence.weaviate.store import WeaviateStore
 from resolvers.event_source import EventSource
 from resolvers.reads import LOOKUPS
 from resolvers.root import build_schema
@@ -65,8 +66,11 @@ class Api:
     gate: Gate
     uses: UseCounter
     origins: AppOrigins
+    search_index: WeaviateStore | None
 
     async def close(self) -> None:
+        if self.search_index is not None:
+            await self.search_index.link.close()
         await self.uses.stop()
         await self.buckets.stop()
         await self.hub.stop()
@@ -126,7 +130,7 @@ def build_api(settings: Settings) -> Api:
 
     units = Units(database.engine, bell.ring, feed_bell.ring)
     payments = payments_of(settings, units)
-    blobs = blobs_of(settings)
+    blobs, index = blobs_of(settings), index_of(settings)
     services = Services(
         database=database,
         units=units,
@@ -147,7 +151,7 @@ def build_api(settings: Settings) -> Api:
         may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),
         gatekeeper=Gatekeeper(EVERYTHING if settings.entitlements == "open" else NOTHING),
         webhook_secrets=WebhookVault(settings.master_keys),
-        retriever=retriever_of(settings, units, database),
+        retriever=retriever_of(settings, units, database, index),
         channels=channel_services(settings, redis),
         invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),
         blobs=blobs,
@@ -157,7 +161,7 @@ def build_api(settings: Settings) -> Api:
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,
     )
-    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins)
+    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins, index)
 
 
 def _writer(database: Database) -> Write:

@@ -27,6 +27,7 @@ from persistence.plans import tables as plans
 from persistence.projects import tables as projects
 from persistence.shapes import Row
 from persistence.story import tables as story
+from persistence.weaviate import tables as weaviate
 
 __all__ = [
     "accounts",
@@ -50,6 +51,7 @@ __all__ = [
     "plans",
     "projects",
     "story",
+    "weaviate",
 ]
 
 configure_mappers()

@@ -150,6 +150,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "streams",
             "tables",
             "unit_of_work",
+            "weaviate",
         },
         "schema": {"base", "batched", "context", "cost", "events", "ids", "routing", "tracing"},
         "resolvers": {
@@ -174,6 +175,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "restarts",
             "routing",
             "runtime",
+            "search_feed",
             "stopping",
             "telemetry",
         },

@@ -208,3 +208,16 @@ def _environment_readers() -> Iterator[str]:
 
 def test_only_the_settings_read_the_environment() -> None:
     assert set(_environment_readers()) == {"app/settings.py"}
+
+
+def test_the_index_outside_postgresql_is_named_by_its_two_doors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEAVIATE_URL", "https://index.example.org")
+    assert Settings.read().weaviate_grpc_url == ""
+    monkeypatch.setenv("WEAVIATE_GRPC_URL", "https://index.example.org")
+    with pytest.raises(SettingsError, match="WEAVIATE_GRPC_URL: must not be the same port as WEAVIATE_URL"):
+        Settings.read()
+    monkeypatch.setenv("WEAVIATE_GRPC_URL", "https://grpc.example.org")
+    assert Settings.read().weaviate_grpc_url == "https://grpc.example.org"
+    monkeypatch.setenv("WEAVIATE_URL", "index.example.org:8080")
+    with pytest.raises(SettingsError, match="WEAVIATE_URL: must be a URL like"):
+        Settings.read()

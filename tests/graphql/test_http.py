@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,10 +13,12 @@ import httpx
 import orjson
 import pytest
 
+from app import check
 from app.graphql import http
 from app.settings import Limits, Settings
 from resolvers.reads import TenantReads
 from tests.conftest import opened_site
+from tests.fakes.weaviate_server import VERSION, FakeWeaviate
 from tests.graphql.clients import Person, Site
 
 JSON = "application/json"
@@ -293,6 +296,25 @@ async def test_a_process_without_its_stores_is_alive_and_not_ready(settings: Set
         ready = await site.http.get("/readyz")
         assert (ready.status_code, ready.json()["checks"]["redis"]["ok"]) == (503, False)
         assert ready.json()["checks"]["postgres"] == {"ok": True}
+
+
+async def test_a_process_says_how_its_index_is_and_is_ready_without_it(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with FakeWeaviate() as index:
+        told = settings.model_copy(update={"weaviate_url": index.url, "weaviate_grpc_url": index.grpc_url})
+        async with opened_site(told) as site:
+            ready = (await site.http.get("/readyz")).json()
+            assert ready["checks"]["weaviate"] == {"ok": True, "answers": True, "version": VERSION}
+            assert await asyncio.to_thread(check.main, told, Namespace()) == 0
+            await index.stop()
+            answer = await site.http.get("/readyz")
+            assert (answer.status_code, answer.json()["checks"]["weaviate"]) == (
+                200, {"ok": True, "answers": False, "error": "IndexAway"}
+            )  # fmt: skip
+            assert await asyncio.to_thread(check.main, told, Namespace()) == 1
+            assert capsys.readouterr().out.splitlines()[-1] == "weaviate: IndexAway"
+            await index.start()
 
 
 HASHED = orjson.dumps({"documentId": "sha256:" + "0" * 64})
