@@ -3,16 +3,28 @@ import { useMemo, useSyncExternalStore } from 'react';
 import { Redirect, Route, Switch } from 'wouter';
 
 import { createClient, session } from './api';
-import { BUDGETS_PATH, CHANNELS_PATH, INVOICES_PATH, PLAN_PATH, USAGE_PATH, WALLET_PATH } from './links';
+import {
+  BUDGETS_PATH,
+  CHANNELS_PATH,
+  CHAT_PATH,
+  INVOICES_PATH,
+  NEW_CHAT_PATH,
+  PLAN_PATH,
+  SHARED_PATH,
+  USAGE_PATH,
+  WALLET_PATH,
+} from './links';
 import { BudgetsPage } from './pages/budgets';
 import { ChannelsPage } from './pages/channels';
 import { ChapterPage } from './pages/chapter';
+import { ChatPage } from './pages/chat';
 import { InvoicesPage } from './pages/invoices';
 import { LoginPage } from './pages/login';
 import { NotFound } from './pages/not-found';
 import { PlanPage } from './pages/plan';
 import { ProjectPage } from './pages/project';
 import { RegisterPage } from './pages/register';
+import { SharedPage } from './pages/shared';
 import { ShelfPage } from './pages/shelf';
 import { UsagePage } from './pages/usage';
 import { WalletPage } from './pages/wallet';
@@ -29,6 +41,7 @@ function Outside() {
   return (
     <Switch>
       <Route path="/register" component={RegisterPage} />
+      <Route path={SHARED_PATH} component={SharedPage} />
       <Route component={LoginPage} />
     </Switch>
   );
@@ -49,6 +62,16 @@ function Inside() {
       <Route path={WALLET_PATH} component={WalletPage} />
       <Route path={BUDGETS_PATH} component={BudgetsPage} />
       <Route path={PLAN_PATH} component={PlanPage} />
+      <Route path={SHARED_PATH} component={SharedPage} />
+      <Route path={CHAT_PATH}>
+        <ChatPage shown="list" />
+      </Route>
+      <Route path={NEW_CHAT_PATH}>
+        <ChatPage shown="start" />
+      </Route>
+      <Route path={`${CHAT_PATH}/:id`}>
+        {(params) => <ChatPage shown="conversation" id={decodeURIComponent(params.id)} />}
+      </Route>
       <Route path={INVOICES_PATH} component={InvoicesPage} />
       <Route path="/projects/:projectId">{(params) => <ProjectPage id={decodeURIComponent(params.projectId)} />}</Route>
       <Route path="/projects/:projectId/chapters/:chapterId">

@@ -4,6 +4,12 @@ export const WALLET_PATH = '/wallet';
 export const BUDGETS_PATH = '/budgets';
 export const INVOICES_PATH = '/invoices';
 export const PLAN_PATH = '/plan';
+export const CHAT_PATH = '/chat';
+export const NEW_CHAT_PATH = '/chat/new';
+export const SHARED_PATH = '/shared';
+export const conversationPath = (id: string) => `${CHAT_PATH}/${encodeURIComponent(id)}`;
+/** The token stands behind the #, which browsers do not send: no log of a server has it. */
+export const sharedLink = (token: string) => `${location.origin}${SHARED_PATH}#${encodeURIComponent(token)}`;
 export const projectPath = (id: string) => `/projects/${encodeURIComponent(id)}`;
 export const chapterPath = (projectId: string, id: string) =>
   `${projectPath(projectId)}/chapters/${encodeURIComponent(id)}`;

@@ -1,5 +1,6 @@
 import { billingZh } from './billing-zh';
 import { channelsZh } from './channels-zh';
+import { chatZh } from './chat-zh';
 import type { Strings } from './en';
 
 export const zh: Strings = {
@@ -30,6 +31,7 @@ export const zh: Strings = {
     account: '账户',
     wallet: (available, held) => `可用 ${available}，进行中的任务占用 ${held}`,
     balance: '余额',
+    places: '去处',
   },
   login: {
     title: '登录',
@@ -229,6 +231,7 @@ export const zh: Strings = {
     },
   },
   billing: billingZh,
+  chat: chatZh,
   ...channelsZh,
   versions: {
     empty: '还没有版本。每次保存、每份草稿都会成为一个版本。',
