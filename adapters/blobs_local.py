@@ -89,8 +89,9 @@ class LocalBlobs:
         return self._root / key
 
     def _new_part(self) -> tuple[BinaryIO, Path]:
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         parts = self._root / _PARTS
-        parts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        parts.mkdir(exist_ok=True)
         number, name = tempfile.mkstemp(dir=parts)
         return os.fdopen(number, "wb"), Path(name)
 
@@ -102,7 +103,7 @@ def _to_disk(file: BinaryIO) -> None:
 
 def _move(part: Path, place: Path) -> None:
     """The rename is on the disk, too, when this returns."""
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     part.replace(place)
     directory = os.open(place.parent, os.O_RDONLY)
     try:

@@ -22,6 +22,7 @@ from app.graphql.measure import Measures
 from app.graphql.sqlplan import SqlPlans
 from app.graphql.trusted import Registry
 from app.graphql.usage import UseCounter, Write
+from app.indexing import retriever_of
 from app.invoice_files import SignedInvoiceFiles
 from app.manifest import first_party_documents
 from app.origins import AppOrigins
@@ -145,8 +146,8 @@ def build_api(settings: Settings) -> Api:
         fees=PaymentCollector(units, payments, settings.invoice_terms),
         may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),
         gatekeeper=Gatekeeper(EVERYTHING if settings.entitlements == "open" else NOTHING),
-        retriever=None,
         webhook_secrets=WebhookVault(settings.master_keys),
+        retriever=retriever_of(settings, units, database),
         channels=channel_services(settings, redis),
         invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),
         blobs=blobs,

@@ -20,7 +20,7 @@ from adapters.reading.process import ChildReader
 from app import telemetry
 from app.channels import preload_providers, provider_factory
 from app.file_services import blobs_of
-from app.indexing import indexer_of
+from app.indexing import indexer_of, retriever_of
 from app.settings import Settings
 from domain.ids import JobId, TenantId
 from domain.jobs import QUEUES, JobKind
@@ -165,6 +165,7 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
         board=Board(redis),
         reader=ChildReader(),
         indexer=indexer_of(settings, units, database.engine),
+        retriever=retriever_of(settings, units, database),
         blobs=blobs_of(settings),
     )
     return runtime, database

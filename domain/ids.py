@@ -51,6 +51,7 @@ CitationId = NewType("CitationId", UUID)
 ShareId = NewType("ShareId", UUID)
 AssistantVersionId = NewType("AssistantVersionId", UUID)
 UploadId = NewType("UploadId", UUID)
+AssistantId = NewType("AssistantId", UUID)
 
 
 def new_id() -> UUID:

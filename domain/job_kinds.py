@@ -10,26 +10,9 @@ from domain.errors import NotFound
 from domain.generation import attempts, service
 from domain.generation.entities import GenerationState
 from domain.ids import JobId
-from domain.jobs import Job, JobKind, JobState
-from domain.knowledge import ingestion
-from domain.knowledge import retries as knowledge
+from domain.jobs import Job, JobKind, JobState, Stopped, Waiting
+from domain.knowledge import ingestion, starting
 from domain.unit_of_work import UnitOfWork
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelling:
-    """What a cancel led to: the job `ended` at once, or its worker is to be told, or neither."""
-
-    ended: bool
-    tell_worker: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """The new job; `ring` tells the caller to ring for it after the commit."""
-
-    job_id: JobId
-    ring: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,38 +20,30 @@ class Kind:
     """`recover` puts a job whose worker died back into the queue, or ends it; None where its worker is alive."""
 
     recover: Callable[[UnitOfWork, JobId], Awaitable[JobState | None]]
-    cancel: Callable[[UnitOfWork, Actor, JobId], Awaitable[Cancelling]]
-    retry: Callable[[UnitOfWork, Actor, JobId, str, int], Awaitable[Retried]]
+    cancel: Callable[[UnitOfWork, Actor, JobId], Awaitable[Stopped]]
+    retry: Callable[[UnitOfWork, Actor, JobId, str, int], Awaitable[Waiting]]
 
 
-async def _cancel_generation(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Cancelling:
+async def _cancel_generation(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Stopped:
     generation, tell_worker = await service.cancel(uow, actor, job_id)
-    return Cancelling(generation.state is GenerationState.CANCELLED, tell_worker)
+    return Stopped(generation.state is GenerationState.CANCELLED, tell_worker)
 
 
-async def _retry_generation(uow: UnitOfWork, actor: Actor, job_id: JobId, key: str, concurrency_max: int) -> Retried:
+async def _retry_generation(uow: UnitOfWork, actor: Actor, job_id: JobId, key: str, concurrency_max: int) -> Waiting:
     started = await service.retry(uow, actor, job_id, key, concurrency_max=concurrency_max)
     generation = await uow.generation.generation(started.generation_id)
     if generation is None:
         raise NotFound("The job", "input", "id")
-    return Retried(generation.job_id, started.ring)
-
-
-async def _cancel_ingestion(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Cancelling:
-    return Cancelling(*await knowledge.cancel(uow, actor, job_id))
-
-
-async def _retry_ingestion(uow: UnitOfWork, actor: Actor, job_id: JobId, key: str, concurrency_max: int) -> Retried:
-    return Retried(*await knowledge.retry(uow, actor, job_id, key, concurrency_max))
+    return Waiting(generation.job_id, started.ring)
 
 
 _GENERATION = Kind(attempts.recover, _cancel_generation, _retry_generation)
 KINDS: dict[JobKind, Kind] = {
+    JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, starting.cancel, starting.retry),
     JobKind.CHAPTER_GENERATE: _GENERATION,
     JobKind.MESSAGE_GENERATE: _GENERATION,
     JobKind.CONVERSATION_TITLE: _GENERATION,
     JobKind.CONVERSATION_SUMMARY: _GENERATION,
-    JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, _cancel_ingestion, _retry_ingestion),
 }
 
 

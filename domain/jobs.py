@@ -111,6 +111,22 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that waits for a worker; `ring` tells the caller to ring for it after the commit."""
+
+    job_id: JobId
+    ring: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a cancel led to: the job `ended` at once, or its worker is to be told, or neither."""
+
+    ended: bool
+    tell_worker: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueueStatus:
     name: str
     paused: bool

@@ -31,6 +31,11 @@ def word_count(text: str) -> int:
     return len(_CJK_CHAR.findall(text)) + len(WORD.findall(text))
 
 
+def cjk_share(text: str) -> float:
+    """The part of a text's words, as a writer counts them, that are Chinese, Japanese or Korean characters."""
+    return len(_CJK_CHAR.findall(text)) / max(word_count(text), 1)
+
+
 def estimated_tokens(text: str) -> int:
     """Tokens without a tokenizer: 1.5 a CJK character, 0.25 any other; rounded up."""
     return math.ceil(token_weight(text))

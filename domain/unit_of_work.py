@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from domain.accounts import AccountStore
+from domain.assistants.store import AssistantStore
 from domain.billing import BillingStore
 from domain.channels.service import ChannelStore
 from domain.conversations.store import ConversationStore
@@ -79,6 +80,8 @@ class UnitOfWork(Protocol):
     def feeds(self) -> FeedStore: ...
     @property
     def conversations(self) -> ConversationStore: ...
+    @property
+    def assistants(self) -> AssistantStore: ...
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]

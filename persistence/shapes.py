@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 
 TENANT = bindparam("tenant", type_=Uuid)
 ACTOR = bindparam("actor", type_=Uuid)
-"""The user who asks: for what is one member's alone."""
+"""The user who asks: for what only some of a tenant's members see. Whoever has an actor fills it in."""
 IDS = bindparam("ids", type_=ARRAY(Uuid))
 """Parents, or the rows themselves: compare with `any_(IDS)`, or unnest."""
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.orm import configure_mappers
 
 from persistence.accounts import tables as accounts
+from persistence.assistants import tables as assistants
 from persistence.billing import budget_tables as budgets
 from persistence.billing import tables as billing
 from persistence.channels import tables as channels
@@ -29,6 +30,7 @@ from persistence.story import tables as story
 
 __all__ = [
     "accounts",
+    "assistants",
     "billing",
     "budgets",
     "channels",

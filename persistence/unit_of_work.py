@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from domain.ids import TenantId
 from persistence.accounts.store import SqlAccounts
+from persistence.assistants.store import SqlAssistants
 from persistence.billing.store import SqlBilling
 from persistence.channels.store import SqlChannels
 from persistence.conversations.store import SqlConversations
@@ -62,6 +63,7 @@ class SqlUnitOfWork:
         self.feeds = SqlFeeds(session, tenant_id)
         self.conversations = SqlConversations(session, tenant_id)
         self.files = SqlFiles(session, tenant_id)
+        self.assistants = SqlAssistants(session, tenant_id)
 
 
 class Units:

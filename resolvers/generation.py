@@ -16,7 +16,7 @@ from domain.generation import service
 from domain.generation.context import ContextTooSmall
 from domain.ids import ChannelId, JobId, NodeId, TenantId
 from domain.job_kinds import get_job
-from domain.jobs import QUEUES, JobKind
+from domain.jobs import QUEUES, JobKind, Stopped
 from domain.plans.entities import PlanLimit
 from domain.unit_of_work import UnitOfWork
 from resolvers.budgets import budget_exceeded
@@ -147,13 +147,18 @@ async def ring(
 
 
 async def cancel_job(context: Context, job_id: JobId) -> None:
-    services: Services = context.services
-    async with services.units(context.actor.tenant_id) as uow:
+    async with context.services.units(context.actor.tenant_id) as uow:
         _, kind = await get_job(uow, job_id)
-        asked = await kind.cancel(uow, context.actor, job_id)
-    if asked.ended:
+        stopped = await kind.cancel(uow, context.actor, job_id)
+    await tell_stopped(context, job_id, stopped)
+
+
+async def tell_stopped(context: Context, job_id: JobId, stopped: Stopped) -> None:
+    """After the commit: who watches the job hears that it ended, or its worker that it is to stop."""
+    services: Services = context.services
+    if stopped.ended:
         await services.events.tell_end(context.actor.tenant_id, job_id)
-    elif asked.tell_worker:
+    elif stopped.tell_worker:
         try:
             await services.cancels.raise_for(job_id)
         except Exception:

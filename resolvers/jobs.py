@@ -5,15 +5,14 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.accounts import Permission
-from domain.billing import QuotaExhausted
-from domain.errors import NotFound, Rejected
+from domain.errors import NotFound
 from domain.ids import JobId
 from domain.job_kinds import get_job
 from domain.jobs import QUEUES, JobKind
 from domain.text import clean_filter
 from persistence.jobs import reads
 from resolvers.generation import cancel_job, generations_max, ring
-from resolvers.mutations import refusals_as
+from resolvers.mutations import credit_refusals, refusals_as
 from resolvers.projects import fresh
 from schema import jobs as types
 from schema.base import Connection
@@ -71,13 +70,11 @@ class JobMutations:
     async def job_retry(self, info: Info, input: types.JobRetryInput) -> types.JobRetryPayload:
         actor, services = info.context.actor, info.context.services
         job_id = JobId(decode_id("Job", input.id))
-        try:
+        with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
                 most = await generations_max(services, uow)
                 old, kind = await get_job(uow, job_id)
                 again = await kind.retry(uow, actor, job_id, input.idempotency_key, most)
-        except QuotaExhausted as refusal:
-            raise Rejected(refusal.code, str(refusal)) from None
         if again.ring:
             await ring(services, actor.tenant_id, again.job_id, JobKind(old.kind))
         job = await fresh(info, "Job", again.job_id)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from domain.billing import QuotaExhausted
 from domain.errors import Forbidden, Rejected
 from schema.base import mutation_error
 
@@ -28,3 +30,12 @@ def refusals_as(payload: Callable[..., PayloadT]) -> Callable[[Any], Any]:
         return answer
 
     return decorate
+
+
+@contextmanager
+def credit_refusals() -> Iterator[None]:
+    """A wallet or a budget that does not cover something is a refusal like others."""
+    try:
+        yield
+    except QuotaExhausted as refusal:
+        raise Rejected(refusal.code, str(refusal)) from None

@@ -19,7 +19,9 @@ from domain.errors import ErrorCode, Rejected, Unauthenticated
 from domain.events import decode_cursor
 from domain.files.entities import may_see
 from domain.ids import JobId, TenantId, UserId
+from domain.knowledge.entities import sees
 from persistence.accounts import reads as accounts
+from persistence.assistants import reads as assistants
 from persistence.billing import budget_reads as budgets
 from persistence.billing import reads as billing
 from persistence.channels import reads as channels
@@ -30,6 +32,7 @@ from persistence.generation import reads as generation
 from persistence.integrations import reads as integrations
 from persistence.invoices import reads as invoices
 from persistence.jobs import reads as jobs
+from persistence.knowledge import reads as knowledge
 from persistence.listing import PARENT, Listing, Lookup, page_values
 from persistence.operations import reads as operations
 from persistence.paging import FOREIGN_CURSOR, Keyset, check_first, one_list
@@ -61,6 +64,8 @@ LOOKUPS: dict[str, Lookup] = {
 """Types whose every node is a row of one table."""
 NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOKUPS.items()} | {
     "ApiToken": accounts.API_TOKENS_BY_ID,
+    "Assistant": assistants.ASSISTANTS_BY_ID,
+    "AssistantVersion": assistants.VERSIONS_BY_ID,
     "Budget": budgets.BUDGETS_BY_ID.shape,
     "Channel": channels.CHANNELS_BY_ID,
     "Citation": conversations.CITATIONS_BY_ID.shape,
@@ -71,6 +76,9 @@ NODES: dict[str, Shape] = {type_name: lookup.shape for type_name, lookup in LOOK
     "ClientApp": integrations.CLIENT_APPS_BY_ID,
     "File": files.FILES_BY_ID.shape,
     "Invoice": invoices.INVOICES_BY_ID.shape,
+    "Chunk": knowledge.CHUNKS_BY_ID,
+    "Document": knowledge.DOCUMENTS_BY_ID,
+    "KnowledgeBase": knowledge.BASES_BY_ID,
     "LedgerEntry": billing.ENTRIES_BY_ID.shape,
     "Coupon": plans.COUPONS_BY_ID,
     "CouponRedemption": plans.REDEMPTIONS_BY_ID.shape,
@@ -92,7 +100,10 @@ NEEDED = dict.fromkeys(
 """Kinds of nodes that are not for everybody who may read: for others there is none."""
 
 SEEN: dict[str, Callable[[Any, Actor], bool]] = {
-    "File": lambda file, actor: may_see(actor, file["purpose"], file["owner_id"])
+    "File": lambda file, actor: may_see(actor, file["purpose"], file["owner_id"]),
+    "KnowledgeBase": lambda base, actor: sees(actor, base["scope"], base["owner_id"]),
+    "Document": lambda row, actor: sees(actor, row["base_scope"], row["base_owner_id"]),
+    "Chunk": lambda row, actor: sees(actor, row["base_scope"], row["base_owner_id"]),
 }
 """Kinds of nodes of which not everybody who may read sees each: for others there is none."""
 

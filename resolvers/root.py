@@ -10,6 +10,7 @@ from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from persistence.paging import PAGE_MAX
 from resolvers.accounts import AccountMutations, AccountQueries
+from resolvers.assistants import AssistantMutations, AssistantQueries, MarketMutations
 from resolvers.billing import BillingMutations, BillingQueries
 from resolvers.budgets import BudgetMutations, BudgetQueries
 from resolvers.channels import ChannelMutations, ChannelQueries, ChannelSubscriptions
@@ -27,6 +28,8 @@ from resolvers.generation import GenerationMutations, GenerationQueries, Generat
 from resolvers.integrations import IntegrationMutations, IntegrationQueries
 from resolvers.invoices import InvoiceMutations, InvoiceQueries
 from resolvers.jobs import JobMutations, JobQueries
+from resolvers.knowledge import DocumentMutations, KnowledgeMutations, KnowledgeQueries, KnowledgeSubscriptions
+from resolvers.knowledge_search import KnowledgeSearchQueries
 from resolvers.operations import OperationsMutations, OperationsQueries, WebhookMutations
 from resolvers.payments import PaymentMutations, PaymentQueries
 from resolvers.plans import CouponMutations, PlanMutations, PlanQueries
@@ -39,6 +42,7 @@ from schema.conversations.events import CONVERSATION_EVENT_TYPES
 from schema.cost import with_described_directives
 from schema.events import EVENT_TYPES
 from schema.ids import split_id
+from schema.knowledge import DocumentDeleted, DocumentProgressed
 
 
 @strawberry.type
@@ -89,7 +93,10 @@ Query = merge_types(
         InvoiceQueries,
         PaymentQueries,
         OperationsQueries,
+        KnowledgeSearchQueries,
         FileQueries,
+        KnowledgeQueries,
+        AssistantQueries,
     ),
 )
 Mutation = merge_types(
@@ -117,10 +124,21 @@ Mutation = merge_types(
         OperationsMutations,
         WebhookMutations,
         FileMutations,
+        KnowledgeMutations,
+        DocumentMutations,
+        AssistantMutations,
+        MarketMutations,
     ),
 )
 Subscription = merge_types(
-    "Subscription", (GenerationSubscriptions, ConversationSubscriptions, ChannelSubscriptions, UsageSubscriptions)
+    "Subscription",
+    (
+        GenerationSubscriptions,
+        ConversationSubscriptions,
+        ChannelSubscriptions,
+        UsageSubscriptions,
+        KnowledgeSubscriptions,
+    ),
 )
 
 
@@ -220,6 +238,12 @@ UNUSUAL: dict[str, Permission | None] = {
     "subscriptionCancel": Permission.BILLING,
     "subscriptionResume": Permission.BILLING,
     "couponRedeem": Permission.BILLING,
+    "assistantPublishPreview": Permission.WRITE,
+    "assistantReact": Permission.READ,
+    "assistantRate": Permission.READ,
+    "assistantInstall": Permission.READ,
+    "assistantUninstall": Permission.READ,
+    "assistantReport": Permission.READ,
 }
 """The root fields that ask for another right than the usual one of their root. None: for anybody."""
 
@@ -237,7 +261,7 @@ def build_schema() -> strawberry.Schema:
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            types=[*EVENT_TYPES, *CONVERSATION_EVENT_TYPES],
+            types=[*EVENT_TYPES, DocumentDeleted, DocumentProgressed, *CONVERSATION_EVENT_TYPES],
             config=CONFIG,
         )
     )

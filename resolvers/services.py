@@ -101,9 +101,8 @@ class Services:
     fees: FeeCollector
     may_redeem: Attempts
     gatekeeper: Gatekeeper
-    retriever: Retriever | None
-    """None where nothing is searched."""
     webhook_secrets: SecretVault
+    retriever: Retriever
     blobs: BlobStore
     files: FileDesk
     file_links: FileLinks

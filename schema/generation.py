@@ -16,6 +16,7 @@ from schema.billing.budgets import BudgetExceeded
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.events import EventPage, First, GenerationEvent, event_page
+from schema.evidence import Aliases, Evidence, evidence_of
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
 from schema.routing import RoutingDecision, routing_decision
@@ -161,6 +162,13 @@ class Generation(Node):
     async def usage(generations: list[Any], info: Info) -> list[GenerationUsage | None]:
         rows = await info.context.reads.values(reads.USAGE, None, [one.job_id for one in generations])
         return [generation_usage(row) for row in rows]
+
+    @batched(
+        description="The passages of knowledge bases that it was given, in the order of their aliases.",
+        columns=("job_id",), directives=[ListSize(assumed_size=20)],
+    )  # fmt: skip
+    async def evidence(generations: list[Any], info: Info, aliases: Aliases = None) -> list[list[Evidence]]:
+        return await evidence_of(info, [one.job_id for one in generations], aliases)
 
     @strawberry.field(
         description="The stream's events, for clients that poll.", metadata=needs("job_id"),

@@ -10,6 +10,8 @@ from domain.errors import ErrorCode, Rejected
 
 _CODES = {
     "ApiToken": b"at",
+    "Assistant": b"as",
+    "AssistantVersion": b"av",
     "AuditEntry": b"ae",
     "Budget": b"bu",
     "Channel": b"cn",

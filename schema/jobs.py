@@ -2,17 +2,18 @@
 
 from datetime import datetime
 from operator import attrgetter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from domain import jobs
 from domain.jobs import JobState
 from schema.base import Node, Payload, described_enum, mapped
-from schema.batched import After, found, id_of, needs
+from schema.batched import After, batched, found, id_of, ids_of, needs
 from schema.context import Info
 from schema.cost import ListSize
 from schema.events import EventPage, First, JobEvent, event_page
+from schema.evidence import Aliases, Evidence, evidence_of
 from schema.ids import encode_id
 
 if TYPE_CHECKING:
@@ -60,6 +61,13 @@ class Job(Node):
         "GenerationOfJob", attrgetter("id"), description="The generation it does; null for other kinds of work.",
         metadata=needs("id"),
     )  # fmt: skip
+
+    @batched(
+        description="The passages of knowledge bases that it was given, in the order of their aliases.",
+        columns=("id",), directives=[ListSize(assumed_size=20)],
+    )  # fmt: skip
+    async def evidence(jobs: list[Any], info: Info, aliases: Aliases = None) -> list[list[Evidence]]:
+        return await evidence_of(info, ids_of(jobs), aliases)
 
     @strawberry.field(
         description="The stream's events, for clients that poll.", metadata=needs("id"),

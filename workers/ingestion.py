@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from domain.billing import BudgetExceeded, QuotaExhausted
 from domain.errors import LeaseLost, Rejected
 from domain.events import EventType
+from domain.files.blobs import BlobMissing, blob_key
 from domain.generation.endings import BACKOFF_MAX_S
 from domain.generation.provider import ProviderError
 from domain.ids import JobId, TenantId
@@ -142,10 +143,10 @@ class IngestionRun:
                 pass
         except IngestFailed as error:
             return error
-        except QuotaExhausted:
-            return IngestFailed(DocumentErrorCode.QUOTA_EXHAUSTED)
         except BudgetExceeded:
             return IngestFailed(DocumentErrorCode.BUDGET_EXCEEDED)
+        except QuotaExhausted:
+            return IngestFailed(DocumentErrorCode.QUOTA_EXHAUSTED)
         except (LeaseLost, *database.OUTAGES):
             raise
         except Exception as error:
@@ -156,11 +157,22 @@ class IngestionRun:
     async def _read(self) -> None:
         """From the document to its chunks."""
         await self._note(DocumentState.PARSING, 1, "Reading")
-        document, base = self._work.document, self._work.base
-        source = Source(in_one(document.text.encode()), document.mime)
-        reading = await self._runtime.reader.read(source, ChunkPolicy.from_json(base.chunk_policy))
+        policy = ChunkPolicy.from_json(self._work.base.chunk_policy)
+        try:
+            reading = await self._runtime.reader.read(self._source(), policy)
+        except BlobMissing:
+            raise IngestFailed(DocumentErrorCode.FILE_MISSING) from None
         await self._note(DocumentState.CHUNKING, steps.CUT_PERCENT // 2, "Cutting")
         self._heard(await self._in_unit(partial(steps.keep_reading, **self._fence, reading=reading)))
+
+    def _source(self) -> Source:
+        """The file as it was uploaded, or the text that was given. Raises IngestFailed."""
+        document, file = self._work.document, self._work.file
+        if document.file_id is None:
+            return Source(in_one(self._work.text.encode()), document.mime)
+        if file is None:
+            raise IngestFailed(DocumentErrorCode.FILE_MISSING)
+        return Source(self._runtime.blobs.open(blob_key(file.tenant_id, file.sha256)), file.mime, file.name)
 
     async def _embedded(self) -> bool:
         """Embed one batch; whether the document is READY because there was none left."""

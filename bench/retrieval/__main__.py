@@ -23,7 +23,7 @@ from domain.knowledge.vectors import SearchMode
 
 DEPTH = 50
 METHODS = ("vector", "keyword", "hybrid", "reranked")
-KEYWORDS = (0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6)
+KEYWORDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 KS = (1, 2, 5, 10, 20, 60)
 
 
@@ -32,29 +32,29 @@ class Answer:
     """A question and the lists of passages that each method gives."""
 
     question: Question
+    near: list[int]
+    worded: list[tuple[int, float]]
     ranked: dict[str, list[int]]
-
-    @property
-    def near(self) -> list[int]:
-        return self.ranked["vector"]
-
-    @property
-    def worded(self) -> list[int]:
-        return self.ranked["keyword"]
 
     def place(self, method: str) -> int | None:
         return place_of(self.question.passage, self.ranked[method])
 
 
 async def answers(corpus: Corpus, stage: Library, vectors: Sequence[Vector]) -> list[Answer]:
-    found = []
-    for question, vector in zip(corpus.questions, vectors, strict=True):
-        near = await stage.ranked(SearchMode.VECTOR, question.text, vector, DEPTH)
-        worded = await stage.ranked(SearchMode.KEYWORD, question.text, vector, DEPTH)
-        hybrid = await stage.ranked(SearchMode.HYBRID, question.text, vector, DEPTH)
-        last = reranked(corpus, question, hybrid, WordOverlap())
-        found.append(Answer(question, dict(zip(METHODS, (near, worded, hybrid, last), strict=True))))
-    return found
+    return [
+        await answer(corpus, stage, question, vector)
+        for question, vector in zip(corpus.questions, vectors, strict=True)
+    ]
+
+
+async def answer(corpus: Corpus, stage: Library, question: Question, vector: Vector) -> Answer:
+    near, worded, hybrid = [
+        await stage.ranked(mode, question.text, vector, DEPTH)
+        for mode in (SearchMode.VECTOR, SearchMode.KEYWORD, SearchMode.HYBRID)
+    ]
+    lists = [[number for number, _ in found] for found in (near, worded, hybrid)]
+    lists.append(reranked(corpus, question, lists[-1], WordOverlap()))
+    return Answer(question, lists[0], worded, dict(zip(METHODS, lists, strict=True)))
 
 
 def reranked(corpus: Corpus, question: Question, ranked: Sequence[int], reranker: WordOverlap) -> list[int]:

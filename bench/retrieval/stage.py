@@ -18,7 +18,6 @@ from bench.retrieval.corpus import Corpus
 from bench.retrieval.vectors import DIMENSIONS, Vector
 from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId, new_id
 from domain.knowledge.embedding import BUILT_IN
-from domain.knowledge.fusion import Weights
 from domain.knowledge.vectors import IndexKey, SearchMode, StoreQuery, VectorRow
 from persistence.accounts.tables import tenants
 from persistence.database import create_engine
@@ -60,12 +59,11 @@ class Library:
     places: dict[ChunkId, int]
     """The passage of each chunk."""
 
-    async def ranked(
-        self, mode: SearchMode, text: str, vector: Vector, first: int, weights: Weights | None = None
-    ) -> list[int]:
-        """The numbers of the passages, the best first."""
-        query = StoreQuery(INDEX, mode, (self.base_id,), text, vector, first, weights=weights or Weights())
-        return [self.places[one.chunk_id] for one in await self.store.search(self.tenant_id, query)]
+    async def ranked(self, mode: SearchMode, text: str, vector: Vector, first: int) -> list[tuple[int, float]]:
+        """The numbers of the passages, the best first, and which part of the question's words each has."""
+        query = StoreQuery(INDEX, mode, (self.base_id,), text, vector, first)
+        found = await self.store.search(self.tenant_id, query)
+        return [(self.places[one.chunk_id], one.covered or 0.0) for one in found]
 
 
 async def library(settings: Settings, corpus: Corpus, vectors: list[Vector]) -> Library:

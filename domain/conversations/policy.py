@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any
 
 from domain.errors import ErrorCode, Rejected
+from domain.knowledge.policies import RetrievalTrigger
 from domain.text import word_count
 
 LAST_MESSAGES_MAX = 500
@@ -18,14 +18,6 @@ PASSAGES_MAX = 20
 PASSAGES_DEFAULT = 6
 WORDS_OF_A_QUESTION = 6
 """Of this many words something is asked or told; fewer are thanks, yes and no, or "go on"."""
-
-
-class RetrievalTrigger(StrEnum):
-    """When passages are looked up for a message."""
-
-    AUTO = "AUTO"
-    ALWAYS = "ALWAYS"
-    NEVER = "NEVER"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.accounts import Actor
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, ProjectId, SourceDocumentId, TenantId, UserId
 
 
@@ -16,6 +17,11 @@ class KnowledgeScope(StrEnum):
     TENANT = "TENANT"
     PROJECT = "PROJECT"
     USER = "USER"
+
+
+def sees(actor: Actor, scope: str, owner_id: UserId) -> bool:
+    """Whether somebody who may read in the tenant sees a base of that scope."""
+    return scope != KnowledgeScope.USER or owner_id == actor.user_id
 
 
 class DocumentState(StrEnum):

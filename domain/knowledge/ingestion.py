@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from domain.billing import Usage, UsageRecord, book_usage, cost, extend_hold
 from domain.billing.alerts import end_hold
 from domain.errors import LeaseLost
+from domain.files.entities import File
 from domain.generation.provider import UsageSource
 from domain.ids import ChunkId, JobId, SourceDocumentId, new_id
 from domain.jobs import CRASHES_MAX, JobState, Lease
+from domain.knowledge.embedding import BUILT_IN, HASHED
 from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.failures import SENTENCES, IngestFailed
+from domain.knowledge.feed import tell
 from domain.knowledge.indexing import Indexed
 from domain.knowledge.parsing import Reading
 from domain.knowledge.pieces import Piece, text_hash
@@ -24,7 +27,7 @@ from domain.unit_of_work import UnitOfWork
 USAGE_KIND = "EMBED"
 CHANNEL = "embedding"
 """Under what name usage of embedding models is kept: they go through no writer's channel."""
-FREE_MODELS = frozenset({"multilingual-e5-small", "hash"})
+FREE_MODELS = frozenset({BUILT_IN, HASHED})
 CUT_PERCENT = 10
 """How far a document is when it is cut; the rest is embedding."""
 
@@ -35,6 +38,8 @@ class Work:
 
     document: Document
     base: KnowledgeBase
+    file: File | None
+    text: str
     cut: bool
     trace_parent: str | None
 
@@ -57,7 +62,10 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
     base = await uow.knowledge.base(document.base_id) if document is not None else None
     if job is None or document is None or base is None or job.lease_token != lease.token:
         raise LeaseLost
-    return Work(document, base, document.chunk_count > 0, job.trace_parent)
+    file = await uow.files.file(document.file_id) if document.file_id is not None else None
+    cut = document.chunk_count > 0
+    text = await uow.knowledge.text(document.id) if document.file_id is None and not cut else ""
+    return Work(document, base, file, text, cut, job.trace_parent)
 
 
 async def note(uow: UnitOfWork, lease: Lease, lease_s: float, state: DocumentState, percent: int) -> None:
@@ -65,6 +73,7 @@ async def note(uow: UnitOfWork, lease: Lease, lease_s: float, state: DocumentSta
     document = await _of_lease(uow, lease)
     document.state, document.progress, document.updated_at = state, percent, uow.now
     await uow.jobs.beat(lease, lease_s, percent)
+    await tell(uow, document)
 
 
 async def keep_reading(uow: UnitOfWork, lease: Lease, lease_s: float, reading: Reading) -> Document:
@@ -80,14 +89,15 @@ async def keep_reading(uow: UnitOfWork, lease: Lease, lease_s: float, reading: R
     document.characters, document.chunk_count = len(parsed.text), len(reading.pieces)
     document.version += 1
     document.state, document.progress, document.updated_at = DocumentState.EMBEDDING, CUT_PERCENT, uow.now
-    chunks = [_chunk(document, position, piece) for position, piece in enumerate(reading.pieces)]
+    chunks = [_chunk(document, parsed.text, position, piece) for position, piece in enumerate(reading.pieces)]
     await uow.knowledge.replace_chunks(document, chunks)
     await uow.jobs.beat(lease, lease_s, CUT_PERCENT)
+    await tell(uow, document)
     return document
 
 
-def _chunk(document: Document, position: int, piece: Piece) -> Chunk:
-    text = document.text[piece.start : piece.end]
+def _chunk(document: Document, whole: str, position: int, piece: Piece) -> Chunk:
+    text = whole[piece.start : piece.end]
     return Chunk(
         document.tenant_id, ChunkId(new_id()), document.base_id, document.id, position, text, piece.start, piece.end,
         piece.tokens, text_hash(text), list(piece.heading_path), piece.page,
@@ -122,6 +132,7 @@ async def keep_indexed(
     document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(1, document.chunk_count)
     document.state, document.updated_at = DocumentState.EMBEDDING, uow.now
     await uow.jobs.beat(lease, lease_s, document.progress)
+    await tell(uow, document)
     return document
 
 
@@ -138,6 +149,7 @@ async def finish(uow: UnitOfWork, lease: Lease) -> Document | None:
     document.updated_at = uow.now
     await uow.jobs.close(lease, JobState.SUCCEEDED, None)
     await pay(uow, lease.job_id, lease.attempt, document)
+    await tell(uow, document)
     return document
 
 
@@ -151,6 +163,8 @@ async def fail(uow: UnitOfWork, lease: Lease, code: DocumentErrorCode, message: 
     state = JobState.CANCELLED if cancelled else JobState.FAILED
     await uow.jobs.close(lease, state, None if cancelled else (code, said))
     await pay(uow, lease.job_id, lease.attempt, document)
+    if document is not None and document.deleted_at is None:
+        await tell(uow, document)
     return document
 
 

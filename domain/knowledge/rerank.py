@@ -33,7 +33,7 @@ class Reranker(Protocol):
 class WordOverlap:
     """`weights` say how much the words count against the order in which passages come."""
 
-    weights: Weights = field(default_factory=lambda: Weights(keyword=0.3, k=5))
+    weights: Weights = field(default_factory=lambda: Weights(keyword=0.6, k=2))
     name: str = "word overlap"
 
     async def rerank(self, query: str, passages: Sequence[str]) -> list[int]:
@@ -41,7 +41,7 @@ class WordOverlap:
 
     def order(self, query: str, passages: Sequence[str]) -> list[int]:
         scores = overlaps(query, passages)
-        worded = sorted((place for place, score in enumerate(scores) if score > 0), key=lambda place: -scores[place])
+        worded = sorted(((place, one) for place, one in enumerate(scores) if one > 0), key=lambda pair: -pair[1])
         return fused(range(len(passages)), worded, self.weights)
 
 

@@ -10,7 +10,10 @@ from domain.knowledge.entities import Chunk, Document, KnowledgeBase
 
 
 class KnowledgeStore(Protocol):
-    """The knowledge room of a unit of work. Deleted bases and documents are not found."""
+    """The knowledge room of a unit of work. Deleted bases and documents are not found.
+
+    The text of a document that was found may not be read, only written: ask for it by `text`.
+    """
 
     async def add(self, row: KnowledgeBase | Document) -> None: ...
     async def base(
@@ -22,6 +25,7 @@ class KnowledgeStore(Protocol):
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int: ...
     async def document(self, document_id: SourceDocumentId, *, lock: bool = False) -> Document | None: ...
+    async def text(self, document_id: SourceDocumentId) -> str: ...
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         """The document that a job works on, deleted or not. None once another job does."""
         ...

@@ -61,11 +61,16 @@ class StoreQuery:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A chunk that was found, and at which places, from 1. The scores are the store's own: for debugging alone."""
+    """A chunk that was found, and at which places, from 1.
+
+    `covered` is the part of the query's words that it has, weighed by their rarity. The scores are the store's own: for
+    debugging alone.
+    """
 
     chunk_id: ChunkId
     vector_rank: int | None
     keyword_rank: int | None
+    covered: float | None = None
     vector_score: float | None = None
     keyword_score: float | None = None
 

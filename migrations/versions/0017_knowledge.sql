@@ -62,6 +62,7 @@ CREATE TABLE app.knowledge_documents (
     CONSTRAINT knowledge_documents_error_check CHECK ((state = 'FAILED') = (error_code is not null)),
     CONSTRAINT knowledge_documents_counts_check CHECK (least(characters, chunk_count, version, embedded_tokens, embedded_micros) >= 0),
     CONSTRAINT knowledge_documents_tenant_id_base_id_fkey FOREIGN KEY(tenant_id, base_id) REFERENCES app.knowledge_bases (tenant_id, id),
+    CONSTRAINT knowledge_documents_tenant_id_file_id_fkey FOREIGN KEY(tenant_id, file_id) REFERENCES app.files (tenant_id, id),
     CONSTRAINT knowledge_documents_tenant_id_job_id_fkey FOREIGN KEY(tenant_id, job_id) REFERENCES app.jobs (tenant_id, id)
 );
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Select, delete, func, literal, or_, select, text, true, update
+from sqlalchemy import Integer, Select, Uuid, cast, delete, func, or_, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -92,7 +92,7 @@ class SqlConversations:
         return select(path.union_all(above).c.id)
 
     async def newest_leaf(self, message_id: MessageId) -> MessageId:
-        down = select(literal(message_id).label("id"), literal(0, Integer).label("step")).cte("down", recursive=True)
+        down = select(cast(message_id, Uuid).label("id"), cast(0, Integer).label("step")).cte("down", recursive=True)
         child = aliased(messages)
         newest = (
             select(child.c.id)

@@ -29,14 +29,21 @@ all_chunks as materialized (
          where tenant_id = :tenant and base_id = any(cast(:bases as uuid[])) and deleted_at is null),
         (select max(df) from frequent)) as n
 ),
+told as materialized (
+    select terms.n, terms.weight * ln(1 + (all_chunks.n - coalesce(df, 0) + 0.5) / (coalesce(df, 0) + 0.5)) as weight
+    from terms
+    left join frequent using (n)
+    cross join all_chunks
+    where numnode(terms.sought) > 0
+        and (not coalesce(frequent.common, false) or not exists (select 1 from frequent where not common))
+),
 worded as materialized (
-    select id, score, row_number() over (order by score desc, id) as rank
+    select id, score, covered, row_number() over (order by score desc, id) as rank
     from (
-        select found.id, sum(found.weight * ln(1 + (all_chunks.n - df + 0.5) / (df + 0.5)))::float8 as score
+        select found.id, sum(told.weight)::float8 as score,
+            (sum(told.weight) / (select sum(weight) from told))::float8 as covered
         from found
-        join frequent using (n)
-        cross join all_chunks
-        where not frequent.common or not exists (select 1 from frequent where not common)
+        join told using (n)
         group by found.id
     ) as scored
     order by score desc, id
@@ -71,9 +78,9 @@ near as materialized (
     order by distance, chunk_id
     limit :depth
 )
-select id, near.rank as vector_rank, worded.rank as keyword_rank, near.distance, worded.score,
+select id, near.rank as vector_rank, worded.rank as keyword_rank, near.distance, worded.score, worded.covered,
     (coalesce(cast(:near_weight as float8) / (cast(:k as int) + near.rank), 0)
-        + coalesce(cast(:worded_weight as float8) / (cast(:k as int) + worded.rank), 0)) as fused
+        + coalesce(cast(:worded_weight as float8) * worded.covered ^ 2 / (cast(:k as int) + worded.rank), 0)) as fused
 from near full join worded using (id)
 order by fused desc, near.rank nulls last, worded.rank
 limit :first

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from sqlalchemy import Uuid, any_, bindparam, func, or_, select, text, update
+from sqlalchemy import any_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import ChunkId, KnowledgeBaseId, TenantId, UserId
-from domain.knowledge.entities import Chunk, KnowledgeBase, KnowledgeScope
+from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.search import Passage, SearchedBase
 from domain.knowledge.vectors import IndexKey
 from persistence.database import SET_TENANT, Database
+from persistence.knowledge import reads
 from persistence.knowledge.search_tables import chunk_vectors, knowledge_evidence
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 from persistence.shapes import IDS, TENANT, Shape
@@ -20,12 +21,10 @@ _base, _chunk, _document = knowledge_bases.c, knowledge_chunks.c, knowledge_docu
 
 BASES = Shape(
     select(_base.id, _base.embedding_model, _base.dimensions, _base.retrieval_policy).where(
-        _base.tenant_id == TENANT,
-        _base.id == any_(IDS),
-        _base.deleted_at.is_(None),
-        or_(_base.scope != KnowledgeScope.USER.value, _base.owner_id == bindparam("user", type_=Uuid)),
+        _base.tenant_id == TENANT, _base.id == any_(IDS), *reads.BASES.where, reads.BASES.filters["viewer"]
     )
 )
+"""Those that the `viewer` sees."""
 PASSAGES = Shape(
     select(
         _chunk.id, _chunk.base_id, _chunk.document_id, _chunk.text, _chunk.start_char, _chunk.end_char, _chunk.page,
@@ -35,16 +34,10 @@ PASSAGES = Shape(
     .where(_chunk.tenant_id == TENANT, _chunk.id == any_(IDS), _chunk.enabled, _document.deleted_at.is_(None))
 )  # fmt: skip
 EVIDENCE = Shape(
-    select(
-        knowledge_evidence, _document.title, _document.base_id
-    )
-    .join(
-        knowledge_documents,
-        (_document.tenant_id == knowledge_evidence.c.tenant_id) & (_document.id == knowledge_evidence.c.document_id),
-    )
+    select(knowledge_evidence)
     .where(knowledge_evidence.c.tenant_id == TENANT, knowledge_evidence.c.job_id == any_(IDS))
     .order_by(knowledge_evidence.c.job_id, knowledge_evidence.c.place)
-)  # fmt: skip
+)
 """The passages that jobs used, in the order of their aliases."""
 
 
@@ -57,7 +50,7 @@ class SqlPassages:
     async def bases(
         self, tenant_id: TenantId, actor_user_id: UserId | None, base_ids: Sequence[KnowledgeBaseId]
     ) -> list[SearchedBase]:
-        rows = await self._database.shaped(tenant_id, BASES, ids=list(base_ids), user=actor_user_id)
+        rows = await self._database.shaped(tenant_id, BASES, ids=list(base_ids), viewer=actor_user_id)
         found = {row["id"]: row for row in rows}
         return [
             SearchedBase(

@@ -59,6 +59,10 @@ class SqlKnowledge:
         found = await self._session.get(Document, key, with_for_update=lock, populate_existing=lock)
         return found if found is not None and found.deleted_at is None else None
 
+    async def text(self, document_id: SourceDocumentId) -> str:
+        mine = _document.tenant_id == self._tenant_id, _document.id == document_id
+        return await self._session.scalar(select(_document.text).where(*mine)) or ""
+
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         statement = select(Document).where(_document.tenant_id == self._tenant_id, _document.job_id == job_id)
         if lock:

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
+from sqlalchemy.orm import deferred
 
 from domain.knowledge import entities as domain
 from persistence.metadata import mapper_registry, of_tenant, one_of, references, tenant_table, text, timestamp
@@ -72,6 +73,7 @@ knowledge_documents = tenant_table(
     CheckConstraint("(state = 'FAILED') = (error_code is not null)", name="error"),
     CheckConstraint("least(characters, chunk_count, version, embedded_tokens, embedded_micros) >= 0", name="counts"),
     references("base_id", "knowledge_bases"),
+    references("file_id", "files"),
     references("job_id", "jobs"),
 )
 Index(
@@ -113,5 +115,8 @@ Index(None, knowledge_chunks.c.tenant_id, knowledge_chunks.c.base_id)
 Index("knowledge_chunks_tsv_idx", knowledge_chunks.c.tsv, postgresql_using="gin")
 
 mapper_registry.map_imperatively(domain.KnowledgeBase, knowledge_bases)
-mapper_registry.map_imperatively(domain.Document, knowledge_documents)
+# A novel's text is not fetched with every look at its state.
+mapper_registry.map_imperatively(
+    domain.Document, knowledge_documents, properties={"text": deferred(knowledge_documents.c.text, raiseload=True)}
+)
 mapper_registry.map_imperatively(domain.Chunk, knowledge_chunks, exclude_properties=["tsv"])

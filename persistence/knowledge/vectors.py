@@ -96,7 +96,12 @@ class PgVectorStore:
             rows = (await connection.execute(_statement(query.index.dimensions), values)).all()
         return [
             Ranked(
-                row.id, row.vector_rank, row.keyword_rank, None if row.distance is None else 1 - row.distance, row.score
+                row.id,
+                row.vector_rank,
+                row.keyword_rank,
+                row.covered,
+                None if row.distance is None else 1 - row.distance,
+                row.score,
             )
             for row in rows
         ]

@@ -6,7 +6,9 @@ from typing import Annotated
 import strawberry
 
 from domain.conversations.entities import PartType
-from domain.conversations.policy import PASSAGES_DEFAULT, RetrievalTrigger
+from domain.conversations.policy import PASSAGES_DEFAULT
+from domain.knowledge.policies import RetrievalTrigger
+from schema import knowledge  # noqa: F401 - describes RetrievalTrigger
 from schema.base import MutationError, Payload, described_enum
 from schema.billing.budgets import BudgetExceeded
 from schema.conversations.types import Conversation, ConversationGroup, ConversationShare, Message

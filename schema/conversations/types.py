@@ -10,12 +10,13 @@ import strawberry
 from domain.conversations import entities as domain
 from domain.conversations.entities import MessageRole, MessageState, PartType
 from domain.conversations.policy import ContextPolicy as Policy
-from domain.conversations.policy import RetrievalTrigger
 from domain.conversations.sending import DEPTH_MAX, gauge_of
 from domain.errors import ErrorCode, Rejected
 from domain.ids import ConversationId
+from domain.knowledge.policies import RetrievalTrigger
 from persistence.conversations import reads
 from persistence.generation import reads as generation_reads
+from schema import knowledge  # noqa: F401 - describes RetrievalTrigger
 from schema.base import Connection, Node, TokenCount, described_enum, mapped
 from schema.batched import Call, batched, found, id_of, ids_of, needs, paged
 from schema.context import Info
@@ -51,12 +52,6 @@ described_enum(
     IMAGE="A picture, by its file.",
     TOOL_CALL="A tool that a model asks for.",
     TOOL_RESULT="What a tool gave back.",
-)
-described_enum(
-    RetrievalTrigger,
-    AUTO="When a message asks something, or is long enough to.",
-    ALWAYS="For every message.",
-    NEVER="Not at all.",
 )
 
 

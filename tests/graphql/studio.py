@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import text
@@ -20,6 +21,7 @@ from persistence.database import Database
 from schema.ids import decode_id, encode_id
 from tests.documents import GENERATE
 from tests.graphql.clients import Person
+from tests.graphql.studio_talks import talked
 from workers.generation import run_job
 from workers.runtime import Runtime
 
@@ -68,10 +70,13 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     await _plans(studio)
     await _operations(studio)
     await _generations(studio, runtime)
+    ids |= await talked(person, runtime, MARKER)
     made = await mutate("budgetSet", "budget { id }", subject="MEMBER", memberId=ids["User"], period="DAY", limit="100")
     ids["Budget"] = made["budget"]["id"]
+    await _assistant(studio)
     await _invoice(studio)
     await _payments(studio)
+    await _files(studio)
     ids["Price"] = (await person("{ prices { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     ids["LedgerEntry"] = (await person("{ ledgerEntries { edges { node { id } } } }"))["edges"][-1]["node"]["id"]
     return studio
@@ -88,6 +93,37 @@ async def _payments(studio: Studio) -> None:
         method.created_at = uow.now
         await uow.payments.save_method(method)
     studio.ids["PaymentMethod"] = encode_id("PaymentMethod", method_id)
+
+
+async def _files(studio: Studio) -> None:
+    """A file, and an upload whose bytes were sent."""
+    person, content = studio.person, studio.words("Chapter").encode()
+    for kind in ("File", "Upload"):
+        made = await person.mutate(
+            "uploadCreate", "upload { id url }", fileName=f"{studio.words(kind)}.txt", size=len(content),
+            purpose="KNOWLEDGE",
+        )  # fmt: skip
+        studio.ids["Upload"] = made["upload"]["id"]
+        sent = await person.site.http.put(made["upload"]["url"], content=content)
+        assert sent.status_code == 204, sent.text
+        if kind == "File":
+            digest = sha256(content).hexdigest()
+            made = await person.mutate("uploadComplete", "file { id }", uploadId=studio.ids["Upload"], sha256=digest)
+            studio.ids["File"] = made["file"]["id"]
+
+
+async def _assistant(studio: Studio) -> None:
+    """One that the tenant shares, with a version."""
+    mutate, ids, words = studio.person.mutate, studio.ids, studio.words
+    made = await mutate("assistantCreate", "assistant { id }", name=words("Plotter"), description=words("Plots"))
+    ids["Assistant"] = made["assistant"]["id"]
+    made = await mutate(
+        "assistantVersionCreate", "version { id }", assistantId=ids["Assistant"], prompt=words("Prompt"),
+        openingMessages=[words("Begin")],
+    )  # fmt: skip
+    ids["AssistantVersion"] = made["version"]["id"]
+    await mutate("assistantPublish", assistantId=ids["Assistant"], visibility="TENANT")
+    await mutate("assistantReact", assistantId=ids["Assistant"], kind="LIKE")
 
 
 async def _client_app(studio: Studio) -> None:

@@ -26,7 +26,7 @@ from workers.runtime import Runtime
 WALKER = Walker(build_schema()._schema)
 FIELDS = list(WALKER.fields())
 MUTATIONS = [name for kind, name in FIELDS if kind == "mutation"]
-OPEN_TO_ALL = {"register", "login", "refresh", "logout"}
+OPEN_TO_ALL = {"register", "login", "refresh", "logout", "sharedConversation"}
 """The only fields for somebody without credentials."""
 
 
@@ -47,7 +47,7 @@ async def studio(alice: Person, runtime: Runtime) -> Studio:
     return await populated(alice, runtime)
 
 
-ENDLESS = {"channelHealth", "usageMeter"}
+ENDLESS = {"channelHealth", "usageMeter", "conversationEvents"}
 ENDLESS_S = 0.4
 """Streams without an end are watched for so long."""
 
@@ -105,9 +105,11 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 
 SHOWS = {
+    "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport", "messageSearch",
     "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
     "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods",
+    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
+    "assistants", "assistantPublishPreview",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
@@ -162,6 +164,9 @@ NEEDS = {
     "channelTest": "admin",
     "routingPolicySet": "admin",
     "chapterGenerate": "generate",
+    "messageSend": "generate",
+    "messageEdit": "generate",
+    "messageRegenerate": "generate",
     "generationCancel": "generate",
     "jobRetry": "generate",
     "jobCancel": "generate",
@@ -198,6 +203,11 @@ NEEDS = {
     "subscriptionCancel": "billing",
     "subscriptionResume": "billing",
     "couponRedeem": "billing",
+    "assistantReact": "read",
+    "assistantRate": "read",
+    "assistantInstall": "read",
+    "assistantUninstall": "read",
+    "assistantReport": "read",
 }
 """What a mutation asks for; the others ask for the right to write."""
 

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from domain.accounts import Role
+from domain.conversations.parts import MESSAGE_CHARS_MAX, PARTS_MAX
+from domain.ids import JobId
 from persistence.database import Database
-from tests.graphql.clients import Person
+from schema.ids import decode_id, encode_id
+from tests.graphql.clients import Person, Site
 from tests.graphql.generations import over_ws, shown
-from tests.graphql.talks import begin, chores, path_of, said, send, title_of, written
+from tests.graphql.talks import EDIT, REGENERATE, SEND, ask, begin, chores, path_of, said, send, title_of, written
+from workers.generation import run_job
 from workers.runtime import Runtime
+
+FAST = "[demo:chunks=20 delay_ms=0]"
+EVENTS = """
+subscription($id: ID!, $after: String) {
+  conversationEvents(id: $id, after: $after) {
+    __typename seq cursor at
+    ... on MessageAdded { message { id role } question { text } }
+    ... on MessageEnded { message { id state } }
+    ... on ConversationChanged { conversation { title } }
+  }
+}"""
 
 
 async def test_a_message_is_answered_and_its_answer_streamed(alice: Person, runtime: Runtime) -> None:
     talk = await begin(alice)
-    accepted = await send(alice, talk, "[demo:chunks=20 delay_ms=0] Tell me about the harbour.")
-    assert accepted["message"]["role"] == "USER"
+    accepted = await send(alice, talk, f"{FAST} Tell me about the harbour.")
+    assert (accepted["message"]["role"], accepted["generation"]["message"]["state"]) == ("USER", "PENDING")
+    assert accepted["generation"]["message"]["parentId"] == accepted["message"]["id"]
     generation = await written(alice, runtime, accepted)
     events = await over_ws(alice, generation)
     question, answer = await path_of(alice, talk)
     assert (question["text"], answer["role"], answer["state"]) == (
-        "[demo:chunks=20 delay_ms=0] Tell me about the harbour.", "ASSISTANT", "COMPLETE")  # fmt: skip
+        f"{FAST} Tell me about the harbour.", "ASSISTANT", "COMPLETE")  # fmt: skip
     assert shown(events) == answer["text"] != ""
+
+
+async def test_the_issues_own_selections_are_valid(alice: Person) -> None:
+    talk = await begin(alice)
+    head = "mutation($input: MessageSendInput!) { messageSend(input: $input) "
+    values = {"conversationId": talk, "text": "Hello there", "idempotencyKey": "literal"}
+    plain = await alice(head + "{ ... on MessageAccepted { message { id } generation { id } } } }", input=values)
+    assert set(plain) == {"message", "generation"}
+    more = "{ ... on MessageAccepted { message { id } generation { id } } ... on UserError { code field } } }"
+    assert await alice(head + more, input={**values, "text": " ", "idempotencyKey": "b"}) == {
+        "code": "EMPTY", "field": ["input", "text"]}  # fmt: skip
 
 
 async def test_a_conversation_without_a_title_gets_one_from_its_first_words(
@@ -32,3 +66,309 @@ async def test_a_conversation_without_a_title_gets_one_from_its_first_words(
     await said(alice, runtime, kept, "灯塔建于哪一年？")
     assert await chores(alice, runtime, admin) == []
     assert await title_of(alice, kept) == "My own"
+
+
+async def test_a_title_that_the_author_sets_meanwhile_is_kept(alice: Person, runtime: Runtime, admin: Database) -> None:
+    talk = await begin(alice, title="")
+    await said(alice, runtime, talk, "灯塔建于哪一年？")
+    await alice.mutate("conversationUpdate", "conversation { id }", id=talk, title="Lamps")
+    assert await chores(alice, runtime, admin) == ["conversation.title"]
+    assert await title_of(alice, talk) == "Lamps"
+
+
+# -- the tree --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_edit_forks_and_what_was_said_stays_on_its_own_path(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice)
+    first = await said(alice, runtime, talk, f"{FAST} One?")
+    await said(alice, runtime, talk, f"{FAST} Two?")
+    before = await path_of(alice, talk)
+    edited = await ask(alice, EDIT, messageId=first["message"]["id"], text=f"{FAST} Otherwise?")
+    await written(alice, runtime, edited)
+    after = await path_of(alice, talk)
+    assert [one["text"] for one in after if one["role"] == "USER"] == [f"{FAST} Otherwise?"]
+    assert (after[0]["siblingCount"], after[0]["siblingPlace"]) == (2, 2)
+    assert [one["id"] for one in after[0]["siblings"]] == [before[0]["id"], after[0]["id"]]
+    await alice.mutate(
+        "conversationSwitch", "conversation { id }", conversationId=talk, messageId=first["message"]["id"]
+    )
+    assert [one["id"] for one in await path_of(alice, talk)] == [one["id"] for one in before]
+
+
+async def test_an_answer_is_written_again_beside_the_one_that_is_there(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice)
+    await said(alice, runtime, talk, f"{FAST} One?")
+    question, answer = await path_of(alice, talk)
+    again = await ask(alice, REGENERATE, messageId=answer["id"])
+    assert again["message"]["id"] == question["id"]
+    await written(alice, runtime, again)
+    _, other = await path_of(alice, talk)
+    assert (other["siblingCount"], other["siblingPlace"], other["parentId"]) == (2, 2, question["id"])
+    refused = await ask(alice, REGENERATE, messageId=question["id"])
+    assert (refused["code"], refused["field"]) == ("INVALID_STATE", ["input", "messageId"])
+    refused = await ask(alice, EDIT, messageId=answer["id"], text="x")
+    assert (refused["code"], refused["field"]) == ("INVALID_STATE", ["input", "messageId"])
+
+
+async def test_two_messages_sent_at_once_are_siblings_and_the_later_one_is_shown(
+    alice: Person, runtime: Runtime
+) -> None:
+    talk = await begin(alice)
+    await said(alice, runtime, talk, f"{FAST} One?")
+    leaf = (await path_of(alice, talk))[-1]["id"]
+    two = await asyncio.gather(*(send(alice, talk, f"{FAST} {word}?") for word in ("Left", "Right")))
+    assert {one["message"]["parentId"] for one in two} == {leaf}
+    for accepted in two:
+        await written(alice, runtime, accepted)
+    path = await path_of(alice, talk)
+    assert path[2]["id"] == max(one["message"]["id"] for one in two) and path[2]["siblingCount"] == 2
+    assert path[3]["state"] == "COMPLETE"
+
+
+async def test_an_answer_that_is_being_written_cannot_be_followed(alice: Person) -> None:
+    talk = await begin(alice)
+    waiting = await send(alice, talk, "One?")
+    refused = await send(alice, talk, "Two?", parentId=waiting["generation"]["message"]["id"])
+    assert (refused["code"], refused["field"]) == ("INVALID_STATE", ["input", "parentId"])
+    refused = await send(alice, talk, "Two?", parentId=waiting["message"]["id"])
+    assert refused["code"] == "INVALID_STATE"
+
+
+async def test_a_message_that_is_edited_while_it_is_answered_leaves_both(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice)
+    waiting = await send(alice, talk, f"{FAST} One?")
+    edited = await ask(alice, EDIT, messageId=waiting["message"]["id"], text=f"{FAST} Two?")
+    await written(alice, runtime, waiting)
+    await written(alice, runtime, edited)
+    path = await path_of(alice, talk)
+    assert [one["text"] for one in path[:1]] == [f"{FAST} Two?"] and path[0]["siblingCount"] == 2
+    query = "query($id: ID!) { conversation(id: $id) { messages { edges { node { role state } } } } }"
+    tree = (await alice(query, id=talk))["messages"]["edges"]
+    assert [one["node"]["state"] for one in tree] == ["COMPLETE"] * 4
+
+
+# -- idempotency and limits ------------------------------------------------------------------------------------------
+
+
+async def test_a_key_sends_once(alice: Person) -> None:
+    talk = await begin(alice)
+    answers = await asyncio.gather(*(send(alice, talk, "One?", idempotencyKey="one") for _ in range(10)))
+    assert sorted(one["replayed"] for one in answers) == [False] + [True] * 9
+    assert len({(one["message"]["id"], one["generation"]["id"]) for one in answers}) == 1
+    other = await send(alice, talk, "Two?", idempotencyKey="one")
+    assert (other["__typename"], other["code"]) == ("IdempotencyConflict", "IDEMPOTENCY_CONFLICT")
+    assert len(await path_of(alice, talk)) == 2
+
+
+async def test_a_message_has_at_most_fifty_thousand_characters(alice: Person) -> None:
+    talk = await begin(alice)
+    # Not too long, but more than the demo's model can be told.
+    assert (await send(alice, talk, "a" * MESSAGE_CHARS_MAX))["__typename"] == "ContextTooSmall"
+    refused = await send(alice, talk, "a" * (MESSAGE_CHARS_MAX + 1))
+    assert (refused["code"], refused["field"]) == ("TOO_LONG", ["input", "text"])
+
+
+async def test_a_message_has_at_most_twenty_parts(alice: Person) -> None:
+    talk = await begin(alice)
+    part = {"type": "TEXT", "text": "word"}
+    full = await ask(alice, SEND, conversationId=talk, parts=[part] * PARTS_MAX)
+    assert full["__typename"] == "MessageAccepted"
+    assert full["message"]["text"] == "\n\n".join(["word"] * PARTS_MAX)
+    over = await ask(alice, SEND, conversationId=talk, text="word", parts=[part] * PARTS_MAX)
+    assert (over["code"], over["field"]) == ("LIMIT_REACHED", ["input", "parts"])
+    tool = await ask(alice, SEND, conversationId=talk, text="word", parts=[{"type": "TOOL_CALL", "text": "x"}])
+    assert (tool["code"], tool["field"]) == ("BAD_USER_INPUT", ["input", "parts"])
+
+
+async def test_a_message_that_cannot_be_paid_is_not_kept(site: Site) -> None:
+    poor = await site.tenant(credit_micros=1)
+    talk = await begin(poor)
+    refused = await send(poor, talk, "One?")
+    assert refused["__typename"] == "QuotaExhausted"
+    assert await path_of(poor, talk) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "field"),
+    [
+        ({"lastMessages": 0}, "lastMessages"), ({"lastMessages": 501}, "lastMessages"),
+        ({"maxTokens": 255}, "maxTokens"), ({"maxTokens": 1_000_001}, "maxTokens"),
+        ({"passages": 0}, "passages"), ({"passages": 21}, "passages"),
+    ],
+)  # fmt: skip
+async def test_a_policy_keeps_to_its_ranges(alice: Person, policy: dict[str, int], field: str) -> None:
+    query = """mutation($input: ConversationCreateInput!) {
+      conversationCreate(input: $input) { conversation { id } userErrors { code field } } }"""
+    made = await alice(query, input={"contextPolicy": policy})
+    assert made["userErrors"] == [{"code": "BAD_USER_INPUT", "field": ["input", "contextPolicy", field]}]
+    edge = {"lastMessages": 500, "maxTokens": 256, "passages": 20}
+    made = await alice(query, input={"contextPolicy": edge})
+    assert made["userErrors"] == []
+
+
+async def test_the_gauge_grows_with_what_is_said_and_stops_at_the_policys_limit(
+    alice: Person, runtime: Runtime
+) -> None:
+    talk = await begin(alice, contextPolicy={"maxTokens": 400, "summarize": False})
+    query = "query($id: ID!) { conversation(id: $id) { context { usedTokens windowTokens summarized } } }"
+    read = []
+    for word in ("One", "Two", "Three", "Four"):
+        read.append((await alice(query, id=talk))["context"])
+        await said(alice, runtime, talk, f"{word}: what do you say to {'this ' * 60}?")
+    assert {one["windowTokens"] for one in read} == {400}
+    assert 0 < read[0]["usedTokens"] < read[1]["usedTokens"] <= 400
+    assert all(one["usedTokens"] <= 400 and not one["summarized"] for one in read)
+
+
+async def test_a_summary_stands_for_what_grows_too_old(alice: Person, runtime: Runtime, admin: Database) -> None:
+    talk = await begin(alice, contextPolicy={"maxTokens": 500})
+    made: list[str] = []
+    for word in ("One", "Two", "Three", "Four", "Five", "Six"):
+        await said(alice, runtime, talk, f"{word}: what do you say to {'this ' * 40}?")
+        made += await chores(alice, runtime, admin)
+    assert set(made) == {"conversation.summary"}
+    query = """query($id: ID!) { conversation(id: $id) { context { summarized }
+      activePath { generation { receipt { items { slot decision title } } } } } }"""
+    read = await alice(query, id=talk)
+    assert read["context"]["summarized"] is True
+    items = read["activePath"][-1]["generation"]["receipt"]["items"]
+    assert [(one["slot"], one["decision"]) for one in items][:2] == [
+        ("CONTRACT", "INCLUDED"),
+        ("SUMMARY", "SUMMARIZED"),
+    ]
+
+
+# -- deleting, groups, lists -----------------------------------------------------------------------------------------
+
+
+async def test_deleting_stops_what_is_being_written_and_can_be_undone(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice)
+    waiting = await send(alice, talk, "One?")
+    made = await alice.mutate("conversationDelete", "conversation { id deletedAt }", id=talk)
+    assert made["conversation"]["deletedAt"] is not None
+    await run_job(runtime, alice.tenant_id, JobId(decode_id("Job", waiting["generation"]["job"]["id"])))
+    refused = await send(alice, talk, "Two?")
+    assert (refused["code"], refused["field"]) == ("NOT_FOUND", ["input", "conversationId"])
+    await alice.mutate("conversationRestore", "conversation { id }", id=talk)
+    assert [one["state"] for one in await path_of(alice, talk)] == ["COMPLETE", "CANCELLED"]
+    assert (await send(alice, talk, "Two?"))["__typename"] == "MessageAccepted"
+
+
+async def listed(person: Person, **filter: Any) -> list[str]:
+    query = "query($filter: ConversationFilter) { conversations(filter: $filter) { edges { node { title } } } }"
+    return [one["node"]["title"] for one in (await person(query, filter=filter))["edges"]]
+
+
+async def test_conversations_are_listed_by_group_pin_words_and_whether_they_live(site: Site) -> None:
+    person = await site.tenant()
+    made = await person.mutate("conversationGroupCreate", "conversationGroup { id }", name="Sea")
+    group = made["conversationGroup"]["id"]
+    await begin(person, title="Waves", groupId=group)
+    await begin(person, title="潮水与灯塔", pinned=True)
+    gone = await begin(person, title="Gone")
+    await person.mutate("conversationDelete", "conversation { id }", id=gone)
+    assert await listed(person) == ["潮水与灯塔", "Waves"]
+    assert await listed(person, groupId=group) == ["Waves"]
+    assert await listed(person, pinned=True) == ["潮水与灯塔"]
+    assert await listed(person, query="灯塔") == ["潮水与灯塔"]
+    assert await listed(person, deleted=True) == ["Gone"]
+    await person.mutate("conversationGroupDelete", "deletedId", id=group)
+    assert await listed(person) == ["潮水与灯塔", "Waves"]
+    query = "{ conversations { edges { node { group { id } } } } }"
+    assert {one["node"]["group"] for one in (await person(query))["edges"]} == {None}
+
+
+async def test_groups_stand_in_their_owners_order(site: Site) -> None:
+    person = await site.tenant()
+    ids = []
+    for name in ("One", "Two", "Three"):
+        made = await person.mutate("conversationGroupCreate", "conversationGroup { id }", name=name)
+        ids.append(made["conversationGroup"]["id"])
+    await person.mutate("conversationGroupReorder", "conversationGroup { id }", id=ids[2])
+    await person.mutate("conversationGroupReorder", "conversationGroup { id }", id=ids[0], afterId=ids[1])
+    await person.mutate("conversationGroupRename", "conversationGroup { id }", id=ids[1], name="Zwei")
+    assert [one["name"] for one in await person("{ conversationGroups { name } }")] == ["Three", "Zwei", "One"]
+
+
+async def test_a_conversation_is_exported_for_people_and_for_programs(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice, title="Lamps")
+    first = await said(alice, runtime, talk, f"{FAST} 第一个问题？")
+    await written(alice, runtime, await ask(alice, EDIT, messageId=first["message"]["id"], text=f"{FAST} 第二个问题？"))
+    query = "query($id: ID!, $format: ExportFormat!) { conversationExport(id: $id, format: $format) { mime text } }"
+    markdown = await alice(query, id=talk, format="MARKDOWN")
+    answer = (await path_of(alice, talk))[-1]["text"]
+    assert markdown == {
+        "mime": "text/markdown", "text": f"# Lamps\n\n## Author\n\n{FAST} 第二个问题？\n\n## Answer\n\n{answer}\n"
+    }  # fmt: skip
+    whole = json.loads((await alice(query, id=talk, format="JSON"))["text"])
+    assert [one["role"] for one in whole["messages"]] == ["USER", "ASSISTANT", "USER", "ASSISTANT"]
+    assert whole["messages"][2]["editedFrom"] == whole["messages"][0]["id"]
+    assert whole["activeLeaf"] == whole["messages"][3]["id"]
+
+
+# -- whose it is -----------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_else_of_the_tenant_reads_along_whatever_the_role(site: Site, runtime: Runtime) -> None:
+    owner = await site.tenant()
+    author = await site.member(owner, Role.AUTHOR)
+    talk = await begin(author)
+    accepted = await said(author, runtime, talk, f"{FAST} Between us?")
+    ids = [talk, accepted["message"]["id"], accepted["generation"]["id"], accepted["generation"]["message"]["id"],
+           accepted["generation"]["job"]["id"]]  # fmt: skip
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    assert [one["id"] for one in await author(query, ids=ids)] == ids
+    for other in (owner, await site.member(owner, Role.ADMIN), await site.tenant()):
+        assert await other(query, ids=ids) == [None] * len(ids)
+        assert await other("query($id: ID!) { conversation(id: $id) { id } }", id=talk) is None
+        assert await listed(other) == []
+        refused = await send(other, talk, "Let me in")
+        assert (refused["code"], refused["field"]) == ("NOT_FOUND", ["input", "conversationId"])
+        for mutation in (EDIT, REGENERATE):
+            values = {"text": "x"} if mutation is EDIT else {}
+            refused = await ask(other, mutation, messageId=ids[1], **values)
+            assert (refused["code"], refused["field"]) == ("NOT_FOUND", ["input", "messageId"])
+        jobs = await other("{ jobs { edges { node { id } } } }")
+        assert jobs["edges"] == []
+        watched = await other.ask("mutation($i: JobCancelInput!) { jobCancel(input: $i) { userErrors { code } } }",
+                                  i={"id": ids[4]})  # fmt: skip
+        assert watched["data"]["jobCancel"]["userErrors"] == [{"code": "NOT_FOUND"}]
+
+
+async def test_a_stream_of_a_conversation_is_its_authors(site: Site, runtime: Runtime) -> None:
+    owner = await site.tenant()
+    author = await site.member(owner, Role.AUTHOR)
+    talk = await begin(author)
+    accepted = await said(author, runtime, talk, f"{FAST} Between us?")
+    async with owner.socket() as ws:
+        for n, (field, id_) in enumerate((
+            ("generationEvents", accepted["generation"]["id"]), ("jobEvents", accepted["generation"]["job"]["id"]),
+            ("conversationEvents", talk),
+        )):  # fmt: skip
+            await ws.subscribe(str(n), f"subscription($id: ID!) {{ {field}(id: $id) {{ seq }} }}", id=id_)
+            assert await ws.code_of(str(n)) == "NOT_FOUND"
+
+
+async def test_what_happens_to_a_conversation_is_told(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice, title="Old")
+    accepted = await said(alice, runtime, talk, f"{FAST} One?")
+    await alice.mutate("conversationUpdate", "conversation { id }", id=talk, title="New")
+    async with alice.socket() as ws:
+        await ws.subscribe("1", EVENTS, id=talk)
+        added, ended, changed = [await anext(ws.events("1")) for _ in range(3)]
+    assert [one["__typename"] for one in (added, ended, changed)] == [
+        "MessageAdded", "MessageEnded", "ConversationChanged"]  # fmt: skip
+    assert added["question"]["text"] == accepted["message"]["text"]
+    assert added["message"]["id"] == ended["message"]["id"] and ended["message"]["state"] == "COMPLETE"
+    assert changed["conversation"]["title"] == "New"
+    assert [added["seq"], ended["seq"], changed["seq"]] == [1, 2, 3]
+    async with alice.socket() as ws:
+        await ws.subscribe("1", EVENTS, id=talk, after=ended["cursor"])
+        assert (await anext(ws.events("1")))["seq"] == 3
+
+
+async def test_an_id_of_something_else_is_refused(alice: Person) -> None:
+    wrong = encode_id("Project", alice.tenant_id)
+    refused = await ask(alice, SEND, conversationId=wrong, text="x")
+    assert (refused["code"], refused["field"]) == ("BAD_USER_INPUT", ["input", "conversationId"])

@@ -40,6 +40,17 @@ DATA: dict[EventType, dict[str, Any]] = {
     EventType.RESET: {"attempt": 2, "reason": "cut"},
     EventType.SNAPSHOT: {"attempt": 1, "text": "all of it"},
     EventType.METER: {"held": 1_500_000, "accrued": 7, "left": 1_499_993},
+    EventType.CITATION: {
+        "index": 1,
+        "marker": 2,
+        "quote": "“So” — 如此",
+        "start": 3,
+        "end": 6,
+        "spanStart": 40,
+        "spanEnd": 48,
+        "document": str(new_id()),
+        "chunk": str(new_id()),
+    },
     EventType.COMPLETED: {"version": None, **USED},
     EventType.FAILED: {"code": "X", "message": "It failed."},
     EventType.CANCELLED: {"version": None},
@@ -57,7 +68,7 @@ MALFORMED: list[tuple[EventType, dict[str, Any]]] = [
     (EventType.TRUNCATED, {"reason": "LENGTH", "message": 7}),
     (EventType.RESET, {"attempt": None, "reason": None}),
 ]
-PURE = sorted(DATA.keys() - {EventType.COMPLETED, EventType.CANCELLED, EventType.TRUNCATED})
+PURE = sorted(DATA.keys() - {EventType.CITATION, EventType.COMPLETED, EventType.CANCELLED, EventType.TRUNCATED})
 
 
 class Context:
@@ -108,6 +119,7 @@ def test_all_that_an_event_has_is_answered_as_graphql_core_answers(type_: EventT
     name = SHAPES[type_].type.__strawberry_definition__.name  # type: ignore[attr-defined]
     own = {
         EventType.METER: "held { __typename amount currency } accrued { micros: amount } left { amount }",
+        EventType.CITATION: "index marker quote",
         EventType.COMPLETED: "__typename",
         EventType.CANCELLED: "__typename",
         EventType.TRUNCATED: "reason message",

@@ -32,6 +32,10 @@ PLATFORM_TABLES = {
     "plan_versions",
     "coupons",
     "payment_events",
+    "public_assistants",
+    "public_assistant_versions",
+    "assistant_marks",
+    "assistant_reports",
 }
 
 UNPROTECTED = """
@@ -254,6 +258,14 @@ async def test_the_application_may_not_write_what_the_platform_decides(database:
         "update app.schedules set enabled = false",
         "update app.payments set amount_micros = 1",
         "delete from app.payments",
+        "select publisher_id from app.public_assistants",
+        "update app.public_assistants set likes = 1",
+        "update app.assistants set likes = 1",
+        "update app.assistant_versions set prompt = ''",
+        "insert into app.public_assistant_versions (id, assistant_id, number, prompt) select id, id, 1, '' from app.users",
+        "select stars from app.assistant_marks",
+        "select words from app.assistant_reports",
+        "select app.count_for_assistant(gen_random_uuid(), 1)",
         "update app.payment_refunds set amount_micros = 1",
         "create table app.mine (id int)",
         "alter table app.projects disable row level security",

@@ -138,7 +138,9 @@ class VectorStoreSuite:
         assert [one.vector_rank for one in near] == list(range(1, len(near) + 1))
         assert [one.keyword_rank for one in worded] == list(range(1, len(worded) + 1))
         both = await shelf.search("brass lantern salt", base, weights=weights)
-        expected = fused([one.chunk_id for one in near], [one.chunk_id for one in worded], weights)
+        expected = fused(
+            [one.chunk_id for one in near], [(one.chunk_id, one.covered or 0.0) for one in worded], weights
+        )
         assert [one.chunk_id for one in both] == expected
         places = {one.chunk_id: one.vector_rank for one in near}
         assert all(one.vector_rank == places[one.chunk_id] for one in both)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from domain.ids import TenantId, new_id
 from tests.domain.memory.accounts import MemoryAccounts
+from tests.domain.memory.assistants import MemoryAssistants
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
 from tests.domain.memory.feeds import MemoryFeeds
+from tests.domain.memory.files import MemoryFiles
 from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
@@ -50,3 +52,5 @@ class MemoryUnitOfWork:
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
+        self.files = MemoryFiles()
+        self.assistants = MemoryAssistants()

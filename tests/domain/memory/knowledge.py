@@ -41,6 +41,9 @@ class MemoryKnowledge:
         found = self.documents.get(document_id)
         return found if found is not None and found.deleted_at is None else None
 
+    async def text(self, document_id: SourceDocumentId) -> str:
+        return self.documents[document_id].text
+
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         return next((one for one in self.documents.values() if one.job_id == job_id), None)
 

@@ -7,8 +7,9 @@ from domain.billing import Spender, take_hold
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import JobId, new_id
 from domain.invoices.service import refuse_overdue
-from domain.jobs import QUEUES, Job, JobKind, JobState, claim, scoped_key
+from domain.jobs import QUEUES, Job, JobKind, JobState, Stopped, Waiting, claim, scoped_key
 from domain.knowledge.entities import Document, DocumentErrorCode, DocumentState, KnowledgeBase
+from domain.knowledge.feed import tell
 from domain.knowledge.ingestion import embedding_cost, failed, pay
 from domain.knowledge.policies import ChunkPolicy
 from domain.text import estimated_tokens
@@ -20,11 +21,11 @@ TOKENS_PER_BYTE = 0.5
 
 async def enqueue(
     uow: UnitOfWork, actor: Actor, document: Document, base: KnowledgeBase, *, concurrency_max: int,
-    content_bytes: int = 0, trace_parent: str | None = None, retry_of: JobId | None = None,
-) -> tuple[JobId, bool]:  # fmt: skip
+    trace_parent: str | None = None, retry_of: JobId | None = None,
+) -> Waiting:  # fmt: skip
     """Give a document a new job, with a hold of what embedding it is expected to cost.
 
-    The job's id, and whether to ring for it after the commit. Raises Rejected, QuotaExhausted or BudgetExceeded.
+    Raises Rejected, QuotaExhausted or BudgetExceeded.
     """
     await refuse_overdue(uow)
     kind = JobKind.DOCUMENT_INGEST
@@ -37,53 +38,55 @@ async def enqueue(
     document.error_code = document.error_message = None
     document.embedded_tokens = document.embedded_micros = 0
     document.updated_at = uow.now
-    tokens = await _expected_tokens(uow, document, base, content_bytes)
+    tokens = await _expected_tokens(uow, document, base)
     held = await embedding_cost(uow, base, tokens)
     spender = Spender.of(actor.user_id, actor.principal, base.embedding_model)
     await take_hold(uow.billing, job.id, held, spender)
-    return job.id, ring
+    await tell(uow, document)
+    return Waiting(job.id, ring)
 
 
-async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeBase, content_bytes: int) -> int:
+async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeBase) -> int:
     """Of what is left to embed: exactly where it is cut already."""
     if document.chunk_count:
         _, tokens = await uow.knowledge.unindexed_tokens(document.id)
         return tokens
     policy = ChunkPolicy.from_json(base.chunk_policy)
     repeated = policy.size / (policy.size - policy.overlap)
-    tokens = estimated_tokens(document.text) if document.text else round(content_bytes * TOKENS_PER_BYTE)
-    return round(tokens * repeated)
+    if document.file_id is None:
+        return round(estimated_tokens(await uow.knowledge.text(document.id)) * repeated)
+    file = await uow.files.file(document.file_id)
+    return round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
 
 
-async def stop(uow: UnitOfWork, document: Document) -> tuple[bool, bool]:
-    """Stop a locked document's job: whether it ended at once, and whether its worker must be told."""
+async def stop(uow: UnitOfWork, document: Document) -> Stopped:
+    """Stop a locked document's job, if one waits or runs."""
     job = await uow.jobs.lock(document.job_id) if document.job_id is not None else None
     if job is None or JobState(job.state).terminal:
-        return False, False
+        return Stopped(ended=False, tell_worker=False)
     if job.state == JobState.QUEUED:
         await uow.jobs.cancel_queued(job)
         failed(uow, document, DocumentErrorCode.CANCELLED)
         await pay(uow, job.id, job.attempt, document)
-        return True, False
+        await tell(uow, document)
+        return Stopped(ended=True, tell_worker=False)
     if job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
-    return False, True
+    return Stopped(ended=False, tell_worker=True)
 
 
-async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[bool, bool]:
+async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Stopped:
     """Ask a document's job to stop, as `stop` does. What is already embedded stays, and is paid for."""
     actor.require(Permission.GENERATE)
     return await stop(uow, await _of_job(uow, job_id))
 
 
-async def retry(
-    uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: str, concurrency_max: int
-) -> tuple[JobId, bool]:
+async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: str, concurrency_max: int) -> Waiting:
     """A new job that goes on where the old one stopped. The same key gives the same job."""
     actor.require(Permission.GENERATE)
     key = scoped_key(actor.principal, "jobRetry", idempotency_key, {"job_id": job_id})
     if (before := await claim(uow.jobs, key)) is not None:
-        return JobId(before), False
+        return Waiting(JobId(before), False)
     document = await _of_job(uow, job_id)
     base = await uow.knowledge.base(document.base_id)
     job = await uow.jobs.lock(job_id)
@@ -91,9 +94,9 @@ async def retry(
         raise NotFound("The job", "input", "id")
     if not JobState(job.state).terminal or job.state == JobState.SUCCEEDED:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a job that ended without success can be retried.", "input", "id")
-    new_job_id, ring = await enqueue(uow, actor, document, base, concurrency_max=concurrency_max, retry_of=job_id)
-    await uow.jobs.complete_key(key, new_job_id)
-    return new_job_id, ring
+    started = await enqueue(uow, actor, document, base, concurrency_max=concurrency_max, retry_of=job_id)
+    await uow.jobs.complete_key(key, started.job_id)
+    return started
 
 
 async def _of_job(uow: UnitOfWork, job_id: JobId) -> Document:

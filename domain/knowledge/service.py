@@ -1,0 +1,115 @@
+"""Use cases of knowledge bases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from domain.accounts import Actor, Permission
+from domain.channels.entities import Modality
+from domain.errors import ErrorCode, NotFound, Rejected
+from domain.ids import JobId, KnowledgeBaseId, ProjectId, new_id
+from domain.jobs import Stopped
+from domain.knowledge.embedding import BUILT_IN, DIMENSIONS, HASHED, NoEmbedder
+from domain.knowledge.entities import KnowledgeBase, KnowledgeScope, sees
+from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
+from domain.knowledge.starting import stop
+from domain.projects.service import get_project
+from domain.text import NOTE_CHARS_MAX, clean_line, clean_text
+from domain.unit_of_work import UnitOfWork
+
+BASES_MAX = 500
+"""Of a tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseDraft:
+    """New values of a base; None leaves a field as it is. Its scope and its model are chosen once."""
+
+    name: str | None = None
+    description: str | None = None
+    chunk_policy: ChunkPolicy | None = None
+    retrieval_policy: RetrievalPolicy | None = None
+    scope: KnowledgeScope = KnowledgeScope.TENANT
+    project_id: ProjectId | None = None
+    embedding_model: str | None = None
+
+
+async def create_base(uow: UnitOfWork, actor: Actor, draft: BaseDraft) -> KnowledgeBase:
+    actor.require(Permission.WRITE)
+    if (draft.scope is KnowledgeScope.PROJECT) != (draft.project_id is not None):
+        message = "A base of a project names its project, and no other does."
+        raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "projectId")
+    if draft.project_id is not None:
+        await get_project(uow.projects, draft.project_id, field="projectId")
+    model = clean_line(draft.embedding_model or BUILT_IN, "embeddingModel")
+    base = KnowledgeBase(
+        uow.tenant_id, KnowledgeBaseId(new_id()), "", actor.user_id, model, await _dimensions(uow, model), {}, {},
+        scope=draft.scope, project_id=draft.project_id,
+    )  # fmt: skip
+    _apply(
+        base,
+        replace(
+            draft,
+            name=draft.name or "",
+            chunk_policy=draft.chunk_policy or ChunkPolicy(),
+            retrieval_policy=draft.retrieval_policy or RetrievalPolicy(),
+        ),
+    )
+    if await uow.knowledge.count_bases() >= BASES_MAX:
+        raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {BASES_MAX:,} knowledge bases.")
+    await uow.knowledge.add(base)
+    return base
+
+
+async def _dimensions(uow: UnitOfWork, model: str) -> int:
+    """How long its vectors are. Raises Rejected for a model that nothing offers, or that nobody knows."""
+    if model not in DIMENSIONS:
+        message = f"Vectors of {model} are of an unknown length."
+        raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "embeddingModel")
+    if model not in {BUILT_IN, HASHED}:
+        offers = [channel.model_named(model) for channel in await uow.channels.offered()]
+        if not any(offer is not None and Modality.EMBEDDING in offer.modalities for offer in offers):
+            raise NoEmbedder(model)
+    return DIMENSIONS[model]
+
+
+def _apply(base: KnowledgeBase, draft: BaseDraft) -> None:
+    if draft.name is not None:
+        base.name = clean_line(draft.name, "name")
+    if draft.description is not None:
+        base.description = clean_text(draft.description, "description", chars_max=NOTE_CHARS_MAX)
+    if draft.chunk_policy is not None:
+        base.chunk_policy = draft.chunk_policy.checked().to_json()
+    if draft.retrieval_policy is not None:
+        base.retrieval_policy = draft.retrieval_policy.checked().to_json()
+
+
+async def update_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, draft: BaseDraft) -> KnowledgeBase:
+    """Documents that are there stay cut as they are, until they are ingested again."""
+    actor.require(Permission.WRITE)
+    base = await get_base(uow, actor, base_id, lock=True)
+    _apply(base, draft)
+    base.updated_at = uow.now
+    return base
+
+
+async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[JobId | None, Stopped]]:
+    """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
+    actor.require(Permission.WRITE)
+    base = await get_base(uow, actor, base_id, lock=True)
+    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.documents_at_work(base_id)]
+    await uow.knowledge.delete_chunks(base_id=base_id)
+    base.deleted_at = uow.now
+    return stopped
+
+
+async def get_base(
+    uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, *, lock: bool = False, field: str = "id"
+) -> KnowledgeBase:
+    """A living base that the actor sees, of a project that lives if it is a project's. Raises NotFound."""
+    base = await uow.knowledge.base(base_id, lock=lock)
+    if base is None or not sees(actor, base.scope, base.owner_id):
+        raise NotFound("The knowledge base", "input", field)
+    if base.project_id is not None and await uow.projects.project(base.project_id) is None:
+        raise NotFound("The knowledge base", "input", field)
+    return base
