@@ -8,6 +8,7 @@ import {
   CHANNELS_PATH,
   CHAT_PATH,
   INVOICES_PATH,
+  KNOWLEDGE_PATH,
   NEW_CHAT_PATH,
   PLAN_PATH,
   SHARED_PATH,
@@ -15,10 +16,13 @@ import {
   WALLET_PATH,
 } from './links';
 import { BudgetsPage } from './pages/budgets';
+import { BasePage } from './pages/base';
 import { ChannelsPage } from './pages/channels';
 import { ChapterPage } from './pages/chapter';
 import { ChatPage } from './pages/chat';
+import { DocumentPage } from './pages/document';
 import { InvoicesPage } from './pages/invoices';
+import { KnowledgePage } from './pages/knowledge';
 import { LoginPage } from './pages/login';
 import { NotFound } from './pages/not-found';
 import { PlanPage } from './pages/plan';
@@ -63,6 +67,13 @@ function Inside() {
       <Route path={BUDGETS_PATH} component={BudgetsPage} />
       <Route path={PLAN_PATH} component={PlanPage} />
       <Route path={SHARED_PATH} component={SharedPage} />
+      <Route path={KNOWLEDGE_PATH} component={KnowledgePage} />
+      <Route path={`${KNOWLEDGE_PATH}/:id`}>
+        {(params) => <BasePage key={params.id} id={decodeURIComponent(params.id)} />}
+      </Route>
+      <Route path="/documents/:id">
+        {(params) => <DocumentPage key={params.id} id={decodeURIComponent(params.id)} />}
+      </Route>
       <Route path={CHAT_PATH}>
         <ChatPage shown="list" />
       </Route>

@@ -4,6 +4,11 @@ export const WALLET_PATH = '/wallet';
 export const BUDGETS_PATH = '/budgets';
 export const INVOICES_PATH = '/invoices';
 export const PLAN_PATH = '/plan';
+export const KNOWLEDGE_PATH = '/knowledge';
+export const basePath = (id: string) => `${KNOWLEDGE_PATH}/${encodeURIComponent(id)}`;
+/** A span counts characters of the document's text, as the server does. */
+export const documentPath = (id: string, span?: { start: number; end: number }) =>
+  `/documents/${encodeURIComponent(id)}${span ? `?start=${span.start}&end=${span.end}` : ''}`;
 export const CHAT_PATH = '/chat';
 export const NEW_CHAT_PATH = '/chat/new';
 export const SHARED_PATH = '/shared';

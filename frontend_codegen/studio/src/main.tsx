@@ -9,6 +9,7 @@ import './styles/channels.css';
 import './styles/billing.css';
 import './styles/plans.css';
 import './styles/chat.css';
+import './styles/knowledge.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

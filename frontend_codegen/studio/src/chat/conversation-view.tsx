@@ -1,12 +1,15 @@
+import { useConversationUpdateMutation } from '@fabula/client/urql';
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 
+import { CONVERSATION_CONTEXT } from '../api';
 import { useTranslation } from '../i18n/context';
 import { CHAT_PATH } from '../links';
 import { type Problem, problemOf } from '../problems';
 import { Button } from '../ui/button';
 import { Icon } from '../ui/icon';
 import { ProblemNotice } from '../ui/notice';
+import { BasesPicker } from './bases-picker';
 import { Composer } from './composer';
 import { ConversationMenu } from './conversation-menu';
 import { Gauge } from './gauge';
@@ -71,6 +74,7 @@ interface TalkProps {
 function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
   const { t } = useTranslation();
   const talking = useTalking(conversation.id);
+  const [, update] = useConversationUpdateMutation();
   const [cited, setCited] = useState<Cited | null>(null);
   const [refused, setRefused] = useState<Problem | null>(null);
   const [stopped, setStopped] = useState<string | null>(null);
@@ -83,6 +87,10 @@ function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
     const problemThen = await talking.stop(generationId);
     setRefused(problemThen);
     if (problemThen) setStopped(null);
+  };
+  const onChoose = async (knowledgeBaseIds: string[]) => {
+    const { data, error } = await update({ input: { id: conversation.id, knowledgeBaseIds } }, CONVERSATION_CONTEXT);
+    return problemOf(t, error, data?.conversationUpdate.userErrors);
   };
   return (
     <>
@@ -113,6 +121,7 @@ function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
           onStop={writing ? () => void onStop(writing) : null}
           stopping={stopped !== null && stopped === writing}
         >
+          <BasesPicker chosen={conversation.knowledgeBaseIds} onChoose={onChoose} />
           <Gauge context={conversation.context} />
         </Composer>
       </footer>

@@ -7,56 +7,18 @@ import {
   useConversationsQuery,
   useConversationUpdateMutation,
 } from '@fabula/client/urql';
-import { type ReactNode, useState } from 'react';
+import { useState } from 'react';
 
 import { CONVERSATION_CONTEXT } from '../api';
 import { formatAgo } from '../format';
 import { useTranslation } from '../i18n/context';
-import { type Problem, problemOf } from '../problems';
+import { problemOf } from '../problems';
+import { Ask } from '../ui/ask';
 import { Button } from '../ui/button';
 import { Dialog } from '../ui/dialog';
 import { Field } from '../ui/field';
 import { ProblemNotice } from '../ui/notice';
 import type { ConversationRow, Group } from './model';
-
-interface AskProps {
-  title: string;
-  action: string;
-  danger?: boolean;
-  /** What went wrong, or nothing; then the dialog closes. */
-  run: () => Promise<Problem | null>;
-  onClose: () => void;
-  children: (problem: Problem | null) => ReactNode;
-}
-
-/** A question with one answer that does something. */
-function Ask({ title, action, danger = false, run, onClose, children }: AskProps) {
-  const { t } = useTranslation();
-  const [problem, setProblem] = useState<Problem | null>(null);
-  const [busy, setBusy] = useState(false);
-  const onSubmit = async () => {
-    setBusy(true);
-    const refused = await run();
-    setBusy(false);
-    setProblem(refused);
-    if (!refused) onClose();
-  };
-  const actions = (
-    <>
-      <Button look="quiet" onClick={onClose}>
-        {t.common.cancel}
-      </Button>
-      <Button look={danger ? 'danger' : 'primary'} type="submit" busy={busy}>
-        {action}
-      </Button>
-    </>
-  );
-  return (
-    <Dialog title={title} onClose={onClose} onSubmit={() => void onSubmit()} actions={actions}>
-      {children(problem)}
-    </Dialog>
-  );
-}
 
 interface RowProps {
   row: ConversationRow;

@@ -1,5 +1,5 @@
 import { useConversationCreateMutation } from '@fabula/client/urql';
-import { useRef } from 'react';
+import { useRef, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 
 import { CONVERSATION_CONTEXT } from '../api';
@@ -7,6 +7,7 @@ import { useTranslation } from '../i18n/context';
 import { CHAT_PATH, conversationPath } from '../links';
 import { problemOf } from '../problems';
 import { Icon } from '../ui/icon';
+import { BasesPicker } from './bases-picker';
 import { Composer } from './composer';
 import { useTalking } from './use-talking';
 
@@ -18,9 +19,15 @@ export function Start() {
   const talking = useTalking(null);
   // A message that is refused has its conversation already; sending again must not make another.
   const made = useRef<string | null>(null);
+  const [bases, setBases] = useState<string[]>([]);
+  const onChoose = async (ids: string[]) => {
+    made.current = null;
+    setBases(ids);
+    return null;
+  };
   const onSend = async (text: string) => {
     if (!made.current) {
-      const { data, error } = await create({ input: {} }, CONVERSATION_CONTEXT);
+      const { data, error } = await create({ input: { knowledgeBaseIds: bases } }, CONVERSATION_CONTEXT);
       const refused = problemOf(t, error, data?.conversationCreate.userErrors);
       if (refused) return refused;
       made.current = data?.conversationCreate.conversation?.id ?? null;
@@ -42,7 +49,9 @@ export function Start() {
         <p className="quiet">{t.chat.startText}</p>
       </div>
       <footer className="chat-foot">
-        <Composer onSend={onSend} onStop={null} />
+        <Composer onSend={onSend} onStop={null}>
+          <BasesPicker chosen={bases} onChoose={onChoose} />
+        </Composer>
       </footer>
     </section>
   );

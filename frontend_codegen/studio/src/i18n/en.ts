@@ -1,6 +1,7 @@
 import { billingEn } from './billing-en';
 import { channelsEn } from './channels-en';
 import { chatEn } from './chat-en';
+import { knowledgeEn } from './knowledge-en';
 
 /** Every sentence the Studio shows. The shape of this object is the contract that the other languages keep. */
 export const en = {
@@ -219,6 +220,7 @@ export const en = {
   },
   billing: billingEn,
   chat: chatEn,
+  knowledge: knowledgeEn,
   ...channelsEn,
   versions: {
     empty: 'No versions yet. Each save and each draft becomes one.',

@@ -2,6 +2,7 @@ import { billingZh } from './billing-zh';
 import { channelsZh } from './channels-zh';
 import { chatZh } from './chat-zh';
 import type { Strings } from './en';
+import { knowledgeZh } from './knowledge-zh';
 
 export const zh: Strings = {
   language: '中文',
@@ -232,6 +233,7 @@ export const zh: Strings = {
   },
   billing: billingZh,
   chat: chatZh,
+  knowledge: knowledgeZh,
   ...channelsZh,
   versions: {
     empty: '还没有版本。每次保存、每份草稿都会成为一个版本。',
