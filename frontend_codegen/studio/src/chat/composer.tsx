@@ -22,7 +22,7 @@ export function Composer({ onSend, onStop, stopping = false, children }: Compose
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => field.current?.focus({ preventScroll: true }), []);
+  useEffect(() => void field.current?.focus({ preventScroll: true }), []);
   const send = async (event?: FormEvent) => {
     event?.preventDefault();
     if (!text.trim() || busy || onStop) return;
@@ -39,9 +39,9 @@ export function Composer({ onSend, onStop, stopping = false, children }: Compose
     void send();
   };
   return (
-    <form className="composer" onSubmit={(event) => void send(event)}>
+    <div className="composer">
       <ProblemNotice problem={problem} />
-      <div className="composer-box">
+      <form className="composer-box" onSubmit={(event) => void send(event)}>
         <textarea
           ref={field}
           rows={1}
@@ -62,8 +62,8 @@ export function Composer({ onSend, onStop, stopping = false, children }: Compose
         ) : (
           <IconButton icon="send" label={t.chat.send} type="submit" disabled={busy || !text.trim()} />
         )}
-      </div>
+      </form>
       <div className="composer-bar">{children}</div>
-    </form>
+    </div>
   );
 }

@@ -22,7 +22,7 @@ export function PassageDialog({ cited, onClose }: { cited: Cited; onClose: () =>
   });
   const document = data?.document?.__typename === 'Document' ? data.document : null;
   const mark = useRef<HTMLElement>(null);
-  useEffect(() => mark.current?.scrollIntoView({ block: 'center' }), [document]);
+  useEffect(() => void mark.current?.scrollIntoView({ block: 'center' }), [document]);
   const characters = Array.from(document?.text ?? '');
   const actions = (
     <>
