@@ -1,5 +1,5 @@
 import { FabulaProvider } from '@fabula/client/urql';
-import { useMemo, useSyncExternalStore } from 'react';
+import { lazy, Suspense, useMemo, useSyncExternalStore } from 'react';
 import { Redirect, Route, Switch } from 'wouter';
 
 import { createClient, session } from './api';
@@ -16,28 +16,34 @@ import {
   WALLET_PATH,
 } from './links';
 import { BudgetsPage } from './pages/budgets';
-import { BasePage } from './pages/base';
 import { ChannelsPage } from './pages/channels';
 import { ChapterPage } from './pages/chapter';
-import { ChatPage } from './pages/chat';
-import { DocumentPage } from './pages/document';
 import { InvoicesPage } from './pages/invoices';
-import { KnowledgePage } from './pages/knowledge';
 import { LoginPage } from './pages/login';
 import { NotFound } from './pages/not-found';
 import { PlanPage } from './pages/plan';
 import { ProjectPage } from './pages/project';
 import { RegisterPage } from './pages/register';
-import { SharedPage } from './pages/shared';
 import { ShelfPage } from './pages/shelf';
 import { UsagePage } from './pages/usage';
 import { WalletPage } from './pages/wallet';
 import { Shell } from './shell/shell';
 
+/** Rooms of their own: whoever only writes does not wait for them. */
+const ChatPage = lazy(async () => ({ default: (await import('./pages/chat')).ChatPage }));
+const SharedPage = lazy(async () => ({ default: (await import('./pages/shared')).SharedPage }));
+const KnowledgePage = lazy(async () => ({ default: (await import('./pages/knowledge')).KnowledgePage }));
+const BasePage = lazy(async () => ({ default: (await import('./pages/base')).BasePage }));
+const DocumentPage = lazy(async () => ({ default: (await import('./pages/document')).DocumentPage }));
+
 export function App() {
   const signedIn = useSyncExternalStore(session.subscribe, () => session.signedIn);
   const client = useMemo(createClient, [signedIn]);
-  return <FabulaProvider client={client}>{signedIn ? <Inside /> : <Outside />}</FabulaProvider>;
+  return (
+    <FabulaProvider client={client}>
+      <Suspense>{signedIn ? <Inside /> : <Outside />}</Suspense>
+    </FabulaProvider>
+  );
 }
 
 /** A deep link of someone who has to log in first stays in the address bar, and opens afterwards. */

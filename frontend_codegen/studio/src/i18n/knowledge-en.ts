@@ -56,7 +56,8 @@ export const knowledgeEn = {
     FAILED: 'Failed',
   },
   errors: {} as Partial<Record<string, string>>,
-  facts: (characters: string, chunks: string) => `${characters} characters, ${chunks} passages`,
+  facts: (characters: string, chunks: number, shown: string) =>
+    `${characters} characters, ${chunks === 1 ? 'one passage' : `${shown} passages`}`,
   readyAgo: (when: string) => `ready ${when}`,
   reingest: 'Read again',
   rename: 'Rename',
@@ -88,6 +89,14 @@ export const knowledgeEn = {
   hits: (n: number) => (n === 1 ? 'One passage' : `${n} passages`),
   stages: 'Stages',
   stage: 'Stage',
+  stageNames: {
+    embed: 'Embedding the question',
+    store: 'Asking the store',
+    vector: 'Found by meaning',
+    keyword: 'Found by words',
+    passages: 'Reading the passages',
+    'rerank: word overlap': 'Ordering by shared words',
+  } as Partial<Record<string, string>>,
   time: 'Time',
   candidates: 'Passages',
   scores: {

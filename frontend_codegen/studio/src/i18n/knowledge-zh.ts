@@ -77,7 +77,7 @@ export const knowledgeZh: typeof knowledgeEn = {
     CANCELLED: '已按要求停止。',
     INTERNAL: '服务器出错了。',
   },
-  facts: (characters, chunks) => `${characters} 字符，${chunks} 个段落`,
+  facts: (characters, _chunks, shown) => `${characters} 字符，${shown} 个段落`,
   readyAgo: (when) => `${when}就绪`,
   reingest: '重新读取',
   rename: '重命名',
@@ -109,6 +109,14 @@ export const knowledgeZh: typeof knowledgeEn = {
   hits: (n) => `${n} 个段落`,
   stages: '各阶段',
   stage: '阶段',
+  stageNames: {
+    embed: '问题向量化',
+    store: '查询存储',
+    vector: '按语义找到',
+    keyword: '按字词找到',
+    passages: '读取段落',
+    'rerank: word overlap': '按共有字词排序',
+  },
   time: '用时',
   candidates: '段落数',
   scores: {

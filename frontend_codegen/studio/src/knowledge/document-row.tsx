@@ -30,7 +30,7 @@ export function DocumentRow({ document }: { document: BaseDocument }) {
     { label: t.knowledge.reingest, disabled: !isSettled(state), onSelect: () => void again() },
     { label: t.common.delete, danger: true, onSelect: () => setOpen('delete') },
   ];
-  const facts = t.knowledge.facts(formatCompact(characters, language), formatCount(chunkCount, language));
+  const facts = t.knowledge.facts(formatCompact(characters, language), chunkCount, formatCount(chunkCount, language));
   return (
     <li className="doc">
       <div className="doc-words">

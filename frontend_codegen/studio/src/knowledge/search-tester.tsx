@@ -93,7 +93,7 @@ function Found({ result }: { result: Result }) {
           <tbody>
             {result.stages.map(({ name, ms, candidates }) => (
               <tr key={name}>
-                <th scope="row">{name}</th>
+                <th scope="row">{t.knowledge.stageNames[name] ?? name}</th>
                 <td>{formatMilliseconds(ms, language)}</td>
                 <td>{formatCount(candidates, language)}</td>
               </tr>

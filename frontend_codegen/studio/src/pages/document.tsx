@@ -96,7 +96,9 @@ function DocumentHead({ document }: { document: Found }) {
         <Menu label={t.knowledge.actions(document.title)} trigger={<Icon name="more" />} items={items} />
       </div>
       <Status document={document} />
-      <p className="quiet">{t.knowledge.facts(formatCount(characters, language), formatCount(chunkCount, language))}</p>
+      <p className="quiet">
+        {t.knowledge.facts(formatCount(characters, language), chunkCount, formatCount(chunkCount, language))}
+      </p>
       {open === 'rename' && <DocumentRenameDialog document={document} onClose={close} />}
       {open === 'delete' && (
         <DocumentDeleteDialog
