@@ -87,7 +87,7 @@ function ChunkRow({ chunk, lang, onChanged }: ChunkRowProps) {
   return (
     <li className="chunk" data-off={!chunk.enabled || undefined}>
       <header className="chunk-head">
-        <h3>{name}</h3>
+        <h2>{name}</h2>
         <span className="quiet">{facts.filter(Boolean).join(' · ')}</span>
         <label className="check">
           <input
