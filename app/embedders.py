@@ -17,6 +17,8 @@ from domain.knowledge.embedding import BUILT_IN, HASHED, Embedder, NoEmbedder, P
 from domain.unit_of_work import OpenUnitOfWork
 
 KEPT_MAX = 64
+OWN: dict[str, Embedder] = {BUILT_IN: BuiltInEmbedder(), HASHED: HashedEmbedder()}
+"""The process's own: one of each, however many ask."""
 LIMITS = ProviderLimits(connect_s=5.0, first_token_s=20.0, idle_s=20.0, total_s=20.0)
 
 
@@ -26,11 +28,10 @@ class TenantEmbedders:
     def __init__(self, units: OpenUnitOfWork, reach: Callable[[Channel], EmbeddingProvider]) -> None:
         self._units = units
         self._reach = reach
-        self._own: dict[str, Embedder] = {BUILT_IN: BuiltInEmbedder(), HASHED: HashedEmbedder()}
         self._opened: dict[Any, Patient] = {}
 
     async def find(self, tenant_id: TenantId, model: str, dimensions: int) -> Embedder:
-        own = self._own.get(model)
+        own = OWN.get(model)
         if own is not None and own.dimensions == dimensions:
             return own
         async with self._units(tenant_id) as uow:

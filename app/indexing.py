@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.rerank import ProviderReranker
 from app.embedders import TenantEmbedders, embedding_providers
 from app.settings import Settings
 from domain.knowledge.chunk_index import ChunkIndexer
@@ -20,7 +21,15 @@ def indexer_of(settings: Settings, units: OpenUnitOfWork, engine: AsyncEngine) -
 
 
 def retriever_of(settings: Settings, units: OpenUnitOfWork, database: Database) -> KnowledgeRetriever:
-    return KnowledgeRetriever(SqlPassages(database), embedders_of(settings, units), PgVectorStore(database.engine))
+    store = PgVectorStore(database.engine)
+    return KnowledgeRetriever(SqlPassages(database), embedders_of(settings, units), store, reranker_of(settings))
+
+
+def reranker_of(settings: Settings) -> ProviderReranker | None:
+    """The configured one; None where there is none."""
+    asked = settings.rerank
+    key = asked.api_key.get_secret_value() if asked.api_key is not None else None
+    return ProviderReranker(asked.kind, asked.url, asked.model, key) if asked.url else None
 
 
 def embedders_of(settings: Settings, units: OpenUnitOfWork) -> TenantEmbedders:

@@ -20,6 +20,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.file_settings import FileSettings, http_url
+from app.knowledge_settings import RerankSettings
 from domain.billing.usage import RETENTION_DAYS_MIN
 from domain.integrations import DocumentMode
 from domain.invoices import InvoiceTerms, Seller
@@ -83,6 +84,10 @@ def _limits() -> Limits:
 
 def _files() -> FileSettings:
     return FileSettings()
+
+
+def _rerank() -> RerankSettings:
+    return RerankSettings()
 
 
 def role_url(url: SecretStr, role: str, password: SecretStr) -> SecretStr:
@@ -193,6 +198,7 @@ class Settings(BaseSettings):
 
     limits: Limits = Field(default_factory=_limits)
     files: FileSettings = Field(default_factory=_files)
+    rerank: RerankSettings = Field(default_factory=_rerank)
 
     @field_validator("database_url", "database_app_url", "database_relay_url")
     @classmethod
@@ -274,7 +280,7 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             at_fault = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-            model = {part.__name__: part for part in (Limits, FileSettings)}.get(error.title, cls)
+            model = {part.__name__: part for part in (Limits, FileSettings, RerankSettings)}.get(error.title, cls)
             lines = [f"{_variable(model, one['loc'])}: {one['msg'].removeprefix('Value error, ')}" for one in at_fault]
             raise SettingsError("\n".join(lines)) from None
 

@@ -32,7 +32,7 @@ from persistence.jobs.workers import forget_worker, report_worker
 from persistence.streams import CancelFlags, StreamLog, connect
 from persistence.unit_of_work import Units
 from workers import generation, ingestion
-from workers.doorbell import declare_actors, redis_broker
+from workers.doorbell import RunJob, declare_actors, redis_broker
 from workers.runtime import CancelWatch, Runtime
 
 POLL_MS = 50
@@ -63,7 +63,7 @@ def main(settings: Settings, args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     broker = redis_broker(settings.broker_url.get_secret_value())
     process = WorkerProcess(settings)
-    declare_actors(broker, {QUEUES[kind]: partial(process.run, run) for kind, run in RUNS.items()})
+    declare_actors(broker, process.runs)
     dramatiq.set_broker(broker)
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
     worker.start()
@@ -105,6 +105,11 @@ class WorkerProcess:
         loop_thread = get_event_loop_thread()
         if loop_thread is not None:
             loop_thread.run_coroutine(self._stop())
+
+    @property
+    def runs(self) -> dict[str, RunJob]:
+        """What the actor of each queue does."""
+        return {QUEUES[kind]: partial(self.run, run) for kind, run in RUNS.items()}
 
     async def run(self, run: Run, tenant_id: TenantId, job_id: JobId) -> None:
         """Never raises: what a job comes to is in its row, and a message has nothing to add to it."""

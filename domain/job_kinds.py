@@ -39,11 +39,11 @@ async def _retry_generation(uow: UnitOfWork, actor: Actor, job_id: JobId, key: s
 
 _GENERATION = Kind(attempts.recover, _cancel_generation, _retry_generation)
 KINDS: dict[JobKind, Kind] = {
-    JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, starting.cancel, starting.retry),
     JobKind.CHAPTER_GENERATE: _GENERATION,
     JobKind.MESSAGE_GENERATE: _GENERATION,
     JobKind.CONVERSATION_TITLE: _GENERATION,
     JobKind.CONVERSATION_SUMMARY: _GENERATION,
+    JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, starting.cancel, starting.retry),
 }
 
 

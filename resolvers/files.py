@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.accounts import Permission
 from domain.errors import ErrorCode, Rejected
 from domain.files.entities import FilePurpose
 from domain.files.service import UploadDraft, create_upload, delete_file
@@ -50,8 +51,10 @@ class FileMutations:
     )
     @refusals_as(types.UploadCompletePayload)
     async def upload_complete(self, info: Info, input: types.UploadCompleteInput) -> types.UploadCompletePayload:
+        actor = info.context.actor
+        actor.require(Permission.WRITE)
         upload_id = UploadId(decode_id("Upload", input.upload_id, "uploadId"))
-        file_id = await info.context.services.files.complete(info.context.actor, upload_id, _sha256(input.sha256))
+        file_id = await info.context.services.files.complete(actor, upload_id, _sha256(input.sha256))
         return types.UploadCompletePayload(file=await fresh(info, "File", file_id))
 
     @strawberry.mutation(description="Delete a file of your own, or as an administrator one that you see.")

@@ -72,8 +72,9 @@ class JobMutations:
         job_id = JobId(decode_id("Job", input.id))
         with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
-                most = await generations_max(services, uow)
                 old, kind = await get_job(uow, job_id)
+                generates = old.queue == QUEUES[JobKind.CHAPTER_GENERATE]
+                most = await generations_max(services, uow) if generates else services.tenant_concurrency
                 again = await kind.retry(uow, actor, job_id, input.idempotency_key, most)
         if again.ring:
             await ring(services, actor.tenant_id, again.job_id, JobKind(old.kind))

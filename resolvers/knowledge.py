@@ -14,7 +14,7 @@ from domain.knowledge import documents, service
 from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
 from persistence.knowledge import reads
 from resolvers.event_source.feed_rows import feed_events
-from resolvers.generation import generations_max, ring, tell_stopped
+from resolvers.generation import ring, tell_stopped
 from resolvers.mutations import credit_refusals, refusals_as
 from resolvers.operations import audited
 from resolvers.projects import fresh
@@ -126,8 +126,9 @@ class DocumentMutations:
         )  # fmt: skip
         with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
-                most = await generations_max(services, uow)
-                asked = await documents.create_document(uow, actor, command, concurrency_max=most)
+                asked = await documents.create_document(
+                    uow, actor, command, concurrency_max=services.tenant_concurrency
+                )
         await _ring(info, asked.waiting)
         return types.DocumentCreatePayload(document=await fresh(info, "Document", asked.document_id))
 
@@ -140,9 +141,8 @@ class DocumentMutations:
         document_id = _document_id(input.id)
         with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
-                most = await generations_max(services, uow)
                 asked = await documents.reingest_document(
-                    uow, actor, document_id, input.idempotency_key, concurrency_max=most
+                    uow, actor, document_id, input.idempotency_key, concurrency_max=services.tenant_concurrency
                 )
         await _ring(info, asked.waiting)
         return types.DocumentReingestPayload(document=await fresh(info, "Document", document_id))
@@ -173,9 +173,13 @@ class DocumentMutations:
         chunk_id = ChunkId(decode_id("Chunk", input.id))
         with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
-                most = await generations_max(services, uow)
                 waiting = await documents.update_chunk(
-                    uow, actor, chunk_id, text=input.text, enabled=input.enabled, concurrency_max=most
+                    uow,
+                    actor,
+                    chunk_id,
+                    text=input.text,
+                    enabled=input.enabled,
+                    concurrency_max=services.tenant_concurrency,
                 )
         await _ring(info, waiting)
         return types.ChunkUpdatePayload(chunk=await fresh(info, "Chunk", chunk_id))

@@ -26,6 +26,10 @@ After = Annotated[
     str | None, strawberry.argument(description="The cursor to continue after, from this list's edges or pageInfo.")
 ]
 
+Aliases = Annotated[
+    list[str] | None, strawberry.argument(description="Only those with one of these aliases; all of them if null.")
+]
+
 PAGED, REFERENCE, GLOBAL_ID = "paged", "reference", "globalId"
 """Keys of a field's metadata: how its value can be had from PostgreSQL as text. See `app.graphql.sqlplan`."""
 COLUMNS = "columns"

@@ -17,8 +17,9 @@ from schema.context import Info
 from schema.ids import encode_id
 
 if TYPE_CHECKING:
-    from schema.conversations.types import CitedDocument, Message, Span
+    from schema.conversations.types import Message
     from schema.generation import GenerationUsage
+    from schema.knowledge.types import Document, TextSpan
     from schema.projects import TextVersion
 
 described_enum(
@@ -31,8 +32,8 @@ described_enum(
 
 LazyVersion = Annotated["TextVersion", strawberry.lazy("schema.projects")]
 LazyMessage = Annotated["Message", strawberry.lazy("schema.conversations.types")]
-LazySpan = Annotated["Span", strawberry.lazy("schema.conversations.types")]
-LazyDocument = Annotated["CitedDocument", strawberry.lazy("schema.conversations.types")]
+LazySpan = Annotated["TextSpan", strawberry.lazy("schema.knowledge.types")]
+LazyDocument = Annotated["Document", strawberry.lazy("schema.knowledge.types")]
 LazyUsage = Annotated["GenerationUsage", strawberry.lazy("schema.generation")]
 
 
@@ -119,21 +120,19 @@ class CitationAdded(GenerationEvent, JobEvent):
 
     @strawberry.field(description="Where the mark stands in the answer's text.")
     def place(self) -> LazySpan:
-        from schema.conversations.types import Span
+        from schema.knowledge.types import TextSpan
 
-        return Span(start=self.data["start"], end=self.data["end"])
+        return TextSpan(start=self.data["start"], end=self.data["end"])
 
     @strawberry.field(description="Where the quote stands in the document's text.")
     def span(self) -> LazySpan:
-        from schema.conversations.types import Span
+        from schema.knowledge.types import TextSpan
 
-        return Span(start=self.data["spanStart"], end=self.data["spanEnd"])
+        return TextSpan(start=self.data["spanStart"], end=self.data["spanEnd"])
 
-    @strawberry.field(description="The document that it quotes.")
-    async def document(self, info: Info) -> LazyDocument:
-        from schema.conversations.types import cited_documents
-
-        return (await cited_documents([UUID(self.data["document"])], info))[0]
+    @strawberry.field(description="The document that it quotes; null once it is deleted.")
+    async def document(self, info: Info) -> LazyDocument | None:
+        return await info.context.reads.one("Document", UUID(self.data["document"]))  # type: ignore[no-any-return]
 
     @strawberry.field(description="The chunk that was found.")
     def chunk_id(self) -> strawberry.ID:

@@ -81,7 +81,7 @@ class UploadType:
 
 def upload_type(upload: Upload, link: UploadLink) -> UploadType:
     return UploadType(
-        id=strawberry.ID(encode_id("Upload", upload.id)), url=link.url, method=link.method, headers=link.headers,
+        id=strawberry.ID(encode_id("Upload", upload.id)), url=link.url, method=link.method, headers=strawberry.scalars.JSON(link.headers),
         expires_at=link.expires_at,
     )  # fmt: skip
 

@@ -11,18 +11,20 @@ from domain.generation import entities
 from domain.generation.entities import AttemptOutcome, GenerationState, TruncationReason
 from persistence.generation import reads
 from schema.base import Money, MutationError, Node, Payload, TokenCount, UserError, described_enum, mapped, money
-from schema.batched import After, batched, found, ids_of, needs, reference
+from schema.batched import After, Aliases, batched, found, ids_of, needs, reference
 from schema.billing.budgets import BudgetExceeded
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.events import EventPage, First, GenerationEvent, event_page
-from schema.evidence import Aliases, Evidence, evidence_of
 from schema.jobs import Job
 from schema.projects import Chapter, TextVersion
 from schema.routing import RoutingDecision, routing_decision
 
 if TYPE_CHECKING:
     from schema.conversations.types import Message
+    from schema.knowledge.evidence import Evidence
+
+_Evidence = Annotated["Evidence", strawberry.lazy("schema.knowledge.evidence")]
 
 described_enum(
     GenerationState,
@@ -167,7 +169,9 @@ class Generation(Node):
         description="The passages of knowledge bases that it was given, in the order of their aliases.",
         columns=("job_id",), directives=[ListSize(assumed_size=20)],
     )  # fmt: skip
-    async def evidence(generations: list[Any], info: Info, aliases: Aliases = None) -> list[list[Evidence]]:
+    async def evidence(generations: list[Any], info: Info, aliases: Aliases = None) -> list[list[_Evidence]]:
+        from schema.knowledge.evidence import evidence_of
+
         return await evidence_of(info, [one.job_id for one in generations], aliases)
 
     @strawberry.field(

@@ -9,15 +9,17 @@ import strawberry
 from domain import jobs
 from domain.jobs import JobState
 from schema.base import Node, Payload, described_enum, mapped
-from schema.batched import After, batched, found, id_of, ids_of, needs
+from schema.batched import After, Aliases, batched, found, id_of, ids_of, needs
 from schema.context import Info
 from schema.cost import ListSize
 from schema.events import EventPage, First, JobEvent, event_page
-from schema.evidence import Aliases, Evidence, evidence_of
 from schema.ids import encode_id
 
 if TYPE_CHECKING:
     from schema.generation import Generation
+    from schema.knowledge.evidence import Evidence
+
+_Evidence = Annotated["Evidence", strawberry.lazy("schema.knowledge.evidence")]
 
 described_enum(
     JobState,
@@ -66,7 +68,9 @@ class Job(Node):
         description="The passages of knowledge bases that it was given, in the order of their aliases.",
         columns=("id",), directives=[ListSize(assumed_size=20)],
     )  # fmt: skip
-    async def evidence(jobs: list[Any], info: Info, aliases: Aliases = None) -> list[list[Evidence]]:
+    async def evidence(jobs: list[Any], info: Info, aliases: Aliases = None) -> list[list[_Evidence]]:
+        from schema.knowledge.evidence import evidence_of
+
         return await evidence_of(info, ids_of(jobs), aliases)
 
     @strawberry.field(

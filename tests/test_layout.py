@@ -152,7 +152,16 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "unit_of_work",
         },
         "schema": {"base", "batched", "context", "cost", "events", "ids", "routing", "tracing"},
-        "resolvers": {"budgets", "event_source", "mutations", "reads", "root", "services", "usage_meter"},
+        "resolvers": {
+            "budgets",
+            "event_source",
+            "knowledge_search",
+            "mutations",
+            "reads",
+            "root",
+            "services",
+            "usage_meter",
+        },
         "workers": {
             "alerts",
             "call",

@@ -13,6 +13,7 @@ import pytest
 from domain.channels.decision import ChoiceReason, RejectionReason
 from domain.errors import ErrorCode
 from domain.generation.provider import ProviderErrorCode
+from domain.knowledge.entities import DocumentErrorCode
 
 I18N = Path(__file__).parents[1] / "frontend_codegen/studio/src/i18n"
 ENDINGS = ["EMPTY_ANSWER", "WORKER_CRASHED"]
@@ -30,7 +31,10 @@ def translated(file: str, table: str) -> set[str]:
     return set(re.findall(r"^ +([A-Z_]+): '.+',$", found[1], re.MULTILINE))
 
 
-@pytest.mark.parametrize(("table", "codes"), [("codes", ErrorCode), ("failures", [*ProviderErrorCode, *ENDINGS])])
+@pytest.mark.parametrize(
+    ("table", "codes"),
+    [("codes", ErrorCode), ("failures", [*ProviderErrorCode, *ENDINGS]), ("documents", DocumentErrorCode)],
+)
 def test_every_code_has_a_chinese_sentence(table: str, codes: list[str]) -> None:
     assert translated("zh", table) == {str(code) for code in codes}
 

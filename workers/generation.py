@@ -32,7 +32,7 @@ from persistence import database
 from persistence.streams import Fenced
 from workers.alerts import teller
 from workers.call import NOTHING, Call
-from workers.chores import follow_up
+from workers.conversations import follow_up
 from workers.meter import Meter
 from workers.narrator import Narrator
 from workers.restarts import through_restarts

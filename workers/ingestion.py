@@ -102,6 +102,8 @@ class IngestionRun:
         self._lease = lease
         self._work = work
         self._cancel = cancel
+        self._lease_in_use = asyncio.Lock()
+        self._ended = False
         self._stopping = Stopping()
         self._narrator = Narrator(runtime.log, lease)
         self._percent = work.document.progress
@@ -178,7 +180,9 @@ class IngestionRun:
         """Embed one batch; whether the document is READY because there was none left."""
         chunks = await self._in_unit(partial(steps.next_chunks, work=self._work, limit=BATCH))
         if not chunks:
-            return await self._in_unit(self._finish, already=self._finished)
+            async with self._lease_in_use:
+                self._ended = await self._in_unit(self._finish, already=self._finished)
+            return self._ended
         indexed = await self._patiently(chunks)
         self._heard(await self._in_unit(partial(steps.keep_indexed, **self._fence, chunks=chunks, indexed=indexed)))
         self._say("Embedding")
@@ -235,8 +239,10 @@ class IngestionRun:
         while True:
             await asyncio.sleep(self._runtime.lease_s / 4)
             try:
-                async with self._runtime.units(self._lease.tenant_id) as uow:
-                    cancel_asked = await uow.jobs.beat(self._lease, self._runtime.lease_s, self._percent)
+                async with self._lease_in_use:
+                    if self._ended:
+                        return
+                    cancel_asked = await self._beat()
             except LeaseLost:
                 self._stopping.ask(Stop.LEASE_LOST)
                 return
@@ -249,6 +255,11 @@ class IngestionRun:
                 continue
             if cancel_asked:
                 self._stopping.ask(Stop.CANCEL)
+
+    async def _beat(self) -> bool:
+        """Extend the lease; whether a cancel was asked."""
+        async with self._runtime.units(self._lease.tenant_id) as uow:
+            return await uow.jobs.beat(self._lease, self._runtime.lease_s, self._percent)
 
     # -- the end --------------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ _CHARSET = re.compile(rb"""<meta[^>]{0,200}charset=["']?\s*([A-Za-z0-9_-]+)""", 
 _XML_CHARSET = re.compile(rb"""^\s*<\?xml[^>]{0,100}encoding=["']([A-Za-z0-9_-]+)""", re.IGNORECASE)
 _KNOWN = {"gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5", "shift_jis": "shift_jis",
           "euc-kr": "euc-kr", "iso-8859-1": "cp1252", "windows-1252": "cp1252", "utf-8": "utf-8", "utf8": "utf-8"}  # fmt: skip
-_TAGS_MAX = 2_000_000
+_TAGS_MAX = 1_000_000
 
 
 class _Blocks(HTMLParser):

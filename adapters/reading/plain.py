@@ -22,7 +22,7 @@ _COMMON = re.compile(rb"[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]")
 """Marks and the more frequent half of GB 2312's characters, which make up nearly all of a Chinese text."""
 _DOUBLE = re.compile(rb"[\x81-\xfe][\x30-\x39\x40-\x7e\x80-\xfe]")
 COMMON_SHARE = 0.85
-HIGH_SHARE_MAX = 0.1
+HIGH_SHARE_MAX = 0.25
 """Of a text in a western language, so much at most is no ASCII."""
 _WESTERN = re.compile("[^\x00-\x7fÀ-ÖØ-öø-ÿŒœŠšŽžŸ‘’“”–—…«»¡¿€£§°©®™•\u00a0]")
 

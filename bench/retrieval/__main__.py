@@ -10,6 +10,7 @@ import argparse
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from bench.retrieval.corpus import Corpus, Kind, Question, read
@@ -67,35 +68,29 @@ def reranked(corpus: Corpus, question: Question, ranked: Sequence[int], reranker
 
 def tuned(corpus: Corpus, found: Sequence[Answer]) -> None:
     """The best weights by the mean reciprocal rank: first of the fusion, then of the reranker over that."""
-    fusions = []
-    for keyword, k in product(KEYWORDS, KS):
-        weights = Weights(keyword, k)
-        fusions.append((_mrr(found, lambda one, w=weights: fused(one.near, one.worded, w)), weights))
-    _show("fusion", fusions)
-    best = max(fusions, key=lambda one: one[0])[1]
-    orders = []
-    for keyword, k in product(KEYWORDS, KS):
-        reranker = WordOverlap(Weights(keyword, k))
-        orders.append(
-            (
-                _mrr(
-                    found,
-                    lambda one, r=reranker: reranked(corpus, one.question, fused(one.near, one.worded, best), r),
-                ),
-                reranker.weights,
-            )
-        )
-    _show("reranker", orders)
+    tried = [Weights(keyword, k) for keyword, k in product(KEYWORDS, KS)]
+    best = _best("fusion", [(_mrr(found, partial(_fused, weights=weights)), weights) for weights in tried])
+    _best("reranker", [(_mrr(found, partial(_ordered, corpus, best, weights)), weights) for weights in tried])
+
+
+def _fused(one: Answer, weights: Weights) -> list[int]:
+    return fused(one.near, one.worded, weights)
+
+
+def _ordered(corpus: Corpus, best: Weights, weights: Weights, one: Answer) -> list[int]:
+    return reranked(corpus, one.question, _fused(one, best), WordOverlap(weights))
 
 
 def _mrr(found: Sequence[Answer], ranked: Callable[[Answer], list[int]]) -> float:
     return score([place_of(one.question.passage, ranked(one)) for one in found]).mrr
 
 
-def _show(what: str, tried: Sequence[tuple[float, Weights]]) -> None:
+def _best(what: str, tried: Sequence[tuple[float, Weights]]) -> Weights:
+    ordered = sorted(tried, key=lambda one: -one[0])
     print(f"{what}:")
-    for value, weights in sorted(tried, key=lambda one: -one[0])[:8]:
+    for value, weights in ordered[:8]:
         print(f"  {value:.4f}  keyword={weights.keyword} k={weights.k}")
+    return ordered[0][1]
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
@@ -132,7 +127,7 @@ def differences(found: Sequence[Answer]) -> str:
         members = groups(found)[name]
         for method in ("vector", "keyword"):
             gains = [(one.place("hybrid") == 1) - (one.place(method) == 1) for one in members]
-            low, high = interval(len(gains), lambda n, gains=gains: gains[n])
+            low, high = interval(gains)
             lines.append(f"| {name} | {method} | {mean(gains):+.1%} | {low:+.1%} to {high:+.1%} |")
     return "\n".join(lines)
 

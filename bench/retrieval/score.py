@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RESAMPLES = 2_000
@@ -30,14 +30,14 @@ def score(places: Sequence[int | None]) -> Score:
     first = [place == 1 for place in places]
     return Score(
         len(places), mean(first), mean([place is not None and place <= 3 for place in places]),
-        mean([1 / place if place is not None else 0.0 for place in places]), interval(len(places), lambda n: first[n]),
+        mean([1 / place if place is not None else 0.0 for place in places]), interval(first),
     )  # fmt: skip
 
 
-def interval(count: int, value: Callable[[int], float]) -> tuple[float, float]:
-    """The middle 95 of 100 means of samples drawn with replacement from `value(0) ... value(count - 1)`."""
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The middle 95 of 100 means of samples of the values, drawn with replacement."""
     draw = random.Random(SEED)
-    means = sorted(mean([value(draw.randrange(count)) for _ in range(count)]) for _ in range(RESAMPLES))
+    means = sorted(mean(draw.choices(values, k=len(values))) for _ in range(RESAMPLES))
     return means[RESAMPLES * 25 // 1000], means[RESAMPLES * 975 // 1000 - 1]
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import insert
 
@@ -70,7 +71,7 @@ async def library(settings: Settings, corpus: Corpus, vectors: list[Vector]) -> 
     """Every passage is a chunk; those of a language are a document."""
     tenant_id, base_id = TenantId(new_id()), KnowledgeBaseId(new_id())
     documents = {language: SourceDocumentId(new_id()) for language in ("en", "zh")}
-    chunk_ids = [ChunkId(new_id()) for _ in corpus.passages]
+    chunk_ids = [ChunkId(UUID(int=one.number)) for one in corpus.passages]  # of equals, the same one wins in every run
     tenant = {"tenant_id": tenant_id}
     rows = [
         tenant | {

@@ -30,7 +30,8 @@ def kept(corpus: Corpus) -> tuple[list[Vector], list[Vector]]:
 
 
 async def embedded(texts: Sequence[str], *, query: bool) -> list[Vector]:
-    embedder, found = BuiltInEmbedder(), []
+    embedder = BuiltInEmbedder()
+    found: list[Vector] = []
     for start in range(0, len(texts), embedder.batch_max):
         batch = texts[start : start + embedder.batch_max]
         found += (await embedder.embed(batch, query=query)).vectors

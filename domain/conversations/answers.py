@@ -50,8 +50,11 @@ async def end_answer(uow: UnitOfWork, generation: Generation, message_id: Messag
         return
     message.state, message.text = ANSWER_STATE[generation.state], text
     message.parts = [{"type": PartType.TEXT.value, "text": text}] if text else []
-    for one in cited(text, evidence_of(generation), generation.instructions):
+    found = cited(text, evidence_of(generation), generation.instructions)
+    for one in found:
         await uow.conversations.add(_citation(message, one))
+    if found:
+        await uow.conversations.mark_used(generation.job_id, [*{one.passage.label for one in found}])
 
 
 def _citation(message: Message, one: Cited) -> Citation:

@@ -154,4 +154,4 @@ async def tell_chore(uow: UnitOfWork, generation: Generation) -> None:
 def cleaned_title(text: str) -> str:
     """One line without the marks that models put around a title."""
     line = next((one.strip() for one in text.splitlines() if one.strip()), "")
-    return line.strip(" \t#*_\"'“”‘’「」『』《》").rstrip("。.")[:TITLE_CHARS_MAX].strip()
+    return line.strip(" \t#*_\"'“”‘’「」『』《》。.")[:TITLE_CHARS_MAX].strip()

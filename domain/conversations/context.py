@@ -173,7 +173,8 @@ def _summary(source: ChatInput, words: Words, room: _Room) -> tuple[str, list[Tu
 def _passages(found: Sequence[Passage], room: _Room) -> tuple[Passage, ...]:
     """The best ones that fit, numbered anew."""
     part = _Room(room.left // PASSAGES_SHARE, room.items)
-    before, kept = part.left, []
+    before = part.left
+    kept: list[Passage] = []
     for one in found:
         passage = replace(one, alias=len(kept) + 1)
         if part.take(Slot.PASSAGE, _short(one.title), shown(passage)):

@@ -88,6 +88,11 @@ class Passage:
         ids = {"chunk_id": UUID(kept["chunk_id"]), "document_id": UUID(kept["document_id"])}
         return cls(**{**kept, **ids})
 
+    @property
+    def label(self) -> str:
+        """What its job's evidence calls it."""
+        return f"E{self.alias}"
+
     def kept(self) -> dict[str, Any]:
         """As it is stored with its generation."""
         return {**asdict(self), "chunk_id": str(self.chunk_id), "document_id": str(self.document_id)}
@@ -152,7 +157,7 @@ def terms(text: str) -> set[str]:
 
 
 def _stem(word: str) -> str:
-    for ending in ("ing", "ed", "es", "s"):
+    for ending in ("ing", "ed", "es", "s", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             return word[: -len(ending)]
     return word

@@ -48,11 +48,12 @@ class ContextPolicy:
         _within(self.passages, 1, PASSAGES_MAX, "passages")
         return self
 
-    def wants_passages(self, text: str) -> bool:
-        """Whether a message is one that passages are looked up for."""
-        if self.retrieval is RetrievalTrigger.AUTO:
-            return asks(text)
-        return self.retrieval is RetrievalTrigger.ALWAYS
+    def looks_into(self, text: str, base: RetrievalTrigger = RetrievalTrigger.AUTO) -> bool:
+        """Whether passages are looked up for a message, in a base with a rule of its own. The conversation's is first."""
+        for trigger in (self.retrieval, base):
+            if trigger is not RetrievalTrigger.AUTO:
+                return trigger is RetrievalTrigger.ALWAYS
+        return asks(text)
 
 
 def _within(value: int | None, least: int, most: int, name: str) -> None:

@@ -18,6 +18,8 @@ from domain.conversations.service import own_conversation
 from domain.errors import Rejected
 from domain.generation.provider import ProviderError
 from domain.ids import ConversationId, KnowledgeBaseId, MessageId
+from domain.knowledge.entities import KnowledgeBase
+from domain.knowledge.policies import RetrievalTrigger
 from domain.knowledge.search import QUERY_CHARS_MAX, Retriever, SearchQuery, SearchResult
 from domain.unit_of_work import OpenUnitOfWork
 
@@ -28,10 +30,10 @@ NOTHING = Found()
 
 @dataclass(frozen=True, slots=True)
 class PassageFinder:
-    """`retriever` is None where nothing is searched. No transaction is open while it searches."""
+    """No transaction is open while it searches."""
 
     units: OpenUnitOfWork
-    retriever: Retriever | None
+    retriever: Retriever
 
     async def for_text(self, actor: Actor, conversation_id: ConversationId, text: str) -> Found:
         """For a message to be sent. What is refused here is refused again, in words, when it is sent."""
@@ -56,8 +58,8 @@ class PassageFinder:
 
     async def _found(self, actor: Actor, conversation: Conversation, text: str) -> Found:
         policy = ContextPolicy.of(conversation.context_policy)
-        base_ids = tuple(KnowledgeBaseId(UUID(one)) for one in conversation.knowledge_base_ids)
-        if self.retriever is None or not base_ids or not text.strip() or not policy.wants_passages(text):
+        base_ids = await self._bases(actor, conversation, policy, text)
+        if not base_ids or not text.strip():
             return NOTHING
         query = SearchQuery(base_ids, text.strip()[:QUERY_CHARS_MAX], first=policy.passages)
         try:
@@ -66,6 +68,18 @@ class PassageFinder:
             logger.warning("no passages for conversation %s: %s", conversation.id, refusal)
             return NOTHING
         return Found(await self._passages(actor, result))
+
+    async def _bases(
+        self, actor: Actor, conversation: Conversation, policy: ContextPolicy, text: str
+    ) -> tuple[KnowledgeBaseId, ...]:
+        """Those that are looked into for this message, and that are still there."""
+        found = []
+        async with self.units(actor.tenant_id) as uow:
+            for one in conversation.knowledge_base_ids:
+                base = await uow.knowledge.base(KnowledgeBaseId(UUID(one)))
+                if base is not None and policy.looks_into(text, trigger_of(base)):
+                    found.append(base.id)
+        return tuple(found)
 
     async def _passages(self, actor: Actor, result: SearchResult) -> list[Passage]:
         """With what stands in the documents themselves; without those that are gone since they were indexed."""
@@ -76,3 +90,8 @@ class PassageFinder:
             for n, hit in enumerate(result.hits, 1)
             if hit.chunk_id in sources
         ]
+
+
+def trigger_of(base: KnowledgeBase) -> RetrievalTrigger:
+    """A base's own rule."""
+    return RetrievalTrigger(base.retrieval_policy.get("trigger", RetrievalTrigger.AUTO))

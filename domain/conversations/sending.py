@@ -13,6 +13,7 @@ from uuid import UUID
 
 from domain.accounts import Actor, Permission
 from domain.channels.offers import Offered
+from domain.conversations.answers import evidence_of
 from domain.conversations.context import Chat, ChatInput, Gauge, Turn, compile_chat, gauge
 from domain.conversations.entities import Conversation, Message, MessageRole, MessageState, TalkEvent
 from domain.conversations.parts import PartDraft, clean_parts
@@ -20,6 +21,7 @@ from domain.conversations.passages import Passage
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.service import own_conversation, own_message
 from domain.errors import ErrorCode, NotFound, Rejected
+from domain.files.entities import FilePurpose
 from domain.generation.entities import Generation
 from domain.generation.starting import Started, again, enqueue, new_job, offers_for, replayed
 from domain.ids import ConversationId, GenerationId, JobId, MessageId, new_id
@@ -100,12 +102,23 @@ async def send(uow: UnitOfWork, actor: Actor, command: SendMessage, found: Found
     conversation = await own_conversation(
         uow.conversations, actor, command.conversation_id, lock=True, field="conversationId"
     )
+    await _require_images(uow, actor, command.parts)
     path = await _path_to(uow, conversation, command.parent_id)
     question = await _asked(uow, conversation, path, text, parts)
     ask = _Ask(conversation, question, path, found, command.trace_parent)
     started = await _answer(uow, actor, ask, concurrency_max=concurrency_max)
     await uow.jobs.complete_key(key, started.generation_id)
     return started
+
+
+async def _require_images(uow: UnitOfWork, actor: Actor, parts: Sequence[PartDraft]) -> None:
+    """Images of a message are the author's own, and were uploaded for that."""
+    for part in parts:
+        if part.file_id is None:
+            continue
+        file = await uow.files.file(part.file_id)
+        if file is None or file.owner_id != actor.user_id or file.purpose != FilePurpose.MESSAGE_IMAGE:
+            raise NotFound("The image", "input", "parts")
 
 
 async def _path_to(uow: UnitOfWork, conversation: Conversation, parent_id: MessageId | None) -> list[Message]:
@@ -150,6 +163,7 @@ async def edit(uow: UnitOfWork, actor: Actor, command: EditMessage, found: Found
     conversation, message = await conversation_of(uow, actor, command.message_id, lock=True)
     if message.role != MessageRole.USER:
         raise Rejected(ErrorCode.INVALID_STATE, "Only what an author has said can be edited.", "input", "messageId")
+    await _require_images(uow, actor, command.parts)
     path = (await uow.conversations.path(message.id))[:-1]
     question = await _asked(uow, conversation, path, text, parts, message.id)
     ask = _Ask(conversation, question, path, found, command.trace_parent)
@@ -257,6 +271,7 @@ async def start_answer(
     await uow.conversations.add(answer)
     generation.job_id, generation.message_id = job.id, answer.id
     ring = await enqueue(uow, job, generation, found, concurrency_max)
+    await uow.conversations.keep_evidence(job.id, evidence_of(generation))
     answer.generation_id = generation.id
     conversation.active_leaf_id, conversation.updated_at = answer.id, uow.now
     added = {"message": str(answer.id), "question": str(question.id)}

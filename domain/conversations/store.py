@@ -12,6 +12,7 @@ from domain.conversations.entities import (
     ConversationShare,
     Message,
 )
+from domain.conversations.passages import Passage
 from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, UserId
 
 
@@ -20,10 +21,6 @@ class ConversationStore(Protocol):
     async def conversation(
         self, conversation_id: ConversationId, *, lock: bool = False, deleted: bool = False
     ) -> Conversation | None: ...
-    async def of_job(self, job_id: JobId) -> Conversation | None:
-        """The conversation that a job of its title or summary is for, locked."""
-        ...
-
     async def group(self, group_id: GroupId, *, lock: bool = False) -> ConversationGroup | None: ...
     async def groups(self, owner_id: UserId) -> list[ConversationGroup]:
         """In order. Two who change them at once take turns."""
@@ -48,6 +45,14 @@ class ConversationStore(Protocol):
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
         """What stands in the documents where these chunks are, whatever the chunks themselves were edited to."""
+        ...
+
+    async def keep_evidence(self, job_id: JobId, passages: Sequence[Passage]) -> None:
+        """What a job was given to stand on, for whoever asks later."""
+        ...
+
+    async def mark_used(self, job_id: JobId, aliases: Sequence[str]) -> None:
+        """Of a job's evidence, what the answer refers to."""
         ...
 
     async def shares(self, conversation_id: ConversationId) -> list[ConversationShare]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from domain.accounts import Actor, Permission
-from domain.errors import ErrorCode, Forbidden, NotFound, Rejected
+from domain.errors import ErrorCode, NotFound, Rejected
 from domain.files.entities import File, FilePurpose, FileRules, Upload, may_see
 from domain.files.names import clean_name
 from domain.files.store import FileStore
@@ -53,7 +53,8 @@ async def delete_file(uow: UnitOfWork, actor: Actor, file_id: FileId) -> File:
     if file is None or not may_see(actor, file.purpose, file.owner_id):
         raise NotFound("The file", "input", "id")
     if file.owner_id != actor.user_id and Permission.ADMIN not in actor.permissions:
-        raise Forbidden("Only who uploaded a file, or an administrator, may delete it.")
+        message = "Only who uploaded a file, or an administrator, may delete it."
+        raise Rejected(ErrorCode.FORBIDDEN, message, "input", "id")
     file.deleted_at = uow.now
     await uow.files.release(file.sha256)
     return file

@@ -71,7 +71,7 @@ class ChunkPolicy:
 class RetrievalPolicy:
     """`vector_weight` is the share of meaning against words in a hybrid search, from 0 to 1."""
 
-    vector_weight: float = 0.7
+    vector_weight: float = 0.4
     top_k: int = 8
     reranker: Reranker = Reranker.OVERLAP
     trigger: RetrievalTrigger = RetrievalTrigger.AUTO

@@ -47,13 +47,9 @@ CREATE TABLE app.conversations (
     CONSTRAINT conversations_tenant_id_summary_job_id_fkey FOREIGN KEY(tenant_id, summary_job_id) REFERENCES app.jobs (tenant_id, id)
 );
 
-CREATE INDEX conversations_summary_job_idx ON app.conversations (tenant_id, summary_job_id) WHERE summary_job_id is not null;
-
 CREATE INDEX conversations_tenant_id_created_by_updated_at_id_idx ON app.conversations (tenant_id, created_by, updated_at, id);
 
 CREATE INDEX conversations_tenant_id_group_id_idx ON app.conversations (tenant_id, group_id);
-
-CREATE INDEX conversations_title_job_idx ON app.conversations (tenant_id, title_job_id) WHERE title_job_id is not null;
 
 CREATE TABLE app.messages (
     tenant_id UUID NOT NULL,

@@ -6,6 +6,7 @@ assistant may be its owner's alone, and each user installs his own.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 from uuid import UUID
@@ -45,7 +46,7 @@ from persistence.assistants.tables import (
     public_assistant_versions,
     public_assistants,
 )
-from persistence.listing import TENANT_ID, Listing, by_ids
+from persistence.listing import FIRST, TENANT_ID, Listing, by_ids
 from persistence.paging import Keyset, SortColumn, moment, whole_number
 from persistence.shapes import ACTOR, IDS, TENANT, Shape
 
@@ -102,16 +103,13 @@ def _published_rows() -> Select[Any]:
     )  # fmt: skip
 
 
-def _rows(name: str) -> Subquery:
-    return union_all(_own_rows(), _published_rows()).subquery(name)
-
-
-_all = _rows("assistants_")
+_all = union_all(_own_rows(), _published_rows()).subquery("assistants_")
 ASSISTANTS_BY_ID = by_ids(
     "Assistant", select(*(one for one in _all.c if one.name not in ("tenant_id", "tsv"))), _all.c.id
 )
 
-_QUERY = func.app.search_query(bindparam("search", type_=Text))
+_QUERY = select(func.app.search_query(bindparam("search", type_=Text))).scalar_subquery()
+"""In a query of its own, so that it is made once and not for each row."""
 _MARKS = func.app.marks_of(ACTOR, null()).table_valued(column("id", UuidType), column("favourite", Boolean))
 _FAVOURITES = select(_MARKS.c.id).where(_MARKS.c.favourite)
 
@@ -142,19 +140,37 @@ _PARSERS = {"score": whole_number, "popularity": _counter, "standing": _counter,
 ORDERS = {"RELEVANCE": "score", "POPULAR": "popularity", "NEWEST": "listed_at", "RATING": "standing"}
 
 
+@dataclass(frozen=True, eq=False)
+class _Market(Listing):
+    """One page of each branch, by its own indexes, and of these the first: not a page of all that there is."""
+
+    branches: tuple[Listing, ...] = ()
+
+    def select(self, columns: frozenset[str] | None, filters: frozenset[str], *, after: bool) -> Select[Any]:
+        pages = [one.select(columns, filters, after=after).subquery() for one in self.branches]
+        rows = union_all(*(select(*page.c) for page in pages)).subquery("page_")
+        order = [rows.c[part.label].desc() for part in self.keyset.columns]
+        return select(*rows.c).order_by(*order).limit(FIRST)
+
+
+def _branch(rows: Select[Any], order: str) -> Listing:
+    shown: FromClause = rows.subquery("rows_")
+    if order == "RELEVANCE":
+        rank = func.round(func.ts_rank(shown.c.tsv, _QUERY) * _SCORE_MAX).cast(Integer).label("score")
+        shown = select(*shown.c, rank).subquery("ranked_")
+    key = shown.c[ORDERS[order]]
+    columns = SortColumn(key.name, key, _PARSERS[key.name]), SortColumn("id", shown.c.id, UUID)
+    return Listing(
+        Keyset(f"assistants:{order}", columns, descending=True), cast("Table", shown), filters=_filters(shown),
+        hidden=TENANT_ID | {"tsv"},
+    )  # fmt: skip
+
+
 @cache
 def assistant_listing(order: str) -> Listing:
     """All that the reader sees. RELEVANCE goes with the filter `search`, which it ranks by."""
-    rows = _rows("assistants_")
-    if order == "RELEVANCE":
-        rank = func.round(func.ts_rank(rows.c.tsv, _QUERY) * _SCORE_MAX).cast(Integer).label("score")
-        rows = select(*rows.c, rank).subquery("ranked_")
-    key = rows.c[ORDERS[order]]
-    columns = SortColumn(key.name, key, _PARSERS[key.name]), SortColumn("id", rows.c.id, UUID)
-    return Listing(
-        Keyset(f"assistants:{order}", columns, descending=True), cast("Table", rows), filters=_filters(rows),
-        hidden=TENANT_ID | {"tsv"},
-    )  # fmt: skip
+    own, published = _branch(_own_rows(), order), _branch(_published_rows(), order)
+    return _Market(published.keyset, published.table, branches=(own, published))
 
 
 # -- versions --------------------------------------------------------------------------------------------------------

@@ -106,13 +106,6 @@ CITED = Shape(
     .order_by(citations.c.message_id, citations.c.rank)
 )  # fmt: skip
 """What messages cite, with the titles of the documents."""
-DOCUMENT_TITLES = Shape(
-    select(knowledge_documents.c.id, knowledge_documents.c.title).where(
-        knowledge_documents.c.tenant_id == TENANT,
-        knowledge_documents.c.id == any_(IDS),
-        knowledge_documents.c.deleted_at.is_(None),
-    )
-)
 SHARES_BY_ID = Lookup(
     "ConversationShare", conversation_shares, conversation_shares.c.created_by == ACTOR,
     hidden=frozenset({"tenant_id", "token_hash"}),

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Select, Uuid, cast, delete, func, or_, select, text, true, update
+from sqlalchemy import Integer, Select, Uuid, cast, delete, func, insert, select, text, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from domain.conversations.entities import Citation, Conversation, ConversationGroup, ConversationShare, Message
+from domain.conversations.passages import Passage
 from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, TenantId, UserId
 from persistence.conversations.tables import conversation_groups, conversation_shares, conversations, messages
+from persistence.knowledge.search_tables import knowledge_evidence
 from persistence.knowledge.tables import knowledge_chunks, knowledge_documents
 
 _LOCK_GROUPS = text("select pg_advisory_xact_lock(hashtextextended('fabula.groups:' || :owner, 0))")
@@ -34,15 +36,6 @@ class SqlConversations:
         key = (self._tenant_id, conversation_id)
         found = await self._session.get(Conversation, key, with_for_update=lock, populate_existing=lock)
         return found if found is not None and (deleted or found.deleted_at is None) else None
-
-    async def of_job(self, job_id: JobId) -> Conversation | None:
-        own = or_(conversations.c.title_job_id == job_id, conversations.c.summary_job_id == job_id)
-        return await self._session.scalar(
-            select(Conversation)
-            .where(conversations.c.tenant_id == self._tenant_id, own)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
 
     # -- groups ---------------------------------------------------------------------------------------------------
 
@@ -125,6 +118,23 @@ class SqlConversations:
             .where(chunk.tenant_id == self._tenant_id, chunk.id.in_(chunk_ids), document.deleted_at.is_(None))
         )  # fmt: skip
         return {ChunkId(id_): source for id_, source in rows}
+
+    async def keep_evidence(self, job_id: JobId, passages: Sequence[Passage]) -> None:
+        rows = [
+            {
+                "tenant_id": self._tenant_id, "job_id": job_id, "alias": one.label, "place": one.alias,
+                "chunk_id": one.chunk_id, "document_id": one.document_id, "quote": one.source, "start_char": one.start,
+                "end_char": one.start + len(one.source),
+            }
+            for one in passages
+        ]  # fmt: skip
+        if rows:
+            await self._session.execute(insert(knowledge_evidence), rows)
+
+    async def mark_used(self, job_id: JobId, aliases: Sequence[str]) -> None:
+        evidence = knowledge_evidence.c
+        mine = (evidence.tenant_id == self._tenant_id, evidence.job_id == job_id, evidence.alias.in_(aliases))
+        await self._session.execute(update(knowledge_evidence).where(*mine).values(used=True))
 
     # -- shares ---------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from sqlalchemy import (
     LargeBinary,
     Uuid,
     false,
-    literal_column,
 )
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
@@ -66,14 +65,6 @@ conversations = tenant_table(
 )
 Index(None, conversations.c.tenant_id, conversations.c.created_by, conversations.c.updated_at, conversations.c.id)
 Index(None, conversations.c.tenant_id, conversations.c.group_id)
-Index(
-    "conversations_title_job_idx", conversations.c.tenant_id, conversations.c.title_job_id,
-    postgresql_where=literal_column("title_job_id is not null"),
-)  # fmt: skip
-Index(
-    "conversations_summary_job_idx", conversations.c.tenant_id, conversations.c.summary_job_id,
-    postgresql_where=literal_column("summary_job_id is not null"),
-)  # fmt: skip
 
 messages = tenant_table(
     "messages",

@@ -20,27 +20,30 @@ class Due:
     queue: str
 
 
-# Round robin: every tenant's first waiting job comes before any tenant's second, and no tenant has more in hand than
-# the cap, or than its plan allows where that is less. SKIP LOCKED lets several relays share the work; `id > last` would
+# Round robin: every tenant's first waiting job comes before any tenant's second, and no tenant has more of a queue in
+# hand than the cap, or of generations than its plan allows where that is less: documents keep no chapter waiting. SKIP LOCKED lets several relays share the work; `id > last` would
 # lose what commits late.
 _TAKE_DUE = text(
     """
     with in_hand as (
-        select tenant_id, count(*) as jobs from (
-            select tenant_id from app.jobs where lease_token is not null
+        select tenant_id, queue, count(*) as jobs from (
+            select tenant_id, queue from app.jobs where lease_token is not null
             union all
-            select tenant_id from app.outbox where rung_at > clock_timestamp() - make_interval(secs => :redelivery_s)
-        ) as held group by tenant_id
+            select tenant_id, queue from app.outbox
+            where rung_at > clock_timestamp() - make_interval(secs => :redelivery_s)
+        ) as held group by tenant_id, queue
     ), waiting as (
-        select o.tenant_id, o.job_id, row_number() over (partition by o.tenant_id order by o.job_id) as turn
+        select o.tenant_id, o.job_id, o.queue,
+            row_number() over (partition by o.tenant_id, o.queue order by o.job_id) as turn
         from app.outbox o
         where o.due_at <= clock_timestamp()
           and not exists (select 1 from app.queue_controls q where q.queue = o.queue and q.paused)
     ), chosen as (
         select w.tenant_id, w.job_id, w.turn
-        from waiting w left join in_hand h using (tenant_id) left join app.subscriptions s
+        from waiting w left join in_hand h using (tenant_id, queue) left join app.subscriptions s
             on s.tenant_id = w.tenant_id and s.ended_at is null and s.state <> 'INCOMPLETE'
-        where w.turn + coalesce(h.jobs, 0) <= least(:cap, s.generations_max)
+        where w.turn + coalesce(h.jobs, 0)
+            <= least(:cap, case when w.queue = 'generation' then s.generations_max end)
         order by w.turn, w.tenant_id
         limit :batch
     ), locked as (

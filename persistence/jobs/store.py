@@ -64,7 +64,7 @@ class SqlJobs:
         await self._session.flush()
         # One start of a tenant at a time, until it commits: of many at once, none would count the others.
         await self._session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(str(self._tenant_id), 0))))
-        ring = await self._in_hand() < concurrency_max and not await self._paused(job.queue)
+        ring = await self._in_hand(job.queue) < concurrency_max and not await self._paused(job.queue)
         await self._session.execute(
             insert(outbox).values(
                 tenant_id=self._tenant_id,
@@ -76,18 +76,20 @@ class SqlJobs:
         )
         return ring
 
-    async def _in_hand(self) -> int:
-        """Jobs of this tenant that a worker has, or has just been told of."""
+    async def _in_hand(self, queue: str) -> int:
+        """Jobs of this tenant in a queue that a worker has, or has just been told of."""
         running = (
             select(func.count())
             .select_from(jobs)
-            .where(jobs.c.tenant_id == self._tenant_id, jobs.c.lease_token.is_not(None))
+            .where(jobs.c.tenant_id == self._tenant_id, jobs.c.queue == queue, jobs.c.lease_token.is_not(None))
             .scalar_subquery()
         )
         rung = (
             select(func.count())
             .select_from(outbox)
-            .where(outbox.c.tenant_id == self._tenant_id, outbox.c.rung_at > after(-REDELIVERY_S))
+            .where(
+                outbox.c.tenant_id == self._tenant_id, outbox.c.queue == queue, outbox.c.rung_at > after(-REDELIVERY_S)
+            )
             .scalar_subquery()
         )
         return await self._session.scalar(select(running + rung)) or 0

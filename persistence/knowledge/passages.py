@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from sqlalchemy import any_, func, select, text, update
+from sqlalchemy import ColumnElement, any_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import ChunkId, KnowledgeBaseId, TenantId, UserId
@@ -109,7 +109,7 @@ class SqlReindexing:
             return (await connection.execute(served)).first() is not None
 
 
-def _missing(tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> list[object]:
+def _missing(tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> list[ColumnElement[bool]]:
     vectors = chunk_vectors.c
     there = select(text("1")).where(
         vectors.tenant_id == _chunk.tenant_id,

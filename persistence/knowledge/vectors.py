@@ -28,7 +28,8 @@ COMMON = 1_000
 _SQL = Path(__file__).with_name("hybrid.sql").read_text(encoding="utf-8")
 _SCOPE = text(
     "select set_config('app.tenant_id', :tenant, true), set_config('hnsw.iterative_scan', 'relaxed_order', true),"
-    " set_config('hnsw.ef_search', :ef_search, true), set_config('plan_cache_mode', 'force_custom_plan', true)"
+    " set_config('hnsw.max_scan_tuples', '50000', true), set_config('hnsw.ef_search', :ef_search, true),"
+    " set_config('plan_cache_mode', 'force_custom_plan', true)"
 )
 
 

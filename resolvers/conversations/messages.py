@@ -52,7 +52,7 @@ class MessageMutations:
         description="Say something otherwise: it becomes a sibling of what was said, and is answered.",
         directives=[Cost(weight=10)],
     )
-    async def message_edit(self, info: Info, input: types.MessageEditInput) -> types.MessageSendResult:
+    async def message_edit(self, info: Info, input: types.MessageEditInput) -> types.MessageEditResult:
         actor = info.context.actor
         try:
             message_id = MessageId(decode_id("Message", input.message_id, "messageId"))
@@ -67,7 +67,9 @@ class MessageMutations:
     @strawberry.mutation(
         description="Have an answer written once more, beside the one that is there.", directives=[Cost(weight=10)]
     )
-    async def message_regenerate(self, info: Info, input: types.MessageRegenerateInput) -> types.MessageSendResult:
+    async def message_regenerate(
+        self, info: Info, input: types.MessageRegenerateInput
+    ) -> types.MessageRegenerateResult:
         actor = info.context.actor
         try:
             message_id = MessageId(decode_id("Message", input.message_id, "messageId"))

@@ -8,7 +8,6 @@ import strawberry
 from domain.conversations.entities import PartType
 from domain.conversations.policy import PASSAGES_DEFAULT
 from domain.knowledge.policies import RetrievalTrigger
-from schema import knowledge  # noqa: F401 - describes RetrievalTrigger
 from schema.base import MutationError, Payload, described_enum
 from schema.billing.budgets import BudgetExceeded
 from schema.conversations.types import Conversation, ConversationGroup, ConversationShare, Message
@@ -249,18 +248,19 @@ class MessageAccepted:
     replayed: bool = strawberry.field(description="Whether the key had done it before.")
 
 
-MessageSendResult = Annotated[
+_Results = (
     MessageAccepted
     | QuotaExhausted
     | BudgetExceeded
     | ContextTooSmall
     | NoChannel
     | IdempotencyConflict
-    | MutationError,
-    strawberry.union(
-        "MessageSendResult", description="An accepted message, or the reason for which it was not accepted."
-    ),
-]
+    | MutationError
+)
+_WHAT = "An accepted message, or the reason for which it was not accepted."
+MessageSendResult = Annotated[_Results, strawberry.union("MessageSendResult", description=_WHAT)]
+MessageEditResult = Annotated[_Results, strawberry.union("MessageEditResult", description=_WHAT)]
+MessageRegenerateResult = Annotated[_Results, strawberry.union("MessageRegenerateResult", description=_WHAT)]
 
 
 @strawberry.type(description="A conversation, written down.")

@@ -16,12 +16,12 @@ from domain.ids import ConversationId
 from domain.knowledge.policies import RetrievalTrigger
 from persistence.conversations import reads
 from persistence.generation import reads as generation_reads
-from schema import knowledge  # noqa: F401 - describes RetrievalTrigger
 from schema.base import Connection, Node, TokenCount, described_enum, mapped
 from schema.batched import Call, batched, found, id_of, ids_of, needs, paged
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.ids import encode_id
+from schema.knowledge.types import Document, TextSpan
 
 if TYPE_CHECKING:
     from schema.generation import Generation
@@ -55,27 +55,6 @@ described_enum(
 )
 
 
-@strawberry.type(
-    description="A stretch of a text, in characters: from `start`, up to but without `end`.",
-    directives=[Cost(weight=0)],
-)
-class Span:
-    start: int = strawberry.field(description="Its first character, counted from 0.")
-    end: int = strawberry.field(description="The character behind its last.")
-
-
-@strawberry.type(description="The document that a citation quotes.", directives=[Cost(weight=0)])
-class CitedDocument:
-    id: strawberry.ID = strawberry.field(description="Its global id.")
-    title: str = strawberry.field(description="Its title; empty once it is gone.")
-
-
-async def cited_documents(ids: list[UUID], info: Info) -> list[CitedDocument]:
-    titles = await info.context.reads.values(reads.DOCUMENT_TITLES, "title", ids)
-    pairs = zip(ids, titles, strict=True)
-    return [CitedDocument(id=strawberry.ID(encode_id("Document", one)), title=title or "") for one, title in pairs]
-
-
 @mapped(
     domain.Citation,
     rank="Its place in the answer, from 1.",
@@ -88,18 +67,19 @@ class Citation(Node):
     @strawberry.field(
         description="Where the mark stands in the message's text.", metadata=needs("start_char", "end_char")
     )
-    def place(self) -> Span:
-        return Span(start=self.start_char, end=self.end_char)
+    def place(self) -> TextSpan:
+        return TextSpan(start=self.start_char, end=self.end_char)
 
     @strawberry.field(
         description="Where the quote stands in the document's text.", metadata=needs("span_start", "span_end")
     )
-    def span(self) -> Span:
-        return Span(start=self.span_start, end=self.span_end)
+    def span(self) -> TextSpan:
+        return TextSpan(start=self.span_start, end=self.span_end)
 
-    @batched(description="The document that it quotes.", columns=("document_id",))
-    async def document(citations: list[Any], info: Info) -> list[CitedDocument]:
-        return await cited_documents([one.document_id for one in citations], info)
+    document: Document | None = found(
+        "Document", attrgetter("document_id"), description="The document that it quotes; null once it is deleted.",
+        metadata=needs("document_id"),
+    )  # fmt: skip
 
     @strawberry.field(
         description="The chunk that was found. It may be gone: documents are cut anew.",

@@ -1,5 +1,6 @@
 """What happens to the documents of a base."""
 
+from typing import Any
 from uuid import UUID
 
 import strawberry
@@ -40,7 +41,12 @@ class DocumentDeleted(DocumentEvent):
 def document_event(event: FeedEvent) -> DocumentEvent:
     """A feed's event as its GraphQL type."""
     said, raw_id = event.data, UUID(event.data["document"])
-    place = {"seq": event.seq, "cursor": event.cursor, "at": event.at, "document_id": encode_id("Document", raw_id)}
+    place: dict[str, Any] = {
+        "seq": event.seq,
+        "cursor": event.cursor,
+        "at": event.at,
+        "document_id": encode_id("Document", raw_id),
+    }
     if event.type == DELETED:
         return DocumentDeleted(**place)
     code = said["errorCode"]

@@ -14,6 +14,7 @@ from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.errors import ErrorCode, Rejected
 from domain.generation import service
 from domain.generation.entities import Attempt, Generation
+from domain.generation.starting import Started
 from domain.generation.work import begin
 from domain.ids import GenerationId, JobId, TenantId, UserId, new_id
 from domain.jobs import Job, Lease
@@ -73,7 +74,7 @@ class World:
         await self.credit()
         return await self.node(await self.project())
 
-    async def start(self, chapter: OutlineNode, key: str = "key-1", **values: Any) -> service.Started:
+    async def start(self, chapter: OutlineNode, key: str = "key-1", **values: Any) -> Started:
         command = service.StartChapter(chapter.id, values.pop("instructions", "Go on."), key, **values)
         return await service.start_chapter(self.uow, self.author, command, concurrency_max=8)
 

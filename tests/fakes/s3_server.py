@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from adapters.blobs_s3 import Bucket, S3Blobs
 
@@ -22,14 +23,7 @@ def s3_bucket() -> Iterator[Bucket]:
     try:
         host, port = server.get_host_and_port()
         bucket = Bucket(NAME, "us-east-1", f"http://{host}:{port}", "test-key", "test-secret")
-        store_client(bucket).create_bucket(Bucket=NAME)
+        S3Blobs(bucket, Path())._client().create_bucket(Bucket=NAME)
         yield bucket
     finally:
         server.stop()
-
-
-def store_client(bucket: Bucket) -> object:
-    """A client of the same server, for looking behind the store."""
-    from pathlib import Path
-
-    return S3Blobs(bucket, Path())._client()

@@ -23,6 +23,7 @@ from tests.documents import GENERATE
 from tests.graphql.clients import Person
 from tests.graphql.studio_talks import talked
 from workers.generation import run_job
+from workers.ingestion import run_job as ingest
 from workers.runtime import Runtime
 
 MARKER = "quillfeather"
@@ -71,6 +72,7 @@ async def populated(person: Person, runtime: Runtime) -> Studio:
     await _operations(studio)
     await _generations(studio, runtime)
     ids |= await talked(person, runtime, MARKER)
+    await _knowledge(studio, runtime)
     made = await mutate("budgetSet", "budget { id }", subject="MEMBER", memberId=ids["User"], period="DAY", limit="100")
     ids["Budget"] = made["budget"]["id"]
     await _assistant(studio)
@@ -233,6 +235,24 @@ async def _generations(studio: Studio, runtime: Runtime) -> None:
         else:
             assert state["state"] == "FAILED", state
             studio.ids |= {"FailedJob": ids["Job"]}
+
+
+async def _knowledge(studio: Studio, runtime: Runtime) -> None:
+    """A base with a document that is ready, and its chunk."""
+    person, ids, words = studio.person, studio.ids, studio.words
+    made = await person.mutate(
+        "knowledgeBaseCreate", "knowledgeBase { id }", name=words("Base"), description=words("About"),
+        embeddingModel="hash",
+    )  # fmt: skip
+    ids["KnowledgeBase"] = made["knowledgeBase"]["id"]
+    made = await person.mutate(
+        "documentCreate", "document { id job { id } }", knowledgeBaseId=ids["KnowledgeBase"], title=words("Document"),
+        text=words("Said"), idempotencyKey=secrets.token_hex(8),
+    )  # fmt: skip
+    ids["Document"] = document = made["document"]["id"]
+    await ingest(runtime, person.tenant_id, JobId(decode_id("Job", made["document"]["job"]["id"])))
+    query = "query ($id: ID!) { node(id: $id) { ... on Document { chunks { edges { node { id } } } } } }"
+    ids["Chunk"] = (await person(query, id=document))["chunks"]["edges"][0]["node"]["id"]
 
 
 async def state_of(person: Person, generation_id: str) -> Any:

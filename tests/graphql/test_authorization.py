@@ -47,7 +47,8 @@ async def studio(alice: Person, runtime: Runtime) -> Studio:
     return await populated(alice, runtime)
 
 
-ENDLESS = {"channelHealth", "usageMeter", "conversationEvents"}
+ENDLESS = {"channelHealth", "usageMeter", "conversationEvents", "documentProgress"}
+ENDLESS = {"channelHealth", "usageMeter", "documentProgress", "conversationEvents"}
 ENDLESS_S = 0.4
 """Streams without an end are watched for so long."""
 
@@ -105,11 +106,11 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 
 SHOWS = {
-    "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport", "messageSearch",
-    "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs", "generationEvents",
-    "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets", "invoices", "billingDetails",
-    "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
-    "assistants", "assistantPublishPreview",
+    "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport",
+    "messageSearch", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs",
+    "generationEvents", "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets",
+    "invoices", "billingDetails", "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
+    "assistants", "assistantPublishPreview", "knowledgeBases", "documentProgress", "knowledgeSearch",
 }  # fmt: skip
 FOR_THE_PLATFORM = {"workers", "schedules", "operationExplain", "coupons"}
 
@@ -257,7 +258,7 @@ async def test_a_token_that_may_not_read_reads_nothing(alice: Person, studio: St
     made = await alice.mutate("apiTokenCreate", "token", name="x", scopes=["write"])
     writer = alice.with_token(made["token"])
     for kind, name in FIELDS:
-        if kind == "mutation" or name == "me":
+        if kind == "mutation" or name in {"me", "sharedConversation"}:
             continue
         answer = await answer_to(writer, WALKER.rightly(kind, name, studio.ids))
         assert '"FORBIDDEN"' in answer and MARKER not in answer, (name, answer[:500])

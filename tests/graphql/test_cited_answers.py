@@ -67,6 +67,10 @@ async def test_every_citations_span_holds_the_quoted_words(
     assert answer["citations"]
     for citation in answer["citations"]:
         check(library, citation, answer["text"])
+    evidence = "query($id: ID!) { node(id: $id) { ... on Message { generation { job { evidence { alias used } } } } } }"
+    kept = (await alice(evidence, id=answer["id"]))["generation"]["job"]["evidence"]
+    used = {f"E{one['marker']}" for one in answer["citations"]}
+    assert {one["alias"] for one in kept if one["used"]} == used and len(kept) == 4
     first = answer["citations"][0]
     assert (first["quote"], first["document"]["title"], first["rank"]) == (quote, title, 1)
     assert ("资料" in answer["text"]) is (title == "茶山")

@@ -181,6 +181,13 @@ async def test_a_message_has_at_most_twenty_parts(alice: Person) -> None:
     assert (tool["code"], tool["field"]) == ("BAD_USER_INPUT", ["input", "parts"])
 
 
+async def test_an_image_is_the_authors_own_and_was_uploaded_for_a_message(alice: Person) -> None:
+    talk = await begin(alice)
+    missing = {"type": "IMAGE", "fileId": encode_id("File", alice.tenant_id)}
+    refused = await ask(alice, SEND, conversationId=talk, text="Look", parts=[missing])
+    assert (refused["code"], refused["field"]) == ("NOT_FOUND", ["input", "parts"])
+
+
 async def test_a_message_that_cannot_be_paid_is_not_kept(site: Site) -> None:
     poor = await site.tenant(credit_micros=1)
     talk = await begin(poor)

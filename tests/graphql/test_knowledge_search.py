@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from adapters.embedder_hashed import HashedEmbedder
 from domain.accounts import Role
-from domain.ids import UserId, new_id
+from domain.ids import KnowledgeBaseId, UserId, new_id
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from persistence.database import Database
 from persistence.knowledge.search_tables import knowledge_evidence
@@ -18,7 +18,7 @@ from persistence.knowledge.vectors import PgVectorStore
 from persistence.unit_of_work import Units
 from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person, Site
-from tests.graphql.generations import new_chapter, start
+from tests.graphql.generations import start
 from tests.persistence.vector_store_suite import PASSAGES, Shelf
 
 SEARCH = """query ($input: KnowledgeSearchInput!) { knowledgeSearch(input: $input) {
@@ -43,7 +43,7 @@ def asked(sought: str, *bases: KnowledgeBase, **more: Any) -> dict[str, Any]:
 
 
 async def search(person: Person, sought: str, *bases: KnowledgeBase, **more: Any) -> Any:
-    return (await person(SEARCH, input=asked(sought, *bases, **more)))["knowledgeSearch"]
+    return await person(SEARCH, input=asked(sought, *bases, **more))
 
 
 async def refusal(person: Person, sought: str, *bases: KnowledgeBase, **more: Any) -> str:
@@ -127,7 +127,7 @@ async def test_limits_hold_at_their_edges(alice: Person, base: KnowledgeBase) ->
         assert await refusal(alice, "lantern", base, first=first) == "BAD_USER_INPUT"
     assert await refusal(alice, "lantern") == "BAD_USER_INPUT"
     assert (await search(alice, "lantern", *[base] * 21))["hits"]  # named again and again it is one
-    strangers = [replace(base, id=new_id()) for _ in range(20)]
+    strangers = [replace(base, id=KnowledgeBaseId(new_id())) for _ in range(20)]
     assert await refusal(alice, "lantern", *strangers) == "NOT_FOUND"
     assert await refusal(alice, "lantern", base, *strangers) == "BAD_USER_INPUT"
     documents = [encode_id("Document", new_id()) for _ in range(101)]
@@ -142,7 +142,7 @@ async def test_a_base_is_missing_for_strangers_and_one_of_a_user_for_everybody_e
     assert await refusal(bob, "lantern", base) == "NOT_FOUND"
     viewer = await site.member(alice, Role.VIEWER)
     assert (await search(viewer, "lantern", base))["hits"]
-    me = UserId(decode_id("User", (await alice("{ me { user { id } } }"))["me"]["user"]["id"]))
+    me = UserId(decode_id("User", (await alice("{ me { user { id } } }"))["user"]["id"]))
     own = await shelf.base(name="own", scope="USER")
     async with admin.engine.begin() as connection:
         await connection.execute(
@@ -175,7 +175,7 @@ async def test_a_search_costs_more_than_a_list_and_says_so(alice: Person, base: 
 async def test_a_jobs_evidence_is_read_by_its_aliases(
     alice: Person, bob: Person, admin: Database, shelf: Shelf, base: KnowledgeBase
 ) -> None:
-    job = (await start(alice, await new_chapter(alice)))["job"]["id"]
+    job = (await start(alice)).job_gid
     rows = [
         {
             "tenant_id": alice.tenant_id, "job_id": decode_id("Job", job), "alias": f"E{place}", "place": place,
@@ -189,13 +189,13 @@ async def test_a_jobs_evidence_is_read_by_its_aliases(
     query = """query ($id: ID!, $aliases: [String!]) { node(id: $id) { ... on Job {
       evidence(aliases: $aliases) { alias quote used span { start end } chunkId document { title } }
       generation { evidence { alias } } } } }"""
-    found = (await alice(query, id=job))["node"]
+    found = await alice(query, id=job)
     assert [(one["alias"], one["quote"], one["used"]) for one in found["evidence"]] == [
         (row["alias"], row["quote"], row["used"]) for row in rows
     ]
     assert found["evidence"][1]["span"] == {"start": rows[1]["start_char"], "end": rows[1]["end_char"]}
     assert found["evidence"][0]["document"]["title"] == "A document"
     assert [one["alias"] for one in found["generation"]["evidence"]] == ["E1", "E2", "E3"]
-    only = (await alice(query, id=job, aliases=["E2", "E9"]))["node"]["evidence"]
+    only = (await alice(query, id=job, aliases=["E2", "E9"]))["evidence"]
     assert [one["alias"] for one in only] == ["E2"]
-    assert (await bob(query, id=job))["node"] is None
+    assert await bob(query, id=job) is None

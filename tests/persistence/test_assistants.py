@@ -16,6 +16,7 @@ from domain.assistants.drafts import AssistantDraft, VersionDraft
 from domain.assistants.entities import Mark, ReactionKind, ReportReason, Visibility
 from domain.ids import AssistantId, AssistantVersionId, TenantId, UserId, new_id
 from persistence.accounts.tables import tenants
+from persistence.assistants.reads import assistant_listing
 from persistence.database import Database
 from persistence.unit_of_work import Units
 from tests.domain.world import actor_of
@@ -331,3 +332,26 @@ async def test_what_was_published_before_is_still_there_for_who_has_it(units: Un
         found = [await market.assistant_of(uow, reader, one) for one in (first, second.id)]
     assert [(one.number, one.prompt) for one in found] == [(1, "You plot."), (2, "You plot better.")]
     assert (found[1].temperature, found[1].knowledge_base_ids) == (0.25, [])
+
+
+GROW = """insert into app.public_assistants
+    (id, publisher_id, publisher, name, category, tags, current_version_id, likes, ratings, rating_sum)
+  select gen_random_uuid(), gen_random_uuid(), 'p', 'Plots ' || n, 'PLOT', '[]', gen_random_uuid(), n % 97, n % 7, n % 7 * 4
+  from generate_series(1, 5000) as n"""
+
+
+@pytest.mark.parametrize(
+    ("order", "index"), [("POPULAR", "popularity"), ("NEWEST", "published_at"), ("RATING", "standing")]
+)
+async def test_a_page_of_the_market_reads_no_more_than_a_page(
+    database: Database, admin: Database, maker: Actor, order: str, index: str
+) -> None:
+    async with admin.engine.begin() as connection:
+        await connection.execute(text(GROW))
+        await connection.execute(text("analyze app.public_assistants"))
+    shape = assistant_listing(order).page(None, frozenset({"market"}), after=False)
+    given = {"actor": maker.user_id, "first": 21}
+    plan = await database.explained(maker.tenant_id, shape, "text", analyze=True, **given)
+    assert f"using public_assistants_{index}_idx" in plan
+    assert "Seq Scan on public_assistants" not in plan
+    assert len(await database.shaped(maker.tenant_id, shape, **given)) == 21

@@ -47,6 +47,24 @@ async def enqueue(units: Units, tenant: TenantId, *, cap: int = 100) -> tuple[Jo
     return job.id, ring
 
 
+async def test_documents_of_a_tenant_keep_none_of_its_chapters_waiting(
+    units: Units, relay: RelayView, tenant: TenantId
+) -> None:
+    """Each queue has a cap of its own, for the direct ring and for the relay's."""
+    documents = [Job(tenant, JobId(new_id()), JobKind.DOCUMENT_INGEST, "ingestion") for _ in range(4)]
+    rung = []
+    for job in documents:
+        async with units(tenant) as uow:
+            rung.append(await uow.jobs.enqueue(job, concurrency_max=2))
+    assert rung == [True, True, False, False]
+    _, at_once = await enqueue(units, tenant, cap=2)
+    assert at_once
+    _, second = await enqueue(units, tenant, cap=1)
+    assert not second
+    due = await relay.take_due(cap=2, batch=10)
+    assert [one.queue for one in due if one.tenant_id == tenant] == ["generation"]
+
+
 async def claim(units: Units, tenant: TenantId, job_id: JobId, lease_s: float = 60) -> Lease | None:
     async with units(tenant) as uow:
         return await uow.jobs.claim(job_id, "worker", lease_s)

@@ -260,5 +260,5 @@ async def test_the_plan_of_the_pages_under_parents_uses_its_index_once_a_parent(
 
 
 async def test_the_plan_of_a_tenants_jobs_uses_its_index(database: Database, tenant: TenantId) -> None:
-    plan = await plan_of(database, tenant, jobs.JOBS.page(None, after=False), **page_values(10, None))
+    plan = await plan_of(database, tenant, jobs.JOBS.page(None, after=False), actor=new_id(), **page_values(10, None))
     assert "Index Scan Backward using jobs_pkey" in plan

@@ -113,7 +113,7 @@ async def test_what_is_given_up_can_be_claimed_and_what_is_kept_cannot_be_given_
     assert (await cache.claim(shelf.tenant_id, INDEX, [gone], yours, 60)).mine == frozenset()
     await cache.release(shelf.tenant_id, INDEX, [gone, kept], mine)
     again = await cache.claim(shelf.tenant_id, INDEX, [gone, kept], yours, 60)
-    assert (again.mine, set(again.known)) == ({gone}, {kept})
+    assert (set(again.mine), set(again.known)) == ({gone}, {kept})
 
 
 async def test_a_tenants_embeddings_are_unknown_to_another(units: Units, shelf: Shelf, cache: SqlEmbeddings) -> None:

@@ -93,7 +93,7 @@ class Shelf:
 
     async def query(self, sought: str, *bases: KnowledgeBase, **more: Any) -> StoreQuery:
         vector = (await self.embedder.embed([sought], query=True)).vectors[0]
-        given = {"index": INDEX, "mode": SearchMode.HYBRID, "first": 10} | more
+        given: dict[str, Any] = {"index": INDEX, "mode": SearchMode.HYBRID, "first": 10} | more
         return StoreQuery(base_ids=tuple(one.id for one in bases), text=sought, vector=vector, **given)
 
     async def search(self, sought: str, *bases: KnowledgeBase, **more: Any) -> list[Ranked]:

@@ -23,6 +23,7 @@ from tests.documents import EVENTS
 from tests.graphql.clients import Person, Site, eventually
 from tests.graphql.generations import start
 from tests.graphql.studio import state_of
+from tests.graphql.test_knowledge import new_base, read, take_in
 from tests.pace import slowness
 from workers.doorbell import declare_actors, redis_broker
 
@@ -48,7 +49,7 @@ async def dramatiq_worker(settings: Settings, relay: None) -> AsyncIterator[None
     """What `app.work.main` builds, without its signals."""
     broker = redis_broker(settings.broker_url.get_secret_value())
     process = WorkerProcess(settings)
-    declare_actors(broker, process.run)
+    declare_actors(broker, process.runs)
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
     await asyncio.to_thread(worker.start)
     await asyncio.to_thread(process.start)
@@ -65,6 +66,17 @@ async def watched(person: Person, id_: str) -> list[dict[str, Any]]:
     async with person.socket() as ws:
         await ws.subscribe("1", EVENTS, id=id_)
         return [event async for event in ws.events("1", timeout_s=20)]
+
+
+async def test_a_document_is_taken_in_by_a_worker_of_its_own_queue(site: Site) -> None:
+    person = await site.tenant()
+    document = (await take_in(person, await new_base(person)))["document"]
+    assert document["job"]["kind"] == "knowledge.ingest"
+
+    async def ready() -> bool:
+        return bool((await read(person, document["id"]))["state"] == "READY")
+
+    await eventually(ready, "the document is ready", timeout_s=20)
 
 
 async def test_a_chapter_asked_for_by_mutation_arrives_word_by_word_and_stays(site: Site) -> None:
@@ -159,7 +171,7 @@ async def test_many_jobs_of_one_tenant_do_not_keep_another_waiting(site: Site) -
         await asyncio.gather(*(greedy.mutate("generationCancel", id=one.id) for one in many))
 
     async def quiet() -> bool:
-        [queue] = await greedy("{ queues { queued running } }")
+        queue, _ = await greedy("{ queues { queued running } }")
         return bool(queue["queued"] + queue["running"] == 0)
 
     await eventually(quiet, "all of them have ended", 20)

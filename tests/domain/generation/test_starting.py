@@ -14,6 +14,7 @@ from domain.generation import attempts, service
 from domain.generation.context import ContextTooSmall
 from domain.generation.endings import Ending, cancelled, completed, failed, truncated
 from domain.generation.entities import TruncationReason
+from domain.generation.starting import Started
 from domain.ids import ChannelId, JobId, NodeId, new_id
 from domain.projects.service import delete_node
 from tests.domain.generation.outcomes import TEXT, balances, open_holds, result
@@ -42,7 +43,7 @@ async def test_the_same_key_with_the_same_body_answers_with_the_same_generation(
     chapter = await world.ready()
     one = await world.start(chapter, instructions="Go on.")
     two = await world.start(chapter, key=" key-1 ", instructions="Go on.", trace_parent="00-other-trace")
-    assert two == service.Started(one.generation_id, None, replayed=True, ring=False)
+    assert two == Started(one.generation_id, None, replayed=True, ring=False)
     assert len(world.uow.jobs.jobs) == len(world.uow.billing.holds) == 1
 
 

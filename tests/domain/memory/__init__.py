@@ -12,6 +12,7 @@ from tests.domain.memory.assistants import MemoryAssistants
 from tests.domain.memory.billing import MemoryBilling
 from tests.domain.memory.channels import MemoryChannels
 from tests.domain.memory.clock import NOW
+from tests.domain.memory.conversations import MemoryConversations
 from tests.domain.memory.feeds import MemoryFeeds
 from tests.domain.memory.files import MemoryFiles
 from tests.domain.memory.generation import MemoryGeneration
@@ -52,5 +53,6 @@ class MemoryUnitOfWork:
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
+        self.conversations = MemoryConversations()
         self.files = MemoryFiles()
         self.assistants = MemoryAssistants()

@@ -247,6 +247,7 @@ export const en = {
     render: 'This page stopped working. Reload it; what you saved is safe.',
     reload: 'Reload',
     codes: {} as Partial<Record<string, string>>,
+    documents: {} as Partial<Record<string, string>>,
   },
   time: { justNow: 'just now' },
 };

@@ -13,10 +13,6 @@ from schema.ids import encode_id
 if TYPE_CHECKING:
     from schema.knowledge.types import Document, TextSpan
 
-Aliases = Annotated[
-    list[str] | None, strawberry.argument(description="Only the passages with these aliases; all of them if null.")
-]
-
 
 @strawberry.type(
     description="A passage that a job was given to stand on. The model knows it by its alias.",
