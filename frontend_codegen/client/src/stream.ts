@@ -27,7 +27,8 @@ export interface StreamCitation {
   readonly index: number;
   readonly marker: number;
   readonly quote: string;
-  readonly document: { readonly id: string; readonly title: string };
+  /** Null once it is deleted. */
+  readonly document: { readonly id: string; readonly title: string } | null;
 }
 
 export interface StreamState {

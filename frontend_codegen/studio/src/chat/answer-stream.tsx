@@ -34,7 +34,7 @@ export function AnswerStream({ generationId, onEnded }: AnswerStreamProps) {
         <ol className="sources-live" aria-label={t.chat.sources}>
           {sources.map(({ index, marker, document, quote }) => (
             <li key={index} title={quote}>
-              <span className="source-number">{marker}</span> {document.title}
+              <span className="source-number">{marker}</span> {document?.title ?? t.chat.unnamed}
             </li>
           ))}
         </ol>

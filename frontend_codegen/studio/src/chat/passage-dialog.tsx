@@ -18,7 +18,8 @@ export function PassageDialog({ cited, onClose }: { cited: Cited; onClose: () =>
   const { start, end } = cited.span;
   const from = Math.max(start - AROUND, 0);
   const [{ data, fetching }] = useDocumentTextQuery({
-    variables: { id: cited.document.id, start: from, end: end + AROUND },
+    variables: { id: cited.document?.id ?? '', start: from, end: end + AROUND },
+    pause: cited.document === null,
   });
   const document = data?.document?.__typename === 'Document' ? data.document : null;
   const mark = useRef<HTMLElement>(null);
@@ -37,7 +38,7 @@ export function PassageDialog({ cited, onClose }: { cited: Cited; onClose: () =>
     </>
   );
   return (
-    <Dialog title={document?.title || cited.document.title || t.chat.passage} onClose={onClose} actions={actions}>
+    <Dialog title={document?.title || cited.document?.title || t.chat.passage} onClose={onClose} actions={actions}>
       {!fetching && !document && <p className="quiet">{t.chat.passageGone}</p>}
       <blockquote className="passage" tabIndex={0} aria-label={t.chat.passage} aria-busy={fetching}>
         {document && from > 0 && '…'}

@@ -4,7 +4,7 @@ import { type Cited, sourcesOf } from './model';
 /** A mark in an answer: its number, which opens the passage that it stands for. */
 export function Chip({ cited, onOpen }: { cited: Cited; onOpen: (cited: Cited) => void }) {
   const { t } = useTranslation();
-  const title = cited.document.title || t.chat.unnamed;
+  const title = cited.document?.title || t.chat.unnamed;
   return (
     <button
       type="button"
@@ -29,7 +29,7 @@ export function Sources({ citations, onOpen }: { citations: Cited[]; onOpen: (ci
           <li key={cited.id}>
             <span className="source-number">{cited.marker}</span>
             <button type="button" className="link-button" onClick={() => onOpen(cited)}>
-              {cited.document.title || t.chat.unnamed}
+              {cited.document?.title || t.chat.unnamed}
             </button>
             <q>{cited.quote}</q>
           </li>
