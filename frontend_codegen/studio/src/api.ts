@@ -17,6 +17,7 @@ export const CODEX_CONTEXT = { additionalTypenames: ['CodexEntry'] };
 export const CHANNEL_CONTEXT = { additionalTypenames: ['Channel'] };
 export const CONVERSATION_CONTEXT = { additionalTypenames: ['Conversation', 'ConversationGroup'] };
 export const MESSAGE_CONTEXT = { additionalTypenames: ['Conversation', 'Message'] };
+export const ASSISTANT_CONTEXT = { additionalTypenames: ['Assistant', 'AssistantVersion'] };
 export const KNOWLEDGE_CONTEXT = { additionalTypenames: ['KnowledgeBase', 'Document'] };
 export const BUDGET_CONTEXT = { additionalTypenames: ['Budget'] };
 export const WALLET_CONTEXT = { additionalTypenames: ['Wallet', 'Grant', 'LedgerEntry'] };

@@ -4,6 +4,7 @@ import { Redirect, Route, Switch } from 'wouter';
 
 import { createClient, session } from './api';
 import {
+  ASSISTANTS_PATH,
   BUDGETS_PATH,
   CHANNELS_PATH,
   CHAT_PATH,
@@ -32,6 +33,8 @@ import { Shell } from './shell/shell';
 /** Rooms of their own: whoever only writes does not wait for them. */
 const ChatPage = lazy(async () => ({ default: (await import('./pages/chat')).ChatPage }));
 const SharedPage = lazy(async () => ({ default: (await import('./pages/shared')).SharedPage }));
+const AssistantsPage = lazy(async () => ({ default: (await import('./pages/assistants')).AssistantsPage }));
+const AssistantPage = lazy(async () => ({ default: (await import('./pages/assistant')).AssistantPage }));
 const KnowledgePage = lazy(async () => ({ default: (await import('./pages/knowledge')).KnowledgePage }));
 const BasePage = lazy(async () => ({ default: (await import('./pages/base')).BasePage }));
 const DocumentPage = lazy(async () => ({ default: (await import('./pages/document')).DocumentPage }));
@@ -73,6 +76,10 @@ function Inside() {
       <Route path={BUDGETS_PATH} component={BudgetsPage} />
       <Route path={PLAN_PATH} component={PlanPage} />
       <Route path={SHARED_PATH} component={SharedPage} />
+      <Route path={ASSISTANTS_PATH} component={AssistantsPage} />
+      <Route path={`${ASSISTANTS_PATH}/:id`}>
+        {(params) => <AssistantPage key={params.id} id={decodeURIComponent(params.id)} />}
+      </Route>
       <Route path={KNOWLEDGE_PATH} component={KnowledgePage} />
       <Route path={`${KNOWLEDGE_PATH}/:id`}>
         {(params) => <BasePage key={params.id} id={decodeURIComponent(params.id)} />}

@@ -4,6 +4,8 @@ export const WALLET_PATH = '/wallet';
 export const BUDGETS_PATH = '/budgets';
 export const INVOICES_PATH = '/invoices';
 export const PLAN_PATH = '/plan';
+export const ASSISTANTS_PATH = '/assistants';
+export const assistantPath = (id: string) => `${ASSISTANTS_PATH}/${encodeURIComponent(id)}`;
 export const KNOWLEDGE_PATH = '/knowledge';
 export const basePath = (id: string) => `${KNOWLEDGE_PATH}/${encodeURIComponent(id)}`;
 /** A span counts characters of the document's text, as the server does. */

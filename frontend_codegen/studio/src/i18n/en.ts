@@ -1,3 +1,4 @@
+import { assistantsEn } from './assistants-en';
 import { billingEn } from './billing-en';
 import { channelsEn } from './channels-en';
 import { chatEn } from './chat-en';
@@ -221,6 +222,7 @@ export const en = {
   billing: billingEn,
   chat: chatEn,
   knowledge: knowledgeEn,
+  assistants: assistantsEn,
   ...channelsEn,
   versions: {
     empty: 'No versions yet. Each save and each draft becomes one.',

@@ -1,3 +1,4 @@
+import { assistantsZh } from './assistants-zh';
 import { billingZh } from './billing-zh';
 import { channelsZh } from './channels-zh';
 import { chatZh } from './chat-zh';
@@ -234,6 +235,7 @@ export const zh: Strings = {
   billing: billingZh,
   chat: chatZh,
   knowledge: knowledgeZh,
+  assistants: assistantsZh,
   ...channelsZh,
   versions: {
     empty: '还没有版本。每次保存、每份草稿都会成为一个版本。',

@@ -5,7 +5,7 @@ import { Link } from 'wouter';
 import { session } from '../api';
 import { formatMoney } from '../format';
 import { useTranslation } from '../i18n/context';
-import { CHANNELS_PATH, CHAT_PATH, KNOWLEDGE_PATH, USAGE_PATH } from '../links';
+import { ASSISTANTS_PATH, CHANNELS_PATH, CHAT_PATH, KNOWLEDGE_PATH, USAGE_PATH } from '../links';
 import { Menu } from '../ui/menu';
 import { Preferences } from './preferences';
 import { useMayBill, useMayManage } from './use-may-manage';
@@ -31,6 +31,9 @@ export function Shell({ trail, children }: { trail?: ReactNode; children: ReactN
           </Link>
           <Link className="text-button" href={KNOWLEDGE_PATH}>
             {t.knowledge.title}
+          </Link>
+          <Link className="text-button" href={ASSISTANTS_PATH}>
+            {t.assistants.title}
           </Link>
           {mayManage && (
             <Link className="text-button" href={CHANNELS_PATH}>
