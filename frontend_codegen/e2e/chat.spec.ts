@@ -5,6 +5,8 @@ import type { Page } from '@playwright/test';
 
 import { type Api, barriers, enterDemo, expect, pace, test } from './fixtures';
 
+test.describe.configure({ timeout: 120_000 });
+
 const PASSAGE =
   'The lamp on the north pier is kept by Sabine Orlo, who took it over from her mother in the year of the great frost. ' +
   'She trims the wick at dusk and writes every ship into a green book.';

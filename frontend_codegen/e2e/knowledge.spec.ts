@@ -3,6 +3,8 @@ import type { Page } from '@playwright/test';
 
 import { type Api, barriers, enterDemo, expect, test } from './fixtures';
 
+test.describe.configure({ timeout: 120_000 });
+
 const TEXT = [
   '# The salt road',
   'The salt road runs from Karsk to the sea, and the toll is four copper rings at the Heron Bridge.',
