@@ -7,6 +7,7 @@ export {
   type GenerationEvent,
   initialStreamState,
   reduceStream,
+  type StreamCitation,
   type StreamState,
   type StreamTerminal,
 } from './stream.js';

@@ -22,6 +22,15 @@ export type StreamTerminal =
   | { kind: 'failed'; code: string; message: string }
   | { kind: 'revoked'; code: string; message: string };
 
+/** A mark of an answer in a conversation, and the words that it stands for. */
+export interface StreamCitation {
+  readonly index: number;
+  readonly marker: number;
+  readonly quote: string;
+  /** Null once it is deleted. */
+  readonly document: { readonly id: string; readonly title: string } | null;
+}
+
 export interface StreamState {
   readonly text: string;
   /** Of the last event applied; 0 before the first. */
@@ -38,6 +47,8 @@ export interface StreamState {
   readonly meter: Record<'held' | 'accrued' | 'left', MoneyPartsFragment> | null;
   /** How often the text was cleared because a new attempt began. */
   readonly resets: number;
+  /** Of the attempt that is shown, in the order of their marks. */
+  readonly citations: readonly StreamCitation[];
   readonly terminal: StreamTerminal | null;
 }
 
@@ -53,6 +64,7 @@ export const initialStreamState: StreamState = {
   note: null,
   meter: null,
   resets: 0,
+  citations: [],
   terminal: null,
 };
 
@@ -74,9 +86,11 @@ function change(state: StreamState, event: GenerationEvent): Partial<StreamState
     case 'AttemptSwitched':
       return { attempt: event.attempt, channel: event.channel, note: event.reason };
     case 'StreamReset':
-      return { attempt: event.attempt, text: '', resets: state.resets + 1, note: event.reason };
+      return { attempt: event.attempt, text: '', citations: [], resets: state.resets + 1, note: event.reason };
     case 'StreamSnapshot':
       return { attempt: event.attempt, text: event.text };
+    case 'CitationAdded':
+      return { citations: [...state.citations.filter(({ index }) => index !== event.index), event] };
     case 'MeterTick':
       return { meter: { held: event.held, accrued: event.accrued, left: event.left } };
     default:

@@ -20,6 +20,19 @@ test('deltas append to the text and move the cursor', () => {
   assert.deepEqual([state.text, state.seq, state.cursor], ['The lamp', 2, 'c2']);
 });
 
+test('citations gather once each, and go with the attempt that set their marks', () => {
+  const document = { id: 'd', title: 'The lamp' };
+  const cite = (index: number, seq: number) =>
+    event('CitationAdded', { index, marker: index, quote: 'oil', document } as never, seq);
+  const state = run([cite(1, 1), cite(2, 2), cite(1, 3)]);
+  assert.deepEqual(
+    state.citations.map(({ index }) => index),
+    [2, 1],
+  );
+  const again = event('StreamReset', { attempt: 2, reason: 'the worker died' }, 4);
+  assert.deepEqual(reduceStream(state, again).citations, []);
+});
+
 test('an event that was already seen changes nothing', () => {
   const state = run([event('TextDelta', { text: 'once' }, 7)]);
   assert.equal(reduceStream(state, event('TextDelta', { text: 'once' }, 7)), state);

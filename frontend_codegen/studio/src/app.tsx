@@ -1,9 +1,21 @@
 import { FabulaProvider } from '@fabula/client/urql';
-import { useMemo, useSyncExternalStore } from 'react';
+import { lazy, Suspense, useMemo, useSyncExternalStore } from 'react';
 import { Redirect, Route, Switch } from 'wouter';
 
 import { createClient, session } from './api';
-import { BUDGETS_PATH, CHANNELS_PATH, INVOICES_PATH, PLAN_PATH, USAGE_PATH, WALLET_PATH } from './links';
+import {
+  ASSISTANTS_PATH,
+  BUDGETS_PATH,
+  CHANNELS_PATH,
+  CHAT_PATH,
+  INVOICES_PATH,
+  KNOWLEDGE_PATH,
+  NEW_CHAT_PATH,
+  PLAN_PATH,
+  SHARED_PATH,
+  USAGE_PATH,
+  WALLET_PATH,
+} from './links';
 import { BudgetsPage } from './pages/budgets';
 import { ChannelsPage } from './pages/channels';
 import { ChapterPage } from './pages/chapter';
@@ -18,10 +30,23 @@ import { UsagePage } from './pages/usage';
 import { WalletPage } from './pages/wallet';
 import { Shell } from './shell/shell';
 
+/** Rooms of their own: whoever only writes does not wait for them. */
+const ChatPage = lazy(async () => ({ default: (await import('./pages/chat')).ChatPage }));
+const SharedPage = lazy(async () => ({ default: (await import('./pages/shared')).SharedPage }));
+const AssistantsPage = lazy(async () => ({ default: (await import('./pages/assistants')).AssistantsPage }));
+const AssistantPage = lazy(async () => ({ default: (await import('./pages/assistant')).AssistantPage }));
+const KnowledgePage = lazy(async () => ({ default: (await import('./pages/knowledge')).KnowledgePage }));
+const BasePage = lazy(async () => ({ default: (await import('./pages/base')).BasePage }));
+const DocumentPage = lazy(async () => ({ default: (await import('./pages/document')).DocumentPage }));
+
 export function App() {
   const signedIn = useSyncExternalStore(session.subscribe, () => session.signedIn);
   const client = useMemo(createClient, [signedIn]);
-  return <FabulaProvider client={client}>{signedIn ? <Inside /> : <Outside />}</FabulaProvider>;
+  return (
+    <FabulaProvider client={client}>
+      <Suspense>{signedIn ? <Inside /> : <Outside />}</Suspense>
+    </FabulaProvider>
+  );
 }
 
 /** A deep link of someone who has to log in first stays in the address bar, and opens afterwards. */
@@ -29,6 +54,7 @@ function Outside() {
   return (
     <Switch>
       <Route path="/register" component={RegisterPage} />
+      <Route path={SHARED_PATH} component={SharedPage} />
       <Route component={LoginPage} />
     </Switch>
   );
@@ -49,6 +75,27 @@ function Inside() {
       <Route path={WALLET_PATH} component={WalletPage} />
       <Route path={BUDGETS_PATH} component={BudgetsPage} />
       <Route path={PLAN_PATH} component={PlanPage} />
+      <Route path={SHARED_PATH} component={SharedPage} />
+      <Route path={ASSISTANTS_PATH} component={AssistantsPage} />
+      <Route path={`${ASSISTANTS_PATH}/:id`}>
+        {(params) => <AssistantPage key={params.id} id={decodeURIComponent(params.id)} />}
+      </Route>
+      <Route path={KNOWLEDGE_PATH} component={KnowledgePage} />
+      <Route path={`${KNOWLEDGE_PATH}/:id`}>
+        {(params) => <BasePage key={params.id} id={decodeURIComponent(params.id)} />}
+      </Route>
+      <Route path="/documents/:id">
+        {(params) => <DocumentPage key={params.id} id={decodeURIComponent(params.id)} />}
+      </Route>
+      <Route path={CHAT_PATH}>
+        <ChatPage shown="list" />
+      </Route>
+      <Route path={NEW_CHAT_PATH}>
+        <ChatPage shown="start" />
+      </Route>
+      <Route path={`${CHAT_PATH}/:id`}>
+        {(params) => <ChatPage shown="conversation" id={decodeURIComponent(params.id)} />}
+      </Route>
       <Route path={INVOICES_PATH} component={InvoicesPage} />
       <Route path="/projects/:projectId">{(params) => <ProjectPage id={decodeURIComponent(params.projectId)} />}</Route>
       <Route path="/projects/:projectId/chapters/:chapterId">

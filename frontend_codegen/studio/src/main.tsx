@@ -8,6 +8,8 @@ import './styles/desk.css';
 import './styles/channels.css';
 import './styles/billing.css';
 import './styles/plans.css';
+import './styles/chat.css';
+import './styles/knowledge.css';
 
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';

@@ -1,15 +1,17 @@
-import type { ChapterGenerateInput, ChapterGenerateMutation } from '@fabula/client';
-import { useChapterGenerateMutation, useChapterUpdateMutation, useChannelsQuery } from '@fabula/client/urql';
-import { type FormEvent, useRef, useState } from 'react';
+import type { ChapterGenerateInput } from '@fabula/client';
+import { useChapterGenerateMutation, useChapterUpdateMutation } from '@fabula/client/urql';
+import { type FormEvent, useState } from 'react';
 
-import { PROJECT_CONTEXT, randomKey } from '../api';
-import { formatCount, formatMoment, formatMoney } from '../format';
-import { type Language, useTranslation } from '../i18n/context';
+import { PROJECT_CONTEXT } from '../api';
+import { ChannelSelect } from '../channels/channel-select';
+import { useTranslation } from '../i18n/context';
 import type { Strings } from '../i18n/en';
-import { failure, type Problem, problemOf, sentence } from '../problems';
+import { failure, type Problem, problemOf } from '../problems';
+import { refusalOf } from '../refusals';
 import { Button } from '../ui/button';
 import { Field } from '../ui/field';
 import { ProblemNotice } from '../ui/notice';
+import { useIdempotencyKey } from '../use-idempotency-key';
 import { CostAhead } from './cost-ahead';
 import { type Chapter, latestGeneration } from './model';
 import { WhyChannel } from './why-channel';
@@ -20,8 +22,6 @@ interface WritePanelProps {
   onStarted: (generationId: string) => void;
 }
 
-type Outcome = ChapterGenerateMutation['chapterGenerate'];
-
 export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
   const { t, language } = useTranslation();
   const lang = chapter.project.language;
@@ -30,7 +30,7 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
   const [channelId, setChannelId] = useState('');
   const [problem, setProblem] = useState<Problem | null>(null);
   const [{ fetching }, generate] = useChapterGenerateMutation();
-  const keyed = useIdempotencyKey();
+  const keyed = useIdempotencyKey<ChapterGenerateInput>();
   const words = Number.parseInt(targetWords, 10) || null;
   const request = { chapterId: chapter.id, instructions, targetWords: words, channelId: channelId || null };
 
@@ -39,7 +39,7 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
     const { data, error } = await generate({ input: keyed.add(request) }, PROJECT_CONTEXT);
     const outcome = data?.chapterGenerate;
     if (outcome) keyed.forget();
-    setProblem(outcome ? refusalOf(t, language, outcome) : problemOf(t, error));
+    setProblem(outcome ? refusalOf(t, language, outcome, t.generate) : problemOf(t, error));
     if (outcome?.__typename === 'GenerationStarted') onStarted(outcome.generation.id);
   };
   const latest = latestGeneration(chapter);
@@ -81,55 +81,6 @@ export function WritePanel({ chapter, running, onStarted }: WritePanelProps) {
   );
 }
 
-/** Pressing again after an answer was lost on the way must not start a second draft: the same request keeps its key. */
-function useIdempotencyKey() {
-  const last = useRef<{ body: string; key: string } | null>(null);
-  return {
-    add: (request: Omit<ChapterGenerateInput, 'idempotencyKey'>): ChapterGenerateInput => {
-      const body = JSON.stringify(request);
-      if (last.current?.body !== body) last.current = { body, key: randomKey() };
-      return { ...request, idempotencyKey: last.current.key };
-    },
-    forget: () => {
-      last.current = null;
-    },
-  };
-}
-
-function refusalOf(t: Strings, language: Language, outcome: Outcome): Problem | null {
-  switch (outcome.__typename) {
-    case 'GenerationStarted':
-      return null;
-    case 'QuotaExhausted': {
-      const message = t.generate.quota(formatMoney(outcome.needed, language), formatMoney(outcome.available, language));
-      return { code: outcome.code, message, field: null };
-    }
-    case 'BudgetExceeded': {
-      const { needed, left, budget, resetsAt } = outcome;
-      const message = t.generate.budget(
-        formatMoney(needed, language),
-        formatMoney(left, language),
-        t.budgets.whose[budget?.subject ?? 'TENANT'],
-        resetsAt ? formatMoment(resetsAt, language) : null,
-      );
-      return { code: outcome.code, message, field: null };
-    }
-    case 'ContextTooSmall': {
-      const message = t.generate.context(
-        formatCount(outcome.requiredTokens, language),
-        formatCount(outcome.budgetTokens, language),
-      );
-      return { code: outcome.code, message, field: null };
-    }
-    default:
-      return {
-        code: outcome.code,
-        message: sentence(t, outcome.code, outcome.message),
-        field: outcome.field?.at(-1) ?? null,
-      };
-  }
-}
-
 /** Why the last attempt left no draft, also to somebody who was not there when it ended. */
 function failureOf(t: Strings, chapter: Chapter): Problem | null {
   const latest = latestGeneration(chapter);
@@ -159,30 +110,5 @@ function Plan({ chapter }: { chapter: Chapter }) {
         onBlur={() => void onBlur()}
       />
     </Field>
-  );
-}
-
-interface ChannelSelectProps {
-  id?: string;
-  value: string;
-  onChange: (id: string) => void;
-}
-
-function ChannelSelect({ id, value, onChange }: ChannelSelectProps) {
-  const { t } = useTranslation();
-  const [{ data }] = useChannelsQuery();
-  const channels = (data?.channels.edges ?? []).map((edge) => edge.node);
-  const standard = channels.find((channel) => channel.isDefault);
-  return (
-    <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
-      <option value="">{standard ? `${standard.name} · ${standard.models[0]?.name}` : t.generate.standard}</option>
-      {channels
-        .filter((channel) => channel !== standard)
-        .map((channel) => (
-          <option key={channel.id} value={channel.id}>
-            {channel.name} · {channel.models[0]?.name}
-          </option>
-        ))}
-    </select>
   );
 }

@@ -1,5 +1,8 @@
+import { assistantsEn } from './assistants-en';
 import { billingEn } from './billing-en';
 import { channelsEn } from './channels-en';
+import { chatEn } from './chat-en';
+import { knowledgeEn } from './knowledge-en';
 
 /** Every sentence the Studio shows. The shape of this object is the contract that the other languages keep. */
 export const en = {
@@ -30,6 +33,7 @@ export const en = {
     account: 'Account',
     wallet: (available: string, held: string) => `${available} available, ${held} held for work in progress`,
     balance: 'Balance',
+    places: 'Where to go',
   },
   login: {
     title: 'Log in',
@@ -216,6 +220,9 @@ export const en = {
     },
   },
   billing: billingEn,
+  chat: chatEn,
+  knowledge: knowledgeEn,
+  assistants: assistantsEn,
   ...channelsEn,
   versions: {
     empty: 'No versions yet. Each save and each draft becomes one.',

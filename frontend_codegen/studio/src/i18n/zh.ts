@@ -1,6 +1,9 @@
+import { assistantsZh } from './assistants-zh';
 import { billingZh } from './billing-zh';
 import { channelsZh } from './channels-zh';
+import { chatZh } from './chat-zh';
 import type { Strings } from './en';
+import { knowledgeZh } from './knowledge-zh';
 
 export const zh: Strings = {
   language: '中文',
@@ -30,6 +33,7 @@ export const zh: Strings = {
     account: '账户',
     wallet: (available, held) => `可用 ${available}，进行中的任务占用 ${held}`,
     balance: '余额',
+    places: '去处',
   },
   login: {
     title: '登录',
@@ -229,6 +233,9 @@ export const zh: Strings = {
     },
   },
   billing: billingZh,
+  chat: chatZh,
+  knowledge: knowledgeZh,
+  assistants: assistantsZh,
   ...channelsZh,
   versions: {
     empty: '还没有版本。每次保存、每份草稿都会成为一个版本。',

@@ -8,6 +8,7 @@ import { type SetView, ViewBar } from '../billing/view-bar';
 import { type Range, today, type View, viewOf } from '../billing/model';
 import { UsageReport } from '../billing/usage-report';
 import { useUsageMeter } from '../billing/use-usage-meter';
+import { saveText } from '../download';
 import { useTranslation } from '../i18n/context';
 import { type Problem, problemOf } from '../problems';
 import { useMayBill } from '../shell/use-may-manage';
@@ -71,6 +72,8 @@ function Report({ view, setView }: { view: View; setView: SetView }) {
   );
 }
 
+const CSV = 'text/csv;charset=utf-8';
+
 function Download({ range, onProblem }: { range: Range; onProblem: (problem: Problem | null) => void }) {
   const { t } = useTranslation();
   const { urql } = useFabula();
@@ -82,21 +85,17 @@ function Download({ range, onProblem }: { range: Range; onProblem: (problem: Pro
       .toPromise();
     setBusy(false);
     onProblem(problemOf(t, error));
-    if (data) save(data.usageExport.csv, t.billing.usage.file(range.from, range.to));
+    // Spreadsheets take a text for UTF-8 that begins with a byte order mark.
+    if (data)
+      saveText({
+        fileName: t.billing.usage.file(range.from, range.to),
+        mime: CSV,
+        text: `\ufeff${data.usageExport.csv}`,
+      });
   };
   return (
     <Button busy={busy} onClick={() => void onClick()}>
       {t.billing.usage.download}
     </Button>
   );
-}
-
-/** Spreadsheets take a text for UTF-8 that begins with a byte order mark. */
-function save(text: string, name: string) {
-  const url = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv;charset=utf-8' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
 }

@@ -5,7 +5,7 @@ import { Link } from 'wouter';
 import { session } from '../api';
 import { formatMoney } from '../format';
 import { useTranslation } from '../i18n/context';
-import { CHANNELS_PATH, USAGE_PATH } from '../links';
+import { ASSISTANTS_PATH, CHANNELS_PATH, CHAT_PATH, KNOWLEDGE_PATH, USAGE_PATH } from '../links';
 import { Menu } from '../ui/menu';
 import { Preferences } from './preferences';
 import { useMayBill, useMayManage } from './use-may-manage';
@@ -25,16 +25,27 @@ export function Shell({ trail, children }: { trail?: ReactNode; children: ReactN
           {t.brand}
         </Link>
         <div className="trail">{trail}</div>
-        {mayManage && (
-          <Link className="text-button" href={CHANNELS_PATH}>
-            {t.channels.title}
+        <nav className="places" aria-label={t.shell.places}>
+          <Link className="text-button" href={CHAT_PATH}>
+            {t.chat.title}
           </Link>
-        )}
-        {mayBill && (
-          <Link className="text-button" href={USAGE_PATH}>
-            {t.billing.title}
+          <Link className="text-button" href={KNOWLEDGE_PATH}>
+            {t.knowledge.title}
           </Link>
-        )}
+          <Link className="text-button" href={ASSISTANTS_PATH}>
+            {t.assistants.title}
+          </Link>
+          {mayManage && (
+            <Link className="text-button" href={CHANNELS_PATH}>
+              {t.channels.title}
+            </Link>
+          )}
+          {mayBill && (
+            <Link className="text-button" href={USAGE_PATH}>
+              {t.billing.title}
+            </Link>
+          )}
+        </nav>
         <Balance />
         <Preferences />
         <Account />

@@ -10,6 +10,11 @@ const PATHS = {
   list: 'M4 6h16M4 12h16M4 18h10',
   stop: 'M7 7h10v10H7z',
   check: 'M5 13l4 4L19 7',
+  back: 'M15 5l-7 7 7 7',
+  forward: 'M9 5l7 7-7 7',
+  send: 'M12 20V5M6 11l6-6 6 6',
+  again: 'M20 5v5h-5M19.5 10a8 8 0 1 0 .5 4',
+  copy: 'M9 9h10v11H9zM5 15V4h10',
   pencil: 'M4 20l1-4L16 5l3 3L8 19z',
 } as const;
 

@@ -1,0 +1,39 @@
+import { useEffect, useState } from 'react';
+import { useLocation } from 'wouter';
+
+import { ConversationView } from '../chat/conversation-view';
+import { Rail } from '../chat/rail';
+import { Start } from '../chat/start';
+import { useTranslation } from '../i18n/context';
+import { CHAT_PATH } from '../links';
+import { Shell } from '../shell/shell';
+
+type ChatPageProps = { shown: 'list' | 'start' } | { shown: 'conversation'; id: string };
+
+/** The list beside what is open; narrow windows show one of the two. */
+export function ChatPage(props: ChatPageProps) {
+  const { t } = useTranslation();
+  const [, navigate] = useLocation();
+  const [stamp, setStamp] = useState(0);
+  const id = props.shown === 'conversation' ? props.id : null;
+  useEffect(() => {
+    if (id) return;
+    document.title = `${t.chat.title} · ${t.brand}`;
+    return () => void (document.title = t.brand);
+  }, [t, id]);
+  const leave = () => navigate(CHAT_PATH);
+  return (
+    <Shell>
+      <div className="chat" data-shown={props.shown}>
+        <Rail current={id} stamp={stamp} onDeleted={(deleted) => deleted === id && leave()} />
+        <main className="chat-main" id="main">
+          {id ? (
+            <ConversationView key={id} id={id} onChanged={() => setStamp((n) => n + 1)} onDeleted={leave} />
+          ) : (
+            <Start key={props.shown} />
+          )}
+        </main>
+      </div>
+    </Shell>
+  );
+}
