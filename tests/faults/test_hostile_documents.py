@@ -16,17 +16,16 @@ import httpx
 from domain.knowledge.parsing import SOURCE_BYTES_MAX
 from tests.adapters.documents import pdf, word, zipped
 from tests.adapters.test_reading import LAUGHS
-from tests.app.processes import descendants
 from tests.faults.author import Author
 from tests.faults.figures import measured
 from tests.faults.library import Library, Refusal, Volume
 from tests.faults.product import Product
 from tests.pace import slowness
 
-SAMPLE_S = 0.02
-WORKER_BYTES_MAX = 768 << 20
+SAMPLE_S = 0.05
+WORKER_BYTES_MAX = 512 << 20
 """Of the worker process itself: what it is with its models, and a document's text and chunks."""
-ALL_BYTES_MAX = 2 << 30
+ALL_BYTES_MAX = 1 << 30
 """Of the worker and all that read for it, at any moment."""
 HONEST_S = 30.0
 """From the last hostile document to an honest one that is READY, with all of them before it."""
@@ -73,7 +72,7 @@ async def weighed(pid: int) -> AsyncIterator[list[Memory]]:
     async def sample() -> None:
         while True:
             alone = _resident(pid)
-            samples.append(Memory(alone, alone + sum(map(_resident, await asyncio.to_thread(descendants, pid)))))
+            samples.append(Memory(alone, alone + sum(map(_resident, _children(pid)))))
             await asyncio.sleep(SAMPLE_S)
 
     task = asyncio.create_task(sample())
@@ -90,6 +89,16 @@ def _resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads. Who reads a document has none of its own."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found += [int(child) for child in (thread / "children").read_text(encoding="ascii").split()]
+    return found
 
 
 async def sent(library: Library, volume: Volume) -> tuple[str, str] | None:

@@ -42,12 +42,14 @@ async def bring(library: Library, books: Sequence[Volume]) -> list[Started]:
 async def killed_while_embedding(
     product: Product, library: Library, server: EmbeddingServer, title_of: Mapping[str, str]
 ) -> Counter[str]:
-    """Kill the worker once it has made some more calls; the texts that may be sent again because of that.
+    """Kill the worker in a call with the novel, some calls later; the texts that may be sent again because of that.
 
-    That is, of each document that was being embedded, the batch that was sent last.
+    They are, of each document that was being embedded, the batch that was sent last.
     """
-    await server.exchange(len(server.exchanges) + CALLS_BETWEEN)
-    old = product.pid("worker")
+    old, number = product.pid("worker"), len(server.exchanges) + CALLS_BETWEEN
+    async with asyncio.timeout(TAKEN_IN_S * slowness()):
+        while title_of[(await server.exchange(number)).body["input"][0]] != "novel.txt":
+            number += 1
     product.strike("worker")
     states = await library.states()
     at_work = {title for title, (state, _) in states.items() if state == "EMBEDDING"}
