@@ -76,7 +76,7 @@ function Head({ assistant }: { assistant: OpenAssistant }) {
   const items = [
     { label: t.assistants.edit, onSelect: () => setOpen('about') },
     { label: t.assistants.publish, disabled: !assistant.currentVersion, onSelect: () => setOpen('publish') },
-    { label: t.assistants.unpublish, disabled: !assistant.publishedVersion, onSelect: () => void withdraw() },
+    { label: t.assistants.unpublish, disabled: assistant.visibility === 'PRIVATE', onSelect: () => void withdraw() },
     { label: t.common.delete, danger: true, onSelect: () => setOpen('delete') },
   ];
   return (
