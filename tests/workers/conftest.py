@@ -17,13 +17,21 @@ from domain.generation.provider import ProviderLimits, TextProvider
 from persistence.channels.sync import sync_channels
 from persistence.database import Database, create_engine
 from persistence.jobs.relay import RelayView
+from persistence.knowledge.vectors import PgVectorStore
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
+from persistence.weaviate.feed import FeedView, SearchFeed
+from persistence.weaviate.link import Link, Server
+from persistence.weaviate.store import WeaviateStore
 from tests.fakes.behaviour import Behaviour
 from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.weaviate_server import FakeWeaviate
+from tests.persistence.vector_store_suite import Shelf
 from tests.workers.desk import Desk, Doorbells, opened
+from tests.workers.search_bench import Bench
 from workers.relay import Relay
 from workers.runtime import Runtime
+from workers.search_feed import Feeder
 
 LIMITS = ProviderLimits(connect_s=2.0, first_token_s=0.4, idle_s=0.4, total_s=20.0)
 """Short enough to wait for a provider that never answers."""
@@ -88,3 +96,22 @@ async def relay(settings: Settings, units: Units, log: StreamLog, doorbells: Doo
     view = Database(create_engine(settings.database_relay_url.get_secret_value(), pool_size=2))
     yield Relay(RelayView(view.engine), units, doorbells, log, tenant_concurrency=16)
     await view.close()
+
+
+@pytest.fixture
+async def index() -> AsyncIterator[FakeWeaviate]:
+    async with FakeWeaviate() as one:
+        yield one
+
+
+@pytest.fixture
+async def bench(
+    units: Units, database: Database, admin: Database, settings: Settings, index: FakeWeaviate
+) -> AsyncIterator[Bench]:
+    relay = create_engine(settings.database_relay_url.get_secret_value(), pool_size=1)
+    store = WeaviateStore(Link(Server(index.url, index.grpc_url)))
+    feed = SearchFeed(database.engine)
+    shelf = await Shelf(units, PgVectorStore(database.engine)).open()
+    yield Bench(shelf, index, feed, Feeder(FeedView(relay), feed, store), store, admin)
+    await store.link.close()
+    await relay.dispose()

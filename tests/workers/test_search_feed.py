@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import text
@@ -15,83 +13,19 @@ from app.settings import Settings, environment_with
 from domain.ids import ChunkId, new_id
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.vectors import SearchMode, VectorRow
-from persistence.database import Database, create_engine
+from persistence.database import Database
 from persistence.knowledge.vectors import PgVectorStore
-from persistence.unit_of_work import Units
-from persistence.weaviate.comparing import Difference, Fault, differences
+from persistence.weaviate.comparing import Fault
 from persistence.weaviate.failures import IndexAway
-from persistence.weaviate.feed import Claim, ClaimLost, FeedView, SearchFeed
+from persistence.weaviate.feed import ClaimLost, SearchFeed
 from persistence.weaviate.link import Link, Server
 from persistence.weaviate.routed import AWAY, BEHIND, MISSING, RoutedStore, fallbacks
 from persistence.weaviate.store import WeaviateStore
 from tests.app.processes import TREE
-from tests.fakes.weaviate_server import FakeWeaviate
 from tests.graphql.clients import eventually
 from tests.persistence.vector_store_suite import INDEX, PASSAGES, Shelf
+from tests.workers.search_bench import Bench
 from workers import search_feed
-from workers.search_feed import Feeder
-
-
-@dataclass
-class Bench:
-    """A tenant whose chunks are in PostgreSQL, and the way from there to a server."""
-
-    shelf: Shelf
-    fake: FakeWeaviate
-    feed: SearchFeed
-    feeder: Feeder
-    store: WeaviateStore
-    admin: Database
-
-    async def claim(self) -> Claim:
-        claim = await self.feed.claim(self.shelf.tenant_id, now=True)
-        assert claim is not None
-        return claim
-
-    async def send(self) -> int:
-        """All that waits."""
-        claim = await self.claim()
-        count = await self.feeder.send_all(claim)
-        await self.feed.release(claim)
-        return count
-
-    async def wrong(self) -> list[Difference]:
-        return await differences(self.feed, self.store, self.shelf.tenant_id)
-
-    async def waiting(self) -> int:
-        return len(await self.feed.waiting(self.shelf.tenant_id))
-
-    async def lapse(self) -> None:
-        """The claim is as old as that of a process that hangs."""
-        async with self.admin.engine.begin() as connection:
-            await connection.execute(text("update app.search_feeds set claimed_until = now() - interval '1 s'"))
-
-    async def sql(self, statement: str, **values: object) -> None:
-        async with self.admin.engine.begin() as connection:
-            await connection.execute(text(statement), values)
-
-    @property
-    def enabled(self) -> dict[str, bool]:
-        return {uid: one.properties["enabled"] for uid, one in self.fake.stored(self.shelf.tenant_id).items()}
-
-
-@pytest.fixture
-async def index() -> AsyncIterator[FakeWeaviate]:
-    async with FakeWeaviate() as one:
-        yield one
-
-
-@pytest.fixture
-async def bench(
-    units: Units, database: Database, admin: Database, settings: Settings, index: FakeWeaviate
-) -> AsyncIterator[Bench]:
-    relay = create_engine(settings.database_relay_url.get_secret_value(), pool_size=1)
-    store = WeaviateStore(Link(Server(index.url, index.grpc_url)))
-    feed = SearchFeed(database.engine)
-    shelf = await Shelf(units, PgVectorStore(database.engine)).open()
-    yield Bench(shelf, index, feed, Feeder(FeedView(relay), feed, store), store, admin)
-    await store.link.close()
-    await relay.dispose()
 
 
 async def filled(bench: Bench) -> tuple[KnowledgeBase, list[Chunk]]:
@@ -185,7 +119,7 @@ async def test_a_relay_killed_while_it_writes_leaves_all_to_the_next(bench: Benc
     bench.fake.held["BatchObjects"] = asyncio.Event()
     try:
         start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await bench.fake.seen["BatchObjects"].wait()
         relays[0].kill()
         relays[0].wait()
@@ -193,7 +127,7 @@ async def test_a_relay_killed_while_it_writes_leaves_all_to_the_next(bench: Benc
         bench.fake.held.pop("BatchObjects").set()
         await bench.lapse()
         start()
-        await eventually(sent, "all of it arrives", 30)
+        await eventually(sent, "all of it arrives", 60)
         relays[1].terminate()
         assert await asyncio.to_thread(relays[1].wait, 10) == 0
     finally:
