@@ -30,31 +30,53 @@ def reachable(schema: GraphQLSchema) -> set[str]:
     return found
 
 
-def ways_to(schema: GraphQLSchema, missing: set[str]) -> set[str]:
-    """`Type.field` of what is missing, and of everything that leads there."""
-    ways = set(missing)
-    fields = [
-        (f"{type_}.{name}", [*_targets(schema, one)])
-        for type_ in schema.type_map.values()
-        for name, one in getattr(type_, "fields", {}).items()
-    ]
+ANY_OF_THEM = 5
+"""How much longer the way through an interface or a union is: which type it is, the writer leaves to chance."""
+
+
+def distances(schema: GraphQLSchema, goal: str) -> dict[str, int]:
+    """How far each field leads from the type that is the goal, by `Type.field`; without those that do not lead there."""
+    away = {goal: 0}
     while True:
-        types = {way.partition(".")[0] for way in ways}
-        more = {name for name, targets in fields if any(str(one) in types for one in targets)} - ways
-        if not more:
-            return ways
-        ways |= more
+        found = {
+            f"{type_}.{name}": 1 + away[target] + ANY_OF_THEM * (n > 0)
+            for type_ in schema.type_map.values()
+            for name, one in getattr(type_, "fields", {}).items()
+            for n, target in sorted(enumerate(str(each) for each in _targets(schema, one)), reverse=True)
+            if target in away
+        }
+        before = dict(away)
+        for field, distance in found.items():
+            type_name = field.partition(".")[0]
+            away[type_name] = min(distance, away.get(type_name, distance))
+        if away == before:
+            return found
 
 
-def explorer(schema: GraphQLSchema, missing: set[str]) -> tuple[type[Writer], dict[str, int]]:
-    """Who writes queries towards what is missing, and how often each root field is asked."""
-    ways = ways_to(schema, missing)
-    assert schema.query_type is not None
+def explorer(schema: GraphQLSchema, missing: set[str]) -> type[Writer]:
+    """Who writes queries that each go straight for something missing, and no further."""
+    goals = sorted(missing)
+    ways = {goal: distances(schema, goal.partition(".")[0]) for goal in goals}
+    root = schema.query_type
+    assert root is not None
 
     class Towards(Writer):
-        def _fields_of(self, type_: Any) -> list[tuple[str, GraphQLField]]:
-            fields = super()._fields_of(type_)
-            exact = [one for one in fields if f"{type_}.{one[0]}" in missing]
-            return exact or [one for one in fields if f"{type_}.{one[0]}" in ways] or fields
+        def __init__(self, schema: GraphQLSchema, pool: Any, below: Any, weights: Any = None) -> None:
+            super().__init__(schema, pool, below, weights)
+            self._goal = goals[below(len(goals))]
+            self._left = 18
+            nearest = {name for name, _ in self._nearest(root)}
+            self._weights = {name: 2 * (name in nearest) for name in root.fields}
 
-    return Towards, {name: 2 * (f"Query.{name}" in ways) for name in schema.query_type.fields}
+        def _fields_of(self, type_: Any) -> list[tuple[str, GraphQLField]]:
+            return self._nearest(type_)
+
+        def _nearest(self, type_: Any) -> list[tuple[str, GraphQLField]]:
+            fields = super()._fields_of(type_)
+            if there := [one for one in fields if f"{type_}.{one[0]}" == self._goal]:
+                return there
+            way = ways[self._goal]
+            least = min((way[key] for one in fields if (key := f"{type_}.{one[0]}") in way), default=None)
+            return [one for one in fields if way.get(f"{type_}.{one[0]}") == least] or fields
+
+    return Towards

@@ -273,8 +273,7 @@ async def test_every_operation_has_the_same_answer_from_both_executors(world: Wo
     assert set(world.compiled.counts) == {"compiled"}
     assert world.compiled.counts["compiled"] >= world.tally["answers"] * 95 // 100
     every = reachable(world.schema)
-    writer, weights = explorer(world.schema, every - asked)
-    await fuzz(world, run, settings(EXAMPLES, max_examples=250), writer, weights)
+    await fuzz(world, run, settings(EXAMPLES, max_examples=250), explorer(world.schema, every - asked))
     assert len(every - asked) <= len(every) // 20, every - asked
 
 
