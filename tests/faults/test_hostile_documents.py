@@ -41,7 +41,10 @@ def claiming_two_gigabytes() -> bytes:
 
 def hostile() -> list[tuple[Volume, tuple[str, str]]]:
     """Each, with where it is to end and with which code."""
-    blanks = {"[Content_Types].xml": "<Types/>", "word/document.xml": b"<a>" + b" " * 200_000_000}
+    blanks: dict[str, bytes | str] = {
+        "[Content_Types].xml": "<Types/>",
+        "word/document.xml": b"<a>" + b" " * 200_000_000,
+    }
     return [
         (Volume("truncated.pdf", pdf(30)[:20_000]), ("FAILED", "DAMAGED")),
         (Volume("password.pdf", pdf(1, "secret")), ("FAILED", "ENCRYPTED")),
