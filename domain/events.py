@@ -41,17 +41,21 @@ class EventType(StrEnum):
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
     TRUNCATED = "TRUNCATED"
+    JOB_SUCCEEDED = "JOB_SUCCEEDED"
+    JOB_FAILED = "JOB_FAILED"
+    JOB_CANCELLED = "JOB_CANCELLED"
     REVOKED = "REVOKED"
 
 
-TERMINAL = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED, EventType.TRUNCATED})
-ENDS: dict[JobState, EventType] = {
-    JobState.SUCCEEDED: EventType.COMPLETED,
-    JobState.FAILED: EventType.FAILED,
-    JobState.CANCELLED: EventType.CANCELLED,
-    JobState.TRUNCATED: EventType.TRUNCATED,
+JOB_ENDS: dict[JobState, EventType] = {
+    JobState.SUCCEEDED: EventType.JOB_SUCCEEDED,
+    JobState.FAILED: EventType.JOB_FAILED,
+    JobState.CANCELLED: EventType.JOB_CANCELLED,
 }
-"""How a job's stream ends."""
+"""How the stream of a job ends that is no generation. One of a generation ends as its state says."""
+TERMINAL = frozenset(
+    {EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED, EventType.TRUNCATED, *JOB_ENDS.values()}
+)
 
 
 class Position(NamedTuple):

@@ -1,4 +1,4 @@
-"""Events of the streams. Every type below is an event of a generation and of its job alike."""
+"""Events of the streams: of a generation and of its job alike, but for the last ones, which end any other job."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -208,6 +208,24 @@ class GenerationTruncated(GenerationEvent, JobEvent):
         return await _version(info, self.data.get("version"))
 
 
+@strawberry.type(description="The job is done. The stream ends. A generation's ends as `GenerationCompleted` says.")
+class JobSucceeded(JobEvent):
+    pass
+
+
+@strawberry.type(description="The job ended without a result. The stream ends. A generation's has `GenerationFailed`.")
+class JobFailed(JobEvent):
+    code: str = strawberry.field(description="What went wrong, as a code.")
+    message: str = strawberry.field(description="What went wrong, as a sentence for people.")
+
+
+@strawberry.type(
+    description="The job was stopped on request. The stream ends. A generation's has `GenerationCancelled`."
+)
+class JobCancelled(JobEvent):
+    pass
+
+
 @strawberry.type(
     description="Your right to watch has ended; the work goes on. Repeats `seq` and `cursor` of the last event: resume there."
 )
@@ -219,7 +237,7 @@ class StreamRevoked(GenerationEvent, JobEvent):
 EVENT_TYPES = [
     GenerationStartedEvent, ContextReceiptReady, TextDelta, ReasoningDelta, JobProgress, AttemptSwitched, StreamReset,
     StreamSnapshot, MeterTick, CitationAdded, GenerationCompleted, GenerationFailed, GenerationCancelled, GenerationTruncated,
-    StreamRevoked,
+    JobSucceeded, JobFailed, JobCancelled, StreamRevoked,
 ]  # fmt: skip
 
 Read = Callable[[Event], Any]
@@ -273,6 +291,9 @@ SHAPES: dict[EventType, Shape] = {
         message=lambda event: event.data.get("message"),
         data=attrgetter("data"),
     ),
+    EventType.JOB_SUCCEEDED: _shape(JobSucceeded),
+    EventType.JOB_FAILED: _shape(JobFailed, code=_datum("code"), message=_datum("message")),
+    EventType.JOB_CANCELLED: _shape(JobCancelled),
     EventType.REVOKED: _shape(StreamRevoked, code=_datum("code", ErrorCode), message=_datum("message")),
 }
 

@@ -78,6 +78,7 @@ class Call:
             model.upstream,
             tuple(ChatMessage(m["role"], m["content"]) for m in generation.prompt),  # type: ignore[arg-type]
             min(generation.max_output_tokens, model.max_output_tokens or generation.max_output_tokens),
+            generation.temperature,
         )
         provider = provider_for(self.taken.channel)
         with call_span(self.taken.channel.name, model.name):

@@ -280,11 +280,11 @@ class IngestionRun:
         await asyncio.gather(narrating, return_exceptions=True)
         count_ending("READY" if failure is None else failure.code)
         if failure is None:
-            await self._narrator.end(EventType.COMPLETED, {})
+            await self._narrator.end(EventType.JOB_SUCCEEDED, {})
             return
         cancelled = failure.code is DocumentErrorCode.CANCELLED
         said = {"code": failure.code.value, "message": SENTENCES[failure.code]}
-        await self._narrator.end(EventType.CANCELLED if cancelled else EventType.FAILED, said)
+        await self._narrator.end(EventType.JOB_CANCELLED if cancelled else EventType.JOB_FAILED, said)
 
     async def _fail(self, failure: IngestFailed) -> None:
         logger.info("job %s: %s", self._lease.job_id, failure)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 
-from domain.events import ENDS, EventType, closing
+from domain.events import JOB_ENDS, EventType, closing
 from domain.job_kinds import KINDS
 from domain.jobs import Doorbell, JobKind, JobState
 from domain.unit_of_work import OpenUnitOfWork
@@ -99,8 +99,9 @@ class Relay:
             await self.ring_due()
             return
         data: dict[str, object] = {"code": job.error_code, "message": job.error_message}
-        end, text = ENDS[state], ""
-        if generation is not None:
+        if generation is None:
+            end, text = JOB_ENDS[state], ""
+        else:
             data |= {
                 "version": str(generation.version_id) if generation.version_id else None,
                 "code": generation.error_code,

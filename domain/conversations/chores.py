@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from domain.channels.offers import Offered
 from domain.conversations.context import SUMMARY_CHARS_MAX, compile_chat
-from domain.conversations.entities import Conversation, Message, TalkEvent
+from domain.conversations.entities import Conversation, Message, MessageRole, TalkEvent
 from domain.conversations.passages import fenced
 from domain.conversations.prompts import Words, said_in, words_of
 from domain.conversations.sending import chat_input, turns_of
@@ -58,8 +58,9 @@ async def _pending(uow: UnitOfWork, job_id: JobId | None) -> bool:
 
 
 async def _title(uow: UnitOfWork, conversation: Conversation, after: Generation, path: Sequence[Message]) -> JobId:
-    said = [(one.role, one.text[:EXCERPT_CHARS]) for one in path[:2]]
-    words = words_of(path[0].text)
+    first = next(n for n, one in enumerate(path) if one.role == MessageRole.USER)
+    said = [(one.role, one.text[:EXCERPT_CHARS]) for one in path[first : first + 2]]
+    words = words_of(path[first].text)
     return await _start(
         uow, conversation, after, GenerationPurpose.TITLE, words.title_contract, _shown(words, said), TITLE_TOKENS,
         path[-1].id,
@@ -69,7 +70,7 @@ async def _title(uow: UnitOfWork, conversation: Conversation, after: Generation,
 async def _summary_due(uow: UnitOfWork, conversation: Conversation, path: Sequence[Message]) -> MessageId | None:
     """Up to which message, were the next one sent now."""
     found = await offers_for(uow, conversation.channel_id, conversation.model)
-    source = chat_input(conversation, "", path, _window(found))
+    source = chat_input(conversation, "", path, _window(found), None)
     return compile_chat(source).summarize_upto
 
 

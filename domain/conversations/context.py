@@ -2,7 +2,8 @@
 
 Pure and deterministic: equal inputs give byte-equal prompts. What may never be dropped is the contract and the new
 message. Of the room that is left, passages get at most a half, and then as many of the newest messages follow as fit.
-A summary stands for those before it, where it was made on this path.
+A summary stands for those before it, where it was made on this path. An assistant's prompt is never dropped, its
+examples get at most a quarter of the room; what it opened with is told as such, for a prompt begins with the author.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from domain.conversations.entities import MessageRole
 from domain.conversations.passages import Passage, fenced, shown
+from domain.conversations.persona import Persona
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.prompts import Words, words_of
 from domain.generation.context import (
@@ -32,6 +34,7 @@ ANSWER_TOKENS_MAX = 2_048
 ANSWER_SHARE = 4
 """Of the window: at most its fourth part is left to the answer."""
 PASSAGES_SHARE = 2
+EXAMPLES_SHARE = 4
 SUMMARY_DUE = 0.75
 """When the messages take this share of their room, the older half is to be summarised."""
 TITLE_CHARS = 60
@@ -60,6 +63,7 @@ class ChatInput:
     summary: str = ""
     summary_upto: MessageId | None = None
     passages: Sequence[Passage] = ()
+    persona: Persona | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +77,13 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """How full the window is before the next message. `summarized`: a summary stands for the oldest messages."""
+    """How full the window is before the next message. `summarized`: a summary stands for the oldest messages.
+    `assistant_gone`: it was begun with an assistant that its author may not use any more."""
 
     used_tokens: int
     window_tokens: int
     summarized: bool
+    assistant_gone: bool = False
 
 
 @dataclass
@@ -100,24 +106,32 @@ def compile_chat(source: ChatInput) -> Chat:
     """Raises ContextTooSmall before any money is spent."""
     words = words_of(source.question)
     max_output = answer_tokens(source.window_tokens)
+    if source.persona is not None and source.persona.max_output_tokens is not None:
+        max_output = min(max_output, source.persona.max_output_tokens)
     budget = budget_tokens(source.policy, source.window_tokens)
     headings = f"## {words.passages}\n{JOINT}## {words.question}\n"
+    part = _part(source, words)
     required = _tokens(words.contract) + _tokens(source.question) + (_tokens(headings) if source.passages else 0)
+    required += _tokens(part) if part else 0
     if required > budget:
         raise ContextTooSmall(required, max(budget, 0))
     room = _Room(budget - required, [])
-    summary, turns = _summary(source, words, room)
+    openings, said = _openings(source, words, room)
+    summary, turns = _summary(replace(source, history=said), words, room)
+    examples = _examples(source.persona, room)
     passages = _passages(source.passages, room)
     at_most = room.left
     kept = _history(turns, source.policy, room)
-    system = JOINT.join(part for part in (words.contract, summary) if part)
+    system = JOINT.join(one for one in (words.contract, part, openings, summary) if one)
     messages = (
         ChatMessage("system", system),
+        *examples,
         *(ChatMessage(_ROLES[one.role], one.text) for one in kept),  # type: ignore[arg-type]
         ChatMessage("user", _last(source.question, passages, words)),
     )
     items = [
         ReceiptItem(Slot.CONTRACT, "", _tokens(words.contract), Decision.INCLUDED),
+        *_assistant_items(source.persona, part),
         *room.items,
         ReceiptItem(Slot.MESSAGE, _short(source.question), _tokens(source.question), Decision.INCLUDED),
     ]
@@ -144,9 +158,9 @@ def gauge(source: ChatInput) -> Gauge:
     try:
         chat = compile_chat(replace(source, passages=()))
     except ContextTooSmall as full:
-        return Gauge(full.required_tokens, window, summarized=False)
+        return Gauge(full.required_tokens, window, summarized=False, assistant_gone=_gone(source.persona))
     summarized = any(one.slot is Slot.SUMMARY and one.tokens for one in chat.compiled.items)
-    return Gauge(chat.compiled.prompt_tokens, window, summarized)
+    return Gauge(chat.compiled.prompt_tokens, window, summarized, _gone(source.persona))
 
 
 def _tokens(section: str) -> int:
@@ -156,6 +170,46 @@ def _tokens(section: str) -> int:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= TITLE_CHARS else line[: TITLE_CHARS - 1] + "…"
+
+
+def _gone(persona: Persona | None) -> bool:
+    return persona is not None and persona.gone
+
+
+def _part(source: ChatInput, words: Words) -> str:
+    """The assistant's own prompt. It is no material: who began the conversation has chosen it."""
+    if source.persona is None or not source.persona.prompt.strip():
+        return ""
+    return f"## {words.assistant}\n{source.persona.prompt}"
+
+
+def _assistant_items(persona: Persona | None, part: str) -> list[ReceiptItem]:
+    if _gone(persona):
+        return [ReceiptItem(Slot.ASSISTANT, "", 0, Decision.GONE, "it may not be used any more")]
+    return [ReceiptItem(Slot.ASSISTANT, "", _tokens(part), Decision.INCLUDED)] if part else []
+
+
+def _openings(source: ChatInput, words: Words, room: _Room) -> tuple[str, list[Turn]]:
+    """The section of what was said before the author's first message, and what follows it."""
+    turns = list(source.history)
+    begin = next((n for n, one in enumerate(turns) if one.role is not MessageRole.ASSISTANT), len(turns))
+    if not begin:
+        return "", turns
+    section = f"## {words.openings}\n" + JOINT.join(fenced(one.text) for one in turns[:begin])
+    fits = room.take(Slot.HISTORY, f"{begin} opening messages", section)
+    return section if fits else "", turns[begin:]
+
+
+def _examples(persona: Persona | None, room: _Room) -> list[ChatMessage]:
+    """Those that fit, as if they had been said."""
+    part = _Room(room.left // EXAMPLES_SHARE, room.items)
+    before = part.left
+    kept: list[ChatMessage] = []
+    for question, answer in persona.examples if persona is not None else ():
+        if part.take(Slot.EXAMPLE, _short(question), question + JOINT + answer):
+            kept += [ChatMessage("user", question), ChatMessage("assistant", answer)]
+    room.left -= before - part.left
+    return kept
 
 
 def _summary(source: ChatInput, words: Words, room: _Room) -> tuple[str, list[Turn]]:

@@ -24,6 +24,8 @@ class Purpose(Enum):
 @dataclass(frozen=True, slots=True)
 class Words:
     contract: str
+    assistant: str
+    openings: str
     summary: str
     passages: str
     question: str
@@ -40,6 +42,8 @@ _EN = Words(
         "numbers: put the number of the passage that supports a sentence behind it, such as [1], and no number that "
         "no passage has. When the passages do not hold the answer, say so."
     ),
+    assistant="Your part in it",
+    openings="What you began with",
     summary="What was said before",
     passages="Passages",
     question="The question",
@@ -61,6 +65,8 @@ _ZH = Words(
         "资料都有编号：哪一份支持你的句子，就把它的编号写在句后，例如[1]；不要写没有给出的编号。"
         "资料里没有答案时，请如实说明。"
     ),
+    assistant="你的角色",
+    openings="你的开场白",
     summary="此前的对话",
     passages="资料",
     question="问题",

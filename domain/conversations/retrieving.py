@@ -21,6 +21,7 @@ from domain.ids import ConversationId, KnowledgeBaseId, MessageId
 from domain.knowledge.entities import KnowledgeBase
 from domain.knowledge.policies import RetrievalTrigger
 from domain.knowledge.search import QUERY_CHARS_MAX, Retriever, SearchQuery, SearchResult
+from domain.knowledge.service import get_base
 from domain.unit_of_work import OpenUnitOfWork
 
 logger = logging.getLogger(__name__)
@@ -72,12 +73,15 @@ class PassageFinder:
     async def _bases(
         self, actor: Actor, conversation: Conversation, policy: ContextPolicy, text: str
     ) -> tuple[KnowledgeBaseId, ...]:
-        """Those that are looked into for this message, and that are still there."""
+        """Those that are looked into for this message, and that the author still sees."""
         found = []
         async with self.units(actor.tenant_id) as uow:
             for one in conversation.knowledge_base_ids:
-                base = await uow.knowledge.base(KnowledgeBaseId(UUID(one)))
-                if base is not None and policy.looks_into(text, trigger_of(base)):
+                try:
+                    base = await get_base(uow, actor, KnowledgeBaseId(UUID(one)))
+                except Rejected:
+                    continue
+                if policy.looks_into(text, trigger_of(base)):
                     found.append(base.id)
         return tuple(found)
 

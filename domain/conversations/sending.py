@@ -18,6 +18,7 @@ from domain.conversations.context import Chat, ChatInput, Gauge, Turn, compile_c
 from domain.conversations.entities import Conversation, Message, MessageRole, MessageState, TalkEvent
 from domain.conversations.parts import PartDraft, clean_parts
 from domain.conversations.passages import Passage
+from domain.conversations.persona import Persona, persona_of
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.service import own_conversation, own_message
 from domain.errors import ErrorCode, NotFound, Rejected
@@ -181,7 +182,7 @@ async def regenerate(
     if (before := await claim(uow.jobs, key)) is not None:
         return replayed(before)
     conversation, message = await conversation_of(uow, actor, command.message_id, lock=True)
-    if message.role != MessageRole.ASSISTANT:
+    if message.role != MessageRole.ASSISTANT or message.generation_id is None:
         raise Rejected(ErrorCode.INVALID_STATE, "Only an answer can be written again.", "input", "messageId")
     *path, question, _ = await uow.conversations.path(message.id)
     ask = _Ask(conversation, question, path, found, command.trace_parent)
@@ -215,10 +216,12 @@ def turns_of(path: Sequence[Message]) -> list[Turn]:
     ]
 
 
-def chat_input(conversation: Conversation, question: str, path: Sequence[Message], window_tokens: int) -> ChatInput:
+def chat_input(
+    conversation: Conversation, question: str, path: Sequence[Message], window_tokens: int, persona: Persona | None
+) -> ChatInput:
     return ChatInput(
         question, turns_of(path), ContextPolicy.of(conversation.context_policy), window_tokens, conversation.summary,
-        conversation.summary_upto,
+        conversation.summary_upto, persona=persona,
     )  # fmt: skip
 
 
@@ -232,16 +235,18 @@ async def gauge_of(uow: UnitOfWork, actor: Actor, conversation_id: ConversationI
     leaf_id = conversation.active_leaf_id
     path = await uow.conversations.path(leaf_id) if leaf_id is not None else []
     window_tokens = max(one.model.context_window for one in found.offers)
-    return gauge(chat_input(conversation, "", path, window_tokens))
+    return gauge(chat_input(conversation, "", path, window_tokens, await persona_of(uow, actor, conversation)))
 
 
 async def _answer(uow: UnitOfWork, actor: Actor, ask: _Ask, *, concurrency_max: int) -> Started:
     conversation, question = ask.conversation, ask.question
     found = await offers_for(uow, conversation.channel_id, conversation.model)
     window_tokens = max(one.model.context_window for one in found.offers)
-    source = chat_input(conversation, question.text, ask.path, window_tokens)
+    persona = await persona_of(uow, actor, conversation)
+    source = chat_input(conversation, question.text, ask.path, window_tokens, persona)
     chat = compile_chat(replace(source, passages=ask.found.passages))
     generation = _generation(uow, actor, question, chat, found)
+    generation.temperature = persona.temperature if persona is not None else None
     return await start_answer(
         uow, actor, conversation, question, generation, found, trace_parent=ask.trace_parent,
         concurrency_max=concurrency_max,

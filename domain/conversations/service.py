@@ -8,10 +8,22 @@ from uuid import UUID
 
 from domain.accounts import Actor, Permission
 from domain.conversations.entities import Conversation, ConversationGroup, Message, TalkEvent
+from domain.conversations.persona import begin_with, chosen, say_openings
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.store import ConversationStore
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.ids import ChannelId, ConversationId, GroupId, KnowledgeBaseId, MessageId, ProjectId, new_id
+from domain.ids import (
+    AssistantId,
+    AssistantVersionId,
+    ChannelId,
+    ConversationId,
+    GroupId,
+    KnowledgeBaseId,
+    MessageId,
+    ProjectId,
+    new_id,
+)
+from domain.knowledge.service import get_base
 from domain.projects.positions import position_between
 from domain.projects.service import get_project
 from domain.text import clean_line
@@ -40,11 +52,20 @@ class ConversationDraft:
     policy: ContextPolicy | None = None
 
 
-async def create_conversation(uow: UnitOfWork, actor: Actor, draft: ConversationDraft) -> Conversation:
+async def create_conversation(
+    uow: UnitOfWork, actor: Actor, draft: ConversationDraft, assistant_id: AssistantId | None = None,
+    version_id: AssistantVersionId | None = None,
+) -> Conversation:  # fmt: skip
+    """With an assistant, the conversation keeps to the version that it begins with: the newest unless one is named."""
     actor.require(Permission.WRITE)
     conversation = Conversation(uow.tenant_id, ConversationId(new_id()), actor.user_id, updated_at=uow.now)
     await _apply(uow, actor, conversation, replace(draft, policy=draft.policy or ContextPolicy()))
+    used = await chosen(uow, actor, assistant_id, version_id)
+    if used is not None:
+        await begin_with(uow, actor, conversation, used, BASES_MAX)
     await uow.conversations.add(conversation)
+    if used is not None:
+        await say_openings(uow, conversation, used)
     return conversation
 
 
@@ -72,7 +93,7 @@ async def _apply(uow: UnitOfWork, actor: Actor, conversation: Conversation, draf
     if draft.project_id is not None:
         conversation.project_id = (await get_project(uow.projects, draft.project_id, field="projectId")).id
     if draft.knowledge_base_ids is not None:
-        conversation.knowledge_base_ids = _bases(draft.knowledge_base_ids)
+        conversation.knowledge_base_ids = await _bases(uow, actor, draft.knowledge_base_ids)
     if draft.pinned is not None:
         conversation.pinned = draft.pinned
     if draft.policy is not None:
@@ -91,11 +112,12 @@ async def _apply_channel(uow: UnitOfWork, conversation: Conversation, draft: Con
         conversation.model = clean_line(draft.model, "model", required=False) or None
 
 
-def _bases(ids: Sequence[KnowledgeBaseId]) -> list[str]:
+async def _bases(uow: UnitOfWork, actor: Actor, ids: Sequence[KnowledgeBaseId]) -> list[str]:
+    """Raises Rejected for too many, and NotFound for one that the actor does not see."""
     if len(ids) > BASES_MAX:
         message = f"At most {BASES_MAX} knowledge bases in a conversation."
         raise Rejected(ErrorCode.LIMIT_REACHED, message, "input", "knowledgeBaseIds")
-    return [str(one) for one in dict.fromkeys(ids)]
+    return [str((await get_base(uow, actor, one, field="knowledgeBaseIds")).id) for one in dict.fromkeys(ids)]
 
 
 async def delete_conversation(uow: UnitOfWork, actor: Actor, conversation_id: ConversationId) -> list[Message]:

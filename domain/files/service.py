@@ -47,7 +47,10 @@ async def create_upload(uow: UnitOfWork, actor: Actor, draft: UploadDraft, rules
 
 
 async def delete_file(uow: UnitOfWork, actor: Actor, file_id: FileId) -> File:
-    """The owner's or an administrator's to do. What others hold of the same bytes stays."""
+    """The owner's or an administrator's to do. What others hold of the same bytes stays.
+
+    Refused while a document of a knowledge base stands on it, which could not be ingested again.
+    """
     actor.require(Permission.WRITE)
     file = await uow.files.file(file_id, lock=True)
     if file is None or not may_see(actor, file.purpose, file.owner_id):
@@ -55,6 +58,9 @@ async def delete_file(uow: UnitOfWork, actor: Actor, file_id: FileId) -> File:
     if file.owner_id != actor.user_id and Permission.ADMIN not in actor.permissions:
         message = "Only who uploaded a file, or an administrator, may delete it."
         raise Rejected(ErrorCode.FORBIDDEN, message, "input", "id")
+    if await uow.knowledge.stands_on(file.id):
+        message = "A document of a knowledge base stands on this file. Delete the document first."
+        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "id")
     file.deleted_at = uow.now
     await uow.files.release(file.sha256)
     return file

@@ -37,6 +37,8 @@ class Slot(StrEnum):
     TAIL = "TAIL"
     PLAN = "PLAN"
     INSTRUCTIONS = "INSTRUCTIONS"
+    ASSISTANT = "ASSISTANT"
+    EXAMPLE = "EXAMPLE"
     SUMMARY = "SUMMARY"
     PASSAGE = "PASSAGE"
     HISTORY = "HISTORY"
@@ -51,6 +53,7 @@ class Decision(StrEnum):
     MODE_NEVER = "MODE_NEVER"
     CUT_POLICY = "CUT_POLICY"
     SUMMARIZED = "SUMMARIZED"
+    GONE = "GONE"
 
 
 @dataclass(frozen=True, slots=True)

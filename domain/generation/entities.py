@@ -83,7 +83,7 @@ class Generation:
     `channel` is the one that serves it, the likeliest before that; `pinned` says that no other may.
     It writes either a chapter, `node_id`, or a message, `message_id`; a message is for the eyes of `owner_id` alone, and
     stands on the passages in `evidence`. Of another `purpose` it writes what the conversation of that message is called, or
-    came to.
+    came to. A `temperature` of None is the model's own.
     """
 
     tenant_id: TenantId
@@ -112,6 +112,7 @@ class Generation:
     owner_id: UserId | None = None
     evidence: list[dict[str, Any]] = field(default_factory=list)
     purpose: str = GenerationPurpose.TEXT
+    temperature: float | None = None
 
 
 @dataclass(eq=False)

@@ -51,7 +51,7 @@ def again(before: Generation, job_id: JobId, likeliest: Channel) -> Generation:
         before.tenant_id, GenerationId(new_id()), job_id, before.project_id, before.node_id, before.instructions,
         likeliest.id, likeliest.name, before.model, before.prompt, before.receipt, before.max_output_tokens,
         before.target_words, pinned=before.pinned, max_cost_micros=before.max_cost_micros, owner_id=before.owner_id,
-        evidence=before.evidence,
+        evidence=before.evidence, temperature=before.temperature,
     )  # fmt: skip
 
 

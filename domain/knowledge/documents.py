@@ -91,7 +91,7 @@ async def _new_document(uow: UnitOfWork, base: KnowledgeBase, command: NewDocume
 
 
 async def _knowledge_file(uow: UnitOfWork, file_id: FileId) -> File:
-    file = await uow.files.file(file_id)
+    file = await uow.files.file(file_id, lock=True)  # nobody deletes it while a document comes to stand on it
     if file is None:
         raise NotFound("The file", "input", "fileId")
     if file.purpose != FilePurpose.KNOWLEDGE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from domain.ids import ChunkId, JobId, KnowledgeBaseId, SourceDocumentId
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
 from domain.knowledge.entities import Chunk, Document, KnowledgeBase
 
 
@@ -35,6 +35,10 @@ class KnowledgeStore(Protocol):
         ...
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool: ...
+    async def stands_on(self, file_id: FileId) -> bool:
+        """Whether a document reads a file, that lives in a base that lives."""
+        ...
+
     async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None: ...
     async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
         """Those of a document, or of the whole base."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, Uuid, false
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Double, Index, Integer, Uuid, false
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -36,6 +36,7 @@ generations = tenant_table(
     Column("owner_id", Uuid),
     Column("evidence", JSONB, nullable=False, server_default=sql("'[]'")),
     text("purpose", "TEXT"),
+    Column("temperature", Double),
     one_of("purpose", entities.GenerationPurpose),
     one_of("state", entities.GenerationState),
     CheckConstraint("(node_id is null) <> (message_id is null)", name="target"),

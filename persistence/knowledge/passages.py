@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from sqlalchemy import ColumnElement, any_, func, select, text, update
+from sqlalchemy import ColumnElement, any_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import ChunkId, KnowledgeBaseId, TenantId, UserId
@@ -12,12 +12,14 @@ from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.search import Passage, SearchedBase
 from domain.knowledge.vectors import IndexKey
 from persistence.database import SET_TENANT, Database
+from persistence.generation.tables import generations
 from persistence.knowledge import reads
 from persistence.knowledge.search_tables import chunk_vectors, knowledge_evidence
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
-from persistence.shapes import IDS, TENANT, Shape
+from persistence.shapes import ACTOR, IDS, TENANT, Shape
 
 _base, _chunk, _document = knowledge_bases.c, knowledge_chunks.c, knowledge_documents.c
+_generation = generations.c
 
 BASES = Shape(
     select(_base.id, _base.embedding_model, _base.dimensions, _base.retrieval_policy).where(
@@ -33,12 +35,30 @@ PASSAGES = Shape(
     .join(knowledge_documents, (_document.tenant_id == _chunk.tenant_id) & (_document.id == _chunk.document_id))
     .where(_chunk.tenant_id == TENANT, _chunk.id == any_(IDS), _chunk.enabled, _document.deleted_at.is_(None))
 )  # fmt: skip
+_evidence = knowledge_evidence.c
+_seen_documents = (
+    select(_document.id)
+    .join(knowledge_bases, (_base.tenant_id == _document.tenant_id) & (_base.id == _document.base_id))
+    .where(_document.tenant_id == TENANT, or_(_base.scope != reads.USER_SCOPE, _base.owner_id == ACTOR))
+)
+_others_talks = select(_generation.job_id).where(
+    _generation.tenant_id == TENANT,
+    _generation.job_id == any_(IDS),
+    _generation.owner_id.is_not(None),
+    _generation.owner_id.is_distinct_from(ACTOR),
+)
 EVIDENCE = Shape(
     select(knowledge_evidence)
-    .where(knowledge_evidence.c.tenant_id == TENANT, knowledge_evidence.c.job_id == any_(IDS))
+    .where(
+        _evidence.tenant_id == TENANT,
+        _evidence.job_id == any_(IDS),
+        _evidence.document_id.in_(_seen_documents),
+        _evidence.job_id.not_in(_others_talks),
+    )
     .order_by(knowledge_evidence.c.job_id, knowledge_evidence.c.place)
 )
-"""The passages that jobs used, in the order of their aliases."""
+"""The passages that jobs used, in the order of their aliases: of bases that the ACTOR sees, and of no conversation that
+is another's."""
 
 
 class SqlPassages:

@@ -16,7 +16,7 @@ from persistence.shapes import IDS, TENANT, Shape
 _base, _document, _chunk = knowledge_bases.c, knowledge_documents.c, knowledge_chunks.c
 _OF_DOCUMENT = frozenset({"tenant_id", "text", "content_hash", "embedded_tokens", "embedded_micros"})
 _OF_CHUNK = frozenset({"tenant_id", "tsv", "text_hash"})
-_USER: ColumnElement[Any] = literal_column("'USER'")
+USER_SCOPE: ColumnElement[Any] = literal_column("'USER'")
 
 _living_project = or_(
     _base.project_id.is_(None),
@@ -29,7 +29,7 @@ BASES = Listing(
     knowledge_bases,
     where=_living,
     filters={
-        "viewer": or_(_base.scope != _USER, _base.owner_id == bindparam("viewer", type_=Uuid)),
+        "viewer": or_(_base.scope != USER_SCOPE, _base.owner_id == bindparam("viewer", type_=Uuid)),
         "scope": _base.scope == bindparam("scope", type_=Text),
         "project_id": _base.project_id == bindparam("project_id", type_=Uuid),
     },

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Boolean, LargeBinary, Select, Uuid, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ids import ChunkId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 
@@ -78,6 +78,18 @@ class SqlKnowledge:
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
         same = self._live(base_id).where(_document.content_hash == content_hash)
         return bool(await self._session.scalar(select(same.exists())))
+
+    async def stands_on(self, file_id: FileId) -> bool:
+        living = _document.deleted_at.is_(None), knowledge_bases.c.deleted_at.is_(None)
+        reading = (
+            select(_document.id)
+            .join(
+                knowledge_bases,
+                (knowledge_bases.c.tenant_id == _document.tenant_id) & (knowledge_bases.c.id == _document.base_id),
+            )
+            .where(_document.tenant_id == self._tenant_id, _document.file_id == file_id, *living)
+        )
+        return bool(await self._session.scalar(select(reading.exists())))
 
     async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
         await self.delete_chunks(base_id=document.base_id, document_id=document.id)

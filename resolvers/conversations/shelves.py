@@ -6,7 +6,17 @@ import strawberry
 
 from domain.conversations import service
 from domain.conversations.policy import ContextPolicy
-from domain.ids import ChannelId, ConversationId, GroupId, JobId, KnowledgeBaseId, MessageId, ProjectId
+from domain.ids import (
+    AssistantId,
+    AssistantVersionId,
+    ChannelId,
+    ConversationId,
+    GroupId,
+    JobId,
+    KnowledgeBaseId,
+    MessageId,
+    ProjectId,
+)
 from resolvers.generation import cancel_job
 from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
@@ -48,6 +58,8 @@ class ConversationMutations:
     ) -> types.ConversationCreatePayload:
         actor = info.context.actor
         project_id = decode_optional("Project", input.project_id, "projectId")
+        assistant_id = decode_optional("Assistant", input.assistant_id, "assistantId")
+        version_id = decode_optional("AssistantVersion", input.assistant_version_id, "assistantVersionId")
         draft = service.ConversationDraft(
             input.title, input.topic, _group_id(input.group_id, "groupId"),
             project_id=ProjectId(project_id) if project_id else None,
@@ -55,7 +67,10 @@ class ConversationMutations:
             model=input.model, pinned=input.pinned, policy=_policy(input.context_policy),
         )  # fmt: skip
         async with info.context.services.units(actor.tenant_id) as uow:
-            conversation = await service.create_conversation(uow, actor, draft)
+            conversation = await service.create_conversation(
+                uow, actor, draft, AssistantId(assistant_id) if assistant_id else None,
+                AssistantVersionId(version_id) if version_id else None,
+            )  # fmt: skip
         return types.ConversationCreatePayload(conversation=await fresh(info, "Conversation", conversation.id))
 
     @strawberry.mutation(description="Change a conversation: its title, group, bases, channel, policy.")

@@ -13,7 +13,7 @@ from uuid import UUID
 from opentelemetry import metrics
 
 from domain.accounts import Actor
-from domain.events import ENDS, START, TERMINAL_N, Event, EventType, Position, closing
+from domain.events import JOB_ENDS, START, TERMINAL_N, Event, EventType, Position, closing
 from domain.generation.entities import GenerationState
 from domain.ids import JobId, TenantId
 from domain.jobs import JobState
@@ -153,7 +153,7 @@ class EventSource:
         generation = await self._row(tenant_id, generations.ANY_GENERATIONS_OF_JOBS, job_id)
         if generation is None:
             data = {"code": job.error_code, "message": job.error_message}
-            events = closing(job_id, attempt, ENDS[JobState(job.state)], data, text="", at=job.finished_at)
+            events = closing(job_id, attempt, JOB_ENDS[JobState(job.state)], data, text="", at=job.finished_at)
             return [event for event in events if event.position > after]
         kept = await self._row(tenant_id, generations.TEXTS, generation.id)
         text = (kept.text if kept is not None else "") or ""

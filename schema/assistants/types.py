@@ -90,7 +90,9 @@ class AssistantModelPreferences:
 class AssistantVersion(Node):
     """One state of an assistant. It is never changed. Of another tenant's it is the published copy."""
 
-    @strawberry.field(description="What somebody may begin with.", metadata=needs("opening_messages"))
+    @strawberry.field(
+        description="What it says behind its greeting, a message each.", metadata=needs("opening_messages")
+    )
     def opening_messages(self) -> list[str]:
         return list(self.opening_messages)
 

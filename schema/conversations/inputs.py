@@ -68,6 +68,12 @@ class ConversationCreateInput:
     model: str | None = strawberry.field(default=None, description="The model that answers.")
     pinned: bool = strawberry.field(default=False, description="Whether it is kept on top.")
     context_policy: ContextPolicyInput | None = strawberry.field(default=None, description="What a model is told.")
+    assistant_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The assistant to begin with, as it is now; later versions change nothing here."
+    )
+    assistant_version_id: strawberry.ID | None = strawberry.field(
+        default=None, description="A certain version of an assistant to begin with."
+    )
 
 
 @strawberry.input(description="Changes to a conversation; what is left out stays.")

@@ -16,6 +16,7 @@ from domain.ids import ConversationId
 from domain.knowledge.policies import RetrievalTrigger
 from persistence.conversations import reads
 from persistence.generation import reads as generation_reads
+from schema.assistants.types import Assistant, AssistantVersion
 from schema.base import Connection, Node, TokenCount, described_enum, mapped
 from schema.batched import Call, batched, found, id_of, ids_of, needs, paged
 from schema.context import Info
@@ -230,6 +231,9 @@ class ContextGauge:
     used_tokens: TokenCount = strawberry.field(description="What the conversation takes.")
     window_tokens: TokenCount = strawberry.field(description="What there is, without the room for an answer.")
     summarized: bool = strawberry.field(description="Whether a summary stands for the oldest messages.")
+    assistant_gone: bool = strawberry.field(
+        description="Whether it goes on without the assistant that it was begun with, which you may not use any more."
+    )
 
 
 LastMessages = Annotated[
@@ -276,6 +280,22 @@ class Conversation(Node):
     def knowledge_base_ids(self) -> list[strawberry.ID]:
         return [strawberry.ID(encode_id("KnowledgeBase", UUID(one))) for one in self.knowledge_base_ids]
 
+    assistant_version: AssistantVersion | None = found(
+        "AssistantVersion", attrgetter("assistant_version_id"), metadata=needs("assistant_version_id"),
+        description="The version of an assistant that it was begun with, and keeps; null for none, or once you may not "
+        "use it any more.",
+    )  # fmt: skip
+
+    @batched(
+        description="The assistant that it was begun with; null for none, or once you may not use it any more.",
+        columns=("assistant_version_id",),
+    )
+    async def assistant(conversations: list[Any], info: Info) -> list[Assistant | None]:
+        pinned = [one.assistant_version_id for one in conversations]
+        versions = await info.context.reads.many("AssistantVersion", pinned)
+        ids = [one.assistant_id if one is not None else None for one in versions]
+        return await info.context.reads.many("Assistant", ids)
+
     @strawberry.field(description="What of it a model is told.", metadata=needs("context_policy"))
     def context_policy(self) -> ContextPolicy:
         policy = Policy.of(self.context_policy)
@@ -297,7 +317,7 @@ class Conversation(Node):
             return None
         return ContextGauge(
             used_tokens=TokenCount(full.used_tokens), window_tokens=TokenCount(full.window_tokens),
-            summarized=full.summarized,
+            summarized=full.summarized, assistant_gone=full.assistant_gone,
         )  # fmt: skip
 
     @batched(

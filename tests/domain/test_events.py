@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ErrorCode, Rejected
 from domain.events import (
+    JOB_ENDS,
     N_MAX,
     SNAPSHOT_N,
     START,
@@ -46,10 +47,11 @@ def test_made_up_events_come_after_every_written_one_of_their_attempt() -> None:
     assert (SNAPSHOT_N, TERMINAL_N) == (1_048_574, 1_048_575)
 
 
-def test_exactly_four_events_end_a_stream_and_every_ended_generation_has_one() -> None:
-    assert {"COMPLETED", "FAILED", "CANCELLED", "TRUNCATED"} == TERMINAL
-    ended = {state for state in GenerationState if JOB_STATE[state].terminal}
-    assert {EventType(state) for state in ended} == TERMINAL
+def test_four_events_end_a_generations_stream_and_three_any_other_jobs() -> None:
+    generations = {EventType(state) for state in GenerationState if JOB_STATE[state].terminal}
+    assert {"COMPLETED", "FAILED", "CANCELLED", "TRUNCATED"} == generations
+    assert generations | set(JOB_ENDS.values()) == TERMINAL
+    assert len(TERMINAL) == 7
 
 
 def test_an_event_knows_whether_it_ends_the_stream() -> None:

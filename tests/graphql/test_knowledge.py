@@ -6,9 +6,12 @@ import asyncio
 import secrets
 from typing import Any
 
+from sqlalchemy import text
+
 from domain.accounts import Role
 from domain.ids import JobId
 from domain.knowledge.documents import CHUNK_CHARS_MAX
+from persistence.database import Database
 from schema.ids import decode_id
 from schema.knowledge.types import TEXT_CHARS_MAX
 from tests.graphql.clients import Person, Site
@@ -39,7 +42,7 @@ CHUNKS = """query ($id: ID!, $first: Int, $after: String) { node(id: $id) { ... 
     chunks(first: $first, after: $after) { pageInfo { hasNextPage endCursor } edges { node {
         id text position span { start end } headingPath page tokens enabled edited document { id } } } } } } }"""
 JOB_EVENTS = """subscription ($id: ID!) { jobEvents(id: $id) {
-    __typename seq ... on JobProgress { progress note } ... on GenerationFailed { code message } } }"""
+    __typename seq ... on JobProgress { progress note } ... on JobFailed { code message } } }"""
 PROGRESS = """subscription ($id: ID!, $after: String) { documentProgress(knowledgeBaseId: $id, after: $after) {
     __typename seq cursor at documentId
     ... on DocumentProgressed { state progress chunkCount errorCode errorMessage document { id title } } } }"""
@@ -115,18 +118,20 @@ async def test_a_file_that_was_uploaded_is_taken_in_and_ingested_again(alice: Pe
 
 
 async def test_a_file_that_cannot_be_read_says_why_on_the_document_and_on_its_jobs_stream(
-    alice: Person, runtime: Runtime
+    alice: Person, runtime: Runtime, admin: Database
 ) -> None:
     file = await uploaded(alice, "ferry.md", b"Once more. " * 9)
     base = await new_base(alice)
     made = await take_in(alice, base, text=None, fileId=file["id"])
-    await alice.mutate("fileDelete", id=file["id"])
+    async with admin.engine.begin() as connection:
+        gone = text("update app.files set deleted_at = now() where id = :id")
+        await connection.execute(gone, {"id": decode_id("File", file["id"])})
     job = made["document"]["job"]["id"]
     async with alice.socket() as ws:
         await ws.subscribe("1", JOB_EVENTS, id=job)
         await run_job(runtime, alice.tenant_id, job_of(made["document"]))
         events = [event async for event in ws.events("1")]
-    assert events[-1]["__typename"] == "GenerationFailed"
+    assert events[-1]["__typename"] == "JobFailed"
     assert events[-1]["code"] == "FILE_MISSING"
     document = await read(alice, made["document"]["id"])
     assert (document["state"], document["errorCode"], document["job"]["state"]) == ("FAILED", "FILE_MISSING", "FAILED")

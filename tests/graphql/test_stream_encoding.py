@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from app.graphql.errors import answer
 from app.graphql.frames import FramedOutlet, PlainOutlet, head
 from app.graphql.stream_encoder import DOCUMENTS_MAX, StreamPlans
-from domain.events import START, Event, EventType, Position
+from domain.events import JOB_ENDS, START, Event, EventType, Position
 from domain.ids import JobId, new_id
 from persistence.streams import Batch, Entry, entry_of
 from resolvers.root import build_schema
@@ -55,6 +55,9 @@ DATA: dict[EventType, dict[str, Any]] = {
     EventType.FAILED: {"code": "X", "message": "It failed."},
     EventType.CANCELLED: {"version": None},
     EventType.TRUNCATED: {"version": None, "reason": "LENGTH"},
+    EventType.JOB_SUCCEEDED: {},
+    EventType.JOB_FAILED: {"code": "X", "message": "It failed."},
+    EventType.JOB_CANCELLED: {"code": "CANCELLED", "message": "It was stopped."},
     EventType.REVOKED: {"code": "UNAUTHENTICATED", "message": "Over."},
 }
 MALFORMED: list[tuple[EventType, dict[str, Any]]] = [
@@ -68,7 +71,14 @@ MALFORMED: list[tuple[EventType, dict[str, Any]]] = [
     (EventType.TRUNCATED, {"reason": "LENGTH", "message": 7}),
     (EventType.RESET, {"attempt": None, "reason": None}),
 ]
-PURE = sorted(DATA.keys() - {EventType.CITATION, EventType.COMPLETED, EventType.CANCELLED, EventType.TRUNCATED})
+OF_JOBS = frozenset(JOB_ENDS.values())
+"""No generation's stream has these."""
+PURE = sorted(
+    DATA.keys() - {EventType.CITATION, EventType.COMPLETED, EventType.CANCELLED, EventType.TRUNCATED, *OF_JOBS}
+)
+FIELDS = [("jobEvents", one) for one in EventType] + [
+    ("generationEvents", one) for one in EventType if one not in OF_JOBS
+]
 
 
 class Context:
@@ -113,8 +123,7 @@ def test_every_type_of_event_has_a_sample() -> None:
     assert DATA.keys() == SHAPES.keys() == set(EventType)
 
 
-@pytest.mark.parametrize("field", ["generationEvents", "jobEvents"])
-@pytest.mark.parametrize("type_", EventType)
+@pytest.mark.parametrize(("field", "type_"), FIELDS)
 def test_all_that_an_event_has_is_answered_as_graphql_core_answers(type_: EventType, field: str) -> None:
     name = SHAPES[type_].type.__strawberry_definition__.name  # type: ignore[attr-defined]
     own = {
@@ -122,6 +131,8 @@ def test_all_that_an_event_has_is_answered_as_graphql_core_answers(type_: EventT
         EventType.CITATION: "index marker quote",
         EventType.COMPLETED: "__typename",
         EventType.CANCELLED: "__typename",
+        EventType.JOB_SUCCEEDED: "__typename",
+        EventType.JOB_CANCELLED: "__typename",
         EventType.TRUNCATED: "reason message",
     }.get(type_) or " ".join(SCHEMA.get_type(name).fields.keys() - {"seq", "cursor", "at"})  # type: ignore[union-attr]
     document = parse(

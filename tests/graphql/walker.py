@@ -71,6 +71,8 @@ KINDS = {
     "conversationCreate.input.groupId": "ConversationGroup",
     "conversationCreate.input.projectId": "Project",
     "conversationCreate.input.channelId": None,
+    "conversationCreate.input.assistantId": None,
+    "conversationCreate.input.assistantVersionId": None,
     "conversationUpdate.input.id": "Conversation",
     "conversationUpdate.input.knowledgeBaseIds": None,
     "conversationUpdate.input.groupId": None,

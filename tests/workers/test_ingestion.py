@@ -79,7 +79,7 @@ async def test_a_document_is_told_embedded_and_paid_for(library: Library) -> Non
     assert (await library.job(job_id)).state == "SUCCEEDED"
     events = await library.events(job_id)
     assert [one.type for one in events[:-1]] == [EventType.PROGRESS] * (len(events) - 1)
-    assert events[-1].type is EventType.COMPLETED
+    assert events[-1].type is EventType.JOB_SUCCEEDED
     told = [one.data["progress"] for one in events[:-1]]
     assert told == sorted(told) and {one.data["note"] for one in events[:-1]} == {"Reading", "Cutting", "Embedding"}
 
@@ -177,7 +177,7 @@ async def test_a_worker_whose_lease_was_lost_writes_nothing_more(library: Librar
     await first
     assert (await library.document(document_id), await library.chunks(document_id), await library.books()) == before
     assert before[0].state == "READY"
-    assert [one.type for one in await library.events(job_id)].count(EventType.COMPLETED) == 1
+    assert [one.type for one in await library.events(job_id)].count(EventType.JOB_SUCCEEDED) == 1
 
 
 async def test_every_write_is_fenced(library: Library) -> None:
@@ -226,7 +226,7 @@ async def test_a_cancel_in_the_middle_ends_it_and_settles_what_was_embedded(
     assert (await library.job(job_id)).state == "CANCELLED"
     paid = sum(library.index.known.values()) * MICROS_PER_TOKEN
     assert (books["held"], books["spent"], books["billed"]) == (0, paid, paid) and paid > 0
-    assert (await library.events(job_id))[-1].type is EventType.CANCELLED
+    assert (await library.events(job_id))[-1].type is EventType.JOB_CANCELLED
     # And what is tried again goes on behind it.
     library.index.before = lambda: None
     async with library.units(library.tenant_id) as uow:
@@ -266,7 +266,7 @@ async def test_a_model_that_never_answers_fails_the_document_and_costs_nothing(
     assert document.error_message.endswith(".")
     assert (await library.job(job_id)).error_code == "EMBEDDING_FAILED"
     last = (await library.events(job_id))[-1]
-    assert (last.type, last.data["code"]) == (EventType.FAILED, "EMBEDDING_FAILED")
+    assert (last.type, last.data["code"]) == (EventType.JOB_FAILED, "EMBEDDING_FAILED")
     books = await library.books()
     assert (books["free"], books["held"], books["records"]) == (CREDIT_MICROS, 0, 0)
 
@@ -285,7 +285,7 @@ async def test_what_a_dead_workers_job_was_cancelled_for_ends_by_the_sweeper(lib
     await relay.sweep()
     assert (await library.document(document_id)).error_code == "CANCELLED"
     assert (await library.job(job_id)).state == "CANCELLED"
-    assert [one.type for one in await library.events(job_id)] == [EventType.CANCELLED]
+    assert [one.type for one in await library.events(job_id)] == [EventType.JOB_CANCELLED]
 
 
 async def test_a_worker_that_is_told_to_stop_hands_the_job_back(library: Library) -> None:

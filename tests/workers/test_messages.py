@@ -60,6 +60,17 @@ async def test_an_answer_ends_as_its_generation_does(desk: Desk, mode: str, stat
     assert (answer.state, answer.text) == (state, text)
 
 
+@pytest.mark.parametrize("temperature", [None, 0.3])
+async def test_an_answer_is_asked_for_as_freely_as_its_assistant_would(desk: Desk, temperature: float | None) -> None:
+    job_id = await send(desk, await conversation(desk))
+    async with desk.units(desk.tenant_id) as uow:
+        generation = await uow.generation.of_job(job_id)
+        assert generation is not None
+        generation.temperature = temperature
+    await desk.run(job_id)
+    assert desk.fake.exchanges[-1].body.get("temperature") == temperature
+
+
 async def test_a_cancel_keeps_the_text_so_far(desk: Desk) -> None:
     talk = await conversation(desk, "ok:tokens=500,delay_ms=10")
     job_id = await send(desk, talk)

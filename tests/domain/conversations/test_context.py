@@ -19,6 +19,7 @@ from domain.conversations.context import (
 )
 from domain.conversations.entities import MessageRole
 from domain.conversations.passages import Passage
+from domain.conversations.persona import Persona
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.prompts import Purpose, language_of, purpose_of, question_in
 from domain.generation.context import ContextTooSmall, Decision, Slot
@@ -157,3 +158,52 @@ def test_the_gauge_tells_what_the_next_message_finds() -> None:
     empty, full = gauge(chat()), gauge(chat(40, policy=ContextPolicy(max_tokens=500)))
     assert 0 < empty.used_tokens < empty.window_tokens
     assert full.window_tokens == 500 and full.used_tokens <= 500 and not full.summarized
+
+
+# -- an assistant ----------------------------------------------------------------------------------------------------
+
+
+def test_an_assistants_prompt_and_examples_stand_before_what_was_said() -> None:
+    persona = Persona("You are the keeper.", (("Dark?", "The lamp is lit."),), max_output_tokens=300)
+    made = compile_chat(chat(2, persona=persona)).compiled
+    assert [one.role for one in made.messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [one.content for one in made.messages[1:3]] == ["Dark?", "The lamp is lit."]
+    assert made.messages[0].content.endswith("You are the keeper.")
+    assert purpose_of(made.messages[0].content) is Purpose.ANSWER
+    slots = [item.slot for item in made.items]
+    assert slots == [Slot.CONTRACT, Slot.ASSISTANT, Slot.EXAMPLE, Slot.HISTORY, Slot.HISTORY, Slot.MESSAGE]
+    assert made.max_output_tokens == 300
+
+
+def test_an_assistant_may_ask_for_no_longer_answer_than_the_window_leaves() -> None:
+    made = compile_chat(chat(persona=Persona("x", max_output_tokens=1_000_000))).compiled
+    assert made.max_output_tokens == ANSWER_TOKENS_MAX
+
+
+def test_an_assistants_prompt_is_never_dropped_and_its_examples_are() -> None:
+    few = compile_chat(
+        chat(window_tokens=2_048, persona=Persona("x", ((WORDS * 20, WORDS), ("Short?", "Yes."))))
+    ).compiled
+    assert [(i.slot, i.decision) for i in few.items if i.slot is Slot.EXAMPLE] == [
+        (Slot.EXAMPLE, Decision.CUT_BUDGET), (Slot.EXAMPLE, Decision.INCLUDED),
+    ]  # fmt: skip
+    assert [one.content for one in few.messages[1:-1]] == ["Short?", "Yes."]
+    with pytest.raises(ContextTooSmall):
+        compile_chat(chat(window_tokens=2_048, persona=Persona(WORDS * 60)))
+
+
+def test_an_assistant_that_is_gone_is_told_of_in_the_receipt_and_by_the_gauge() -> None:
+    source = chat(2, persona=Persona(gone=True))
+    without, made = compile_chat(chat(0)).compiled, compile_chat(source).compiled
+    assert made.messages[0] == without.messages[0]
+    assert [i.decision for i in made.items if i.slot is Slot.ASSISTANT] == [Decision.GONE]
+    assert gauge(source).assistant_gone and not gauge(chat(2)).assistant_gone
+
+
+def test_what_the_assistant_opened_with_is_told_and_no_message_of_the_prompt() -> None:
+    opening = Turn(MessageId(new_id()), MessageRole.ASSISTANT, "Welcome to the rock.")
+    said = turns(2)
+    made = compile_chat(replace(chat(), history=[opening, *said])).compiled
+    assert [one.role for one in made.messages] == ["system", "user", "assistant", "user"]
+    assert "<<<\nWelcome to the rock.\n>>>" in made.messages[0].content
+    assert made.items[1].title == "1 opening messages"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from domain.ids import ChunkId, JobId, KnowledgeBaseId, SourceDocumentId
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
 
 
@@ -52,6 +52,9 @@ class MemoryKnowledge:
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
         return any(one.content_hash == content_hash for one in self._living(base_id))
+
+    async def stands_on(self, file_id: FileId) -> bool:
+        return any(one.file_id == file_id for base_id in self.bases for one in self._living(base_id))
 
     async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
         await self.delete_chunks(base_id=document.base_id, document_id=document.id)

@@ -9,6 +9,7 @@ from .generated import generation_events as g
 from .generated import job_events as j
 
 AttemptSwitched: TypeAlias = g.GenerationEventsGenerationEventsAttemptSwitched
+CitationAdded: TypeAlias = g.GenerationEventsGenerationEventsCitationAdded
 ContextReceiptReady: TypeAlias = g.GenerationEventsGenerationEventsContextReceiptReady
 GenerationCancelled: TypeAlias = g.GenerationEventsGenerationEventsGenerationCancelled
 GenerationCompleted: TypeAlias = g.GenerationEventsGenerationEventsGenerationCompleted
@@ -37,6 +38,7 @@ GenerationEvent: TypeAlias = (
     | StreamReset
     | StreamSnapshot
     | MeterTick
+    | CitationAdded
     | Terminal
     | UnknownEvent
 )
@@ -45,6 +47,7 @@ JobEvent: TypeAlias = (
     j.JobEventsJobEventsJobEvent
     | j.JobEventsJobEventsAttemptSwitched
     | j.JobEventsJobEventsGenerationFailed
+    | j.JobEventsJobEventsJobFailed
     | j.JobEventsJobEventsJobProgress
     | j.JobEventsJobEventsStreamRevoked
 )

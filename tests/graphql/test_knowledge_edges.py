@@ -1,0 +1,116 @@
+"""What stands on what in knowledge bases, what goes when it goes, and how much there may be."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from domain.conversations.service import GROUPS_MAX
+from domain.ids import new_id
+from domain.knowledge.documents import DOCUMENTS_MAX
+from domain.knowledge.service import BASES_MAX
+from persistence.database import Database
+from schema.ids import decode_id
+from tests.graphql.clients import Person, Site
+from tests.graphql.test_knowledge import DOCUMENT, ingested, job_of, new_base, read, take_in
+from tests.graphql.uploading import uploaded
+from workers.ingestion import run_job
+from workers.runtime import Runtime
+
+HELD = text(
+    "select (select count(*) from app.knowledge_chunks where document_id = :d) chunks, "
+    "(select count(*) from app.chunk_vectors where document_id = :d) vectors"
+)
+
+
+async def held(admin: Database, document: str) -> tuple[int, int]:
+    [row] = await admin.platform_rows(HELD.bindparams(d=decode_id("Document", document)))
+    return row.chunks, row.vectors
+
+
+@pytest.mark.parametrize("ending", ["documentDelete", "knowledgeBaseDelete"])
+async def test_a_file_stays_while_a_document_stands_on_it(alice: Person, runtime: Runtime, ending: str) -> None:
+    base = await new_base(alice)
+    file = await uploaded(alice, "tide.md", f"The tide turns at {ending}. ".encode() * 9)
+    made = await take_in(alice, base, text=None, fileId=file["id"])
+    await run_job(runtime, alice.tenant_id, job_of(made["document"]))
+    document = made["document"]["id"]
+    assert await alice.refusal("fileDelete", id=file["id"]) == ("INVALID_STATE", ["input", "id"])
+    again = await alice.mutate(
+        "documentReingest", f"document {{ {DOCUMENT} }}", id=document, idempotencyKey=secrets.token_hex(8)
+    )
+    await run_job(runtime, alice.tenant_id, job_of(again["document"]))
+    assert (await read(alice, document))["state"] == "READY"
+    await alice.mutate(ending, id=document if ending == "documentDelete" else base)
+    assert (await alice.mutate("fileDelete", id=file["id"]))["userErrors"] == []
+
+
+@pytest.mark.parametrize("ending", ["documentDelete", "knowledgeBaseDelete"])
+async def test_what_was_found_by_a_deleted_document_is_freed(
+    alice: Person, runtime: Runtime, admin: Database, ending: str
+) -> None:
+    base = await new_base(alice)
+    document = await ingested(alice, runtime, base)
+    chunks, vectors = await held(admin, document["id"])
+    assert chunks == vectors == document["chunkCount"] > 0
+    await alice.mutate(ending, id=document["id"] if ending == "documentDelete" else base)
+    assert await held(admin, document["id"]) == (0, 0)
+
+
+# -- how much there may be -------------------------------------------------------------------------------------------
+
+
+async def filled(admin: Database, statement: str, count: int, **values: Any) -> None:
+    """Rows that a statement makes of fresh ids `ids`."""
+    async with admin.engine.begin() as connection:
+        await connection.execute(text(statement), {"ids": [new_id() for _ in range(count)], **values})
+
+
+async def test_a_tenant_has_at_most_five_hundred_bases(site: Site, admin: Database) -> None:
+    person = await site.tenant()
+    await filled(
+        admin,
+        "insert into app.knowledge_bases (tenant_id, id, name, owner_id, embedding_model, dimensions, chunk_policy, "
+        "retrieval_policy) select :t, one, 'Base', :o, 'hash', 384, '{}', '{}' from unnest(cast(:ids as uuid[])) one",
+        BASES_MAX - 1, t=person.tenant_id, o=person.user_id,
+    )  # fmt: skip
+    last = await new_base(person)
+    given = {"name": "One more", "embeddingModel": "hash"}
+    assert (await person.refusal("knowledgeBaseCreate", **given))[0] == "LIMIT_REACHED"
+    await person.mutate("knowledgeBaseDelete", id=last)
+    await new_base(person)
+
+
+async def test_a_base_has_at_most_five_thousand_documents(site: Site, admin: Database) -> None:
+    person = await site.tenant()
+    base = await new_base(person)
+    await filled(
+        admin,
+        "insert into app.knowledge_documents (tenant_id, id, base_id, title, mime, content_hash, state) "
+        "select :t, one, :b, 'A page', 'text/plain', uuid_send(one), 'READY' from unnest(cast(:ids as uuid[])) one",
+        DOCUMENTS_MAX - 1, t=person.tenant_id, b=decode_id("KnowledgeBase", base),
+    )  # fmt: skip
+    last = await take_in(person, base, "The last page.")
+    assert last["userErrors"] == []
+    refused = await take_in(person, base, "One page more.")
+    assert [one["code"] for one in refused["userErrors"]] == ["LIMIT_REACHED"]
+    await person.mutate("documentDelete", id=last["document"]["id"])
+    assert (await take_in(person, base, "One page more."))["userErrors"] == []
+
+
+async def test_somebody_has_at_most_two_hundred_groups(site: Site, admin: Database) -> None:
+    person = await site.tenant()
+    await filled(
+        admin,
+        "insert into app.conversation_groups (tenant_id, id, owner_id, name, position) select :t, one, :o, 'Shelf', "
+        "'V' || lpad(n::text, 4, '0') from unnest(cast(:ids as uuid[])) with ordinality as made (one, n)",
+        GROUPS_MAX - 1, t=person.tenant_id, o=person.user_id,
+    )  # fmt: skip
+    last = await person.mutate("conversationGroupCreate", "conversationGroup { id }", name="The last")
+    assert last["userErrors"] == []
+    assert (await person.refusal("conversationGroupCreate", name="One more"))[0] == "LIMIT_REACHED"
+    await person.mutate("conversationGroupDelete", id=last["conversationGroup"]["id"])
+    assert (await person.mutate("conversationGroupCreate", name="One more"))["userErrors"] == []
