@@ -59,6 +59,7 @@ def explorer(schema: GraphQLSchema, missing: set[str]) -> type[Writer]:
     ways = {goal: distances(schema, goal.partition(".")[0]) for goal in goals}
     root = schema.query_type
     assert root is not None
+    names = list(root.fields)
 
     class Towards(Writer):
         def __init__(self, schema: GraphQLSchema, pool: Any, below: Any, weights: Any = None) -> None:
@@ -66,7 +67,7 @@ def explorer(schema: GraphQLSchema, missing: set[str]) -> type[Writer]:
             self._goal = goals[below(len(goals))]
             self._left = 18
             nearest = {name for name, _ in self._nearest(root)}
-            self._weights = {name: 2 * (name in nearest) for name in root.fields}
+            self._weights = {name: 2 * (name in nearest) for name in names}
 
         def _fields_of(self, type_: Any) -> list[tuple[str, GraphQLField]]:
             return self._nearest(type_)
