@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 
 from domain.conversations.passages import terms
 from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId, UserId, new_id
+from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
 from domain.knowledge.search import Hit, SearchQuery, SearchResult
 from persistence.database import Database
 from schema.ids import encode_id
@@ -42,9 +44,15 @@ class Library:
             await connection.execute(
                 text(
                     "insert into app.knowledge_bases (tenant_id, id, name, owner_id, embedding_model, dimensions, "
-                    "chunk_policy, retrieval_policy) values (:t, :b, 'Library', :o, 'hash', 8, '{}', '{}')"
+                    "chunk_policy, retrieval_policy) values (:t, :b, 'Library', :o, 'hash', 8, :chunks, :retrieval)"
                 ),
-                {"t": tenant_id, "b": base_id, "o": owner_id},
+                {
+                    "t": tenant_id,
+                    "b": base_id,
+                    "o": owner_id,
+                    "chunks": orjson.dumps(ChunkPolicy().to_json()).decode(),
+                    "retrieval": orjson.dumps(RetrievalPolicy().to_json()).decode(),
+                },
             )
             for title, whole in documents:
                 document_id = SourceDocumentId(new_id())

@@ -8,6 +8,7 @@ import secrets
 from domain.conversations.entities import Citation
 from domain.ids import ChunkId, CitationId, JobId, KnowledgeBaseId, MessageId, SourceDocumentId, new_id
 from domain.knowledge.entities import Document, KnowledgeBase
+from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
 from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person
 from workers.generation import run_job
@@ -44,8 +45,9 @@ async def talked(person: Person, runtime: Runtime, marker: str) -> dict[str, str
 
 async def _citation(person: Person, answer: str, marker: str) -> str:
     base = KnowledgeBase(
-        person.tenant_id, KnowledgeBaseId(new_id()), f"Base {marker}", person.user_id, "hash", 8, {}, {}
-    )
+        person.tenant_id, KnowledgeBaseId(new_id()), f"Base {marker}", person.user_id, "hash", 8, ChunkPolicy().to_json(),
+        RetrievalPolicy().to_json(),
+    )  # fmt: skip
     hash_ = hashlib.sha256(base.id.bytes).digest()
     document = Document(
         person.tenant_id, SourceDocumentId(new_id()), base.id, f"Document {marker}", "text/plain", hash_, text=marker

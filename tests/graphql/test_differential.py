@@ -362,7 +362,7 @@ async def test_a_planted_defect_is_found(
         await world.hold_equal(operation, actor, (defective,))
 
     with pytest.raises(Different):
-        await fuzz(world, run, settings(EXAMPLES, max_examples=500, phases=[Phase.generate]))
+        await fuzz(world, run, settings(EXAMPLES, max_examples=2_000, phases=[Phase.generate]))
 
 
 async def test_an_executor_may_decline_but_not_answer_otherwise(world: World) -> None:

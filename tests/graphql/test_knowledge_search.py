@@ -12,7 +12,7 @@ from adapters.embedder_hashed import HashedEmbedder
 from domain.accounts import Role
 from domain.ids import KnowledgeBaseId, UserId, new_id
 from domain.knowledge.entities import Chunk, KnowledgeBase
-from persistence.database import Database
+from persistence.database import SET_TENANT, Database
 from persistence.knowledge.search_tables import knowledge_evidence
 from persistence.knowledge.vectors import PgVectorStore
 from persistence.unit_of_work import Units
@@ -108,6 +108,7 @@ async def test_what_is_switched_off_deleted_or_of_a_deleted_document_is_not_show
     [dead] = await shelf.document(base, "lantern of a deleted document")
     await shelf.put([*chunks, dead])
     async with admin.engine.begin() as connection:
+        await connection.execute(SET_TENANT, {"tenant": str(alice.tenant_id)})  # the feed of the index asks for it
         await connection.execute(text("update app.knowledge_chunks set enabled = false where id = :id"), {"id": off.id})
         await connection.execute(text("delete from app.knowledge_chunks where id = :id"), {"id": gone.id})
         await connection.execute(
