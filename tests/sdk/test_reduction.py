@@ -46,7 +46,7 @@ def test_a_snapshot_replaces_the_text() -> None:
 
 
 def test_the_stored_version_wins_at_the_end_and_nothing_comes_after() -> None:
-    end = event("GenerationCompleted", 2, version=VERSION, usage=None)
+    end = event("GenerationCompleted", 2, version=VERSION, answer=None, usage=None)
     state = told(event("TextDelta", 1, text="a"), end, event("TextDelta", 3, text="late"))
     assert (state.text, state.seq, state.cursor) == ("stored", 2, "c2")
 
