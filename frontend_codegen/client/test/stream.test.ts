@@ -85,14 +85,14 @@ test('who writes, how far, and what it costs are kept', () => {
 test('the stored version wins when the stream completes', () => {
   const state = run([
     event('TextDelta', { text: 'The lamp' }, 1),
-    event('GenerationCompleted', { version, usage: null }, 2),
+    event('GenerationCompleted', { version, answer: null, usage: null }, 2),
   ]);
   assert.equal(state.text, 'The lamp went out.');
   assert.equal(state.terminal?.kind, 'completed');
 });
 
 test('a cancelled stream without a version keeps what was streamed', () => {
-  const state = run([event('TextDelta', { text: 'The lamp' }, 1), event('GenerationCancelled', { version: null }, 2)]);
+  const state = run([event('TextDelta', { text: 'The lamp' }, 1), event('GenerationCancelled', { version: null, answer: null }, 2)]);
   assert.deepEqual([state.text, state.terminal?.kind], ['The lamp', 'cancelled']);
 });
 
@@ -103,7 +103,7 @@ test('each other ending is told apart', () => {
     code: 'NO_CHANNEL',
     message: 'No channel.',
   });
-  assert.equal(kind(event('GenerationTruncated', { truncation: 'LENGTH', version }))?.kind, 'truncated');
+  assert.equal(kind(event('GenerationTruncated', { truncation: 'LENGTH', version, answer: null }))?.kind, 'truncated');
   assert.equal(kind(event('StreamRevoked', { revokedCode: 'FORBIDDEN', message: 'Gone.' }))?.kind, 'revoked');
 });
 
@@ -116,7 +116,7 @@ test('a revoked right is heard although it repeats the place of the last event',
 });
 
 test('nothing follows a terminal event', () => {
-  const ended = run([event('GenerationCancelled', { version: null }, 1)]);
+  const ended = run([event('GenerationCancelled', { version: null, answer: null }, 1)]);
   assert.equal(reduceStream(ended, event('TextDelta', { text: 'late' }, 2)), ended);
 });
 
