@@ -92,7 +92,10 @@ test('the stored version wins when the stream completes', () => {
 });
 
 test('a cancelled stream without a version keeps what was streamed', () => {
-  const state = run([event('TextDelta', { text: 'The lamp' }, 1), event('GenerationCancelled', { version: null, answer: null }, 2)]);
+  const state = run([
+    event('TextDelta', { text: 'The lamp' }, 1),
+    event('GenerationCancelled', { version: null, answer: null }, 2),
+  ]);
   assert.deepEqual([state.text, state.terminal?.kind], ['The lamp', 'cancelled']);
 });
 
