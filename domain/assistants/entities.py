@@ -52,7 +52,7 @@ class ReportReason(StrEnum):
 
 @dataclass(eq=False)
 class Assistant:
-    """`current_version_id` is the newest version; the one that everybody sees is that of its publication."""
+    """`current_version_id` is the newest version, `published_version_id` the one that others see."""
 
     tenant_id: TenantId
     id: AssistantId
@@ -63,6 +63,7 @@ class Assistant:
     tags: list[str] = field(default_factory=list)
     visibility: str = Visibility.PRIVATE
     current_version_id: AssistantVersionId | None = None
+    published_version_id: AssistantVersionId | None = None
     versions_made: int = 0
     created_at: datetime | None = None
     updated_at: datetime | None = None

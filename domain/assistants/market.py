@@ -11,7 +11,7 @@ from domain.assistants.entities import (
     ReactionKind,
     ReportReason,
 )
-from domain.assistants.service import seen_by
+from domain.assistants.service import edited_by, seen_by, shown
 from domain.assistants.store import AssistantStore
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import AssistantId, AssistantVersionId
@@ -74,7 +74,7 @@ async def assistant_of(
     """What a conversation needs of an assistant's version: prompt, greeting, opening messages, examples, model
     preferences, tools and knowledge bases.
 
-    Any version of an assistant of the tenant that the actor sees, as it was written; or any version that was published
+    Any version of an assistant of the tenant that is shown to the actor, as it was written; or any that was published
     of an assistant that still is, as everybody has it: without secrets, and without knowledge bases. Ask again with
     each message: an assistant that is withdrawn or deleted is nobody else's from then on. Whoever starts a conversation
     with it calls `uow.assistants.count_conversation`.
@@ -83,14 +83,20 @@ async def assistant_of(
     """
     actor.require(Permission.READ)
     own = await uow.assistants.version(version_id)
-    if own is not None:
-        assistant = await uow.assistants.assistant(own.assistant_id)
-        if assistant is not None and seen_by(actor, assistant):
-            return _in_use(own)
+    if own is not None and await shown(uow.assistants, actor, own):
+        return _in_use(own)
     published = await uow.assistants.published_version(version_id)
     if published is None:
         raise NotFound("The assistant", "input", field)
     return _in_use(published)
+
+
+async def current(assistants: AssistantStore, actor: Actor, assistant_id: AssistantId) -> AssistantVersionId | None:
+    """The newest version for whoever may change it, the published one for others; None where there is none."""
+    own = await assistants.assistant(assistant_id)
+    if own is None:
+        return await assistants.published(assistant_id)
+    return own.current_version_id if edited_by(actor, own) else own.published_version_id
 
 
 def _in_use(version: AssistantVersion) -> AssistantInUse:

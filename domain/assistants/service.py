@@ -74,7 +74,7 @@ async def publish(uow: UnitOfWork, actor: Actor, assistant_id: AssistantId, wish
         raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "visibility")
     version = await _current(assistants, assistant)
     apply(assistant, wish.draft)
-    assistant.visibility, assistant.updated_at = wish.visibility, uow.now
+    assistant.visibility, assistant.published_version_id, assistant.updated_at = wish.visibility, version.id, uow.now
     if wish.visibility is Visibility.TENANT:
         await assistants.withdraw(assistant.id)
         return []
@@ -97,7 +97,7 @@ async def preview(assistants: AssistantStore, actor: Actor, assistant_id: Assist
 async def unpublish(uow: UnitOfWork, actor: Actor, assistant_id: AssistantId) -> Assistant:
     """Only its owner sees it from now on: who has installed it loses it. Idempotent. Raises Rejected."""
     assistant = await editable(uow.assistants, actor, assistant_id)
-    assistant.visibility, assistant.updated_at = Visibility.PRIVATE, uow.now
+    assistant.visibility, assistant.published_version_id, assistant.updated_at = Visibility.PRIVATE, None, uow.now
     await uow.assistants.withdraw(assistant.id)
     return assistant
 
@@ -120,7 +120,7 @@ async def editable(
     assistant = await assistants.assistant(assistant_id, lock=True)
     if assistant is None or not seen_by(actor, assistant):
         raise NotFound("The assistant", "input", field)
-    if assistant.owner_id != actor.user_id and Permission.ADMIN not in actor.permissions:
+    if not edited_by(actor, assistant):
         message = "Only its owner, or an administrator, changes an assistant."
         raise Rejected(ErrorCode.FORBIDDEN, message, "input", field)
     return assistant
@@ -129,6 +129,23 @@ async def editable(
 def seen_by(actor: Actor, assistant: Assistant) -> bool:
     """Whether a member of its tenant sees it."""
     return assistant.visibility != Visibility.PRIVATE or assistant.owner_id == actor.user_id
+
+
+def edited_by(actor: Actor, assistant: Assistant) -> bool:
+    """Whether a member who sees it may change it, and therefore sees its drafts."""
+    return assistant.owner_id == actor.user_id or Permission.ADMIN in actor.permissions
+
+
+async def shown(assistants: AssistantStore, actor: Actor, version: AssistantVersion) -> bool:
+    """Whether a member of its tenant has this version: who may edit any, others those up to the published one."""
+    assistant = await assistants.assistant(version.assistant_id)
+    if assistant is None or not seen_by(actor, assistant):
+        return False
+    if edited_by(actor, assistant):
+        return True
+    published_id = assistant.published_version_id
+    published = await assistants.version(published_id) if published_id is not None else None
+    return published is not None and version.number <= published.number
 
 
 async def _current(assistants: AssistantStore, assistant: Assistant) -> AssistantVersion:

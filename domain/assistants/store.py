@@ -61,6 +61,10 @@ class AssistantStore(Protocol):
         """Or pin what is installed to another version."""
         ...
 
+    async def installed(self, user_id: UserId, assistant_id: AssistantId) -> AssistantVersionId | None:
+        """The version that a user has pinned; None when it is not installed, or not public any more."""
+        ...
+
     async def uninstall(self, user_id: UserId, assistant_id: AssistantId) -> bool:
         """False when it was not installed."""
         ...

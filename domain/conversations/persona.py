@@ -12,7 +12,7 @@ from uuid import UUID
 
 from domain.accounts import Actor
 from domain.assistants.entities import AssistantInUse
-from domain.assistants.market import assistant_of
+from domain.assistants.market import assistant_of, current
 from domain.conversations.entities import Conversation, Message, MessageRole, PartType
 from domain.errors import NotFound
 from domain.ids import AssistantId, AssistantVersionId, KnowledgeBaseId, MessageId, new_id
@@ -44,9 +44,9 @@ async def persona_of(uow: UnitOfWork, actor: Actor, conversation: Conversation) 
 
 
 async def newest_version(uow: UnitOfWork, actor: Actor, assistant_id: AssistantId, field: str) -> AssistantInUse:
-    """Of the tenant's own assistant the newest version, of another's the published one. Raises NotFound."""
-    own = await uow.assistants.assistant(assistant_id)
-    version_id = own.current_version_id if own is not None else await uow.assistants.published(assistant_id)
+    """The version that the actor has installed, or else the newest that is shown to him. Raises NotFound."""
+    version_id = await uow.assistants.installed(actor.user_id, assistant_id)
+    version_id = version_id or await current(uow.assistants, actor, assistant_id)
     if version_id is None:
         raise NotFound("The assistant", "input", field)
     return await assistant_of(uow, actor, version_id, field)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Select, Update, func, select, update
+from sqlalchemy import BindParameter, Select, Update, exists, func, literal_column, select, update
 
+from domain.accounts import Permission, roles_with
 from persistence.accounts.tables import api_tokens, memberships, sessions, tenants, users
 from persistence.integrations.tables import client_apps
 from persistence.listing import by_ids
 from persistence.paging import Keyset, SortColumn
-from persistence.shapes import TENANT
+from persistence.shapes import ACTOR, TENANT
 
 API_TOKENS = Keyset("apiTokens", (SortColumn("id", api_tokens.c.id, UUID),), descending=True)
 
@@ -24,6 +25,12 @@ MEMBERS_BY_ID = by_ids(
     users.c.id,
 )
 """Users, as far as they belong to the tenant."""
+ADMINISTERS = exists().where(
+    memberships.c.tenant_id == TENANT,
+    memberships.c.user_id == ACTOR,
+    memberships.c.role.in_([literal_column(f"'{role}'") for role in roles_with(Permission.ADMIN)]),
+)
+"""Whether who asks is an administrator of the tenant."""
 TENANTS_BY_ID = by_ids(
     "Tenant",
     select(tenants.c.tenant_id.label("id"), tenants.c.slug, tenants.c.name).where(tenants.c.tenant_id == TENANT),

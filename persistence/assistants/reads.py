@@ -38,6 +38,7 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.assistants.entities import Visibility
+from persistence.accounts.reads import ADMINISTERS
 from persistence.assistants.tables import (
     COUNTERS,
     assistant_installs,
@@ -60,6 +61,8 @@ _SEEN = and_(
     _own.tenant_id == TENANT, _own.deleted_at.is_(None), or_(_own.visibility != _PRIVATE, _own.owner_id == ACTOR)
 )
 """Of the tenant's own, what the reader sees."""
+_EDITED = or_(_own.owner_id == ACTOR, ADMINISTERS)
+"""Of what the reader sees, what he may change: of the rest he has the published version and those before it."""
 _LISTED = _public.withdrawn_at.is_(None), ~exists().where(_own.tenant_id == TENANT, _own.id == _public.id)
 """Of what is published, what is not the tenant's own."""
 
@@ -71,14 +74,15 @@ def _installed(assistant_id: ColumnElement[Any]) -> ColumnElement[bool]:
 def _own_rows() -> Select[Any]:
     """With the counters of its publication, where it has or had one."""
     counted = [func.coalesce(_public[name], _own[name]).label(name) for name in (*COUNTERS, "popularity", "standing")]
-    published_at = case((_public.withdrawn_at.is_(None), _public.published_at))
+    listed = _public.withdrawn_at.is_(None)
+    published_at = case((listed, _public.published_at))
     return (
         select(
             _own.tenant_id, _own.id, _own.owner_id, *(_own[name] for name in _SAME), _own.visibility,
-            _own.current_version_id, *counted, _own.created_at, _own.updated_at, published_at.label("published_at"),
-            func.coalesce(published_at, _own.created_at).label("listed_at"),
-            case((_public.withdrawn_at.is_(None), _public.current_version_id)).label("published_version_id"),
-            null().cast(Text).label("publisher"), _install.version_id.label("installed_version_id"),
+            case((_EDITED, _own.current_version_id), else_=_own.published_version_id).label("current_version_id"),
+            *counted, _own.created_at, _own.updated_at, published_at.label("published_at"),
+            func.coalesce(published_at, _own.created_at).label("listed_at"), _own.published_version_id,
+            null().cast(Text).label("publisher"), case((listed, _install.version_id)).label("installed_version_id"),
         )
         .select_from(assistants)
         .outerjoin(public_assistants, _public.id == _own.id)
@@ -119,8 +123,8 @@ def _filters(rows: FromClause) -> dict[str, ColumnElement[bool]]:
     return {
         "mine": of.owner_id == ACTOR,
         "tenants": of.owner_id.is_not(None),
-        "market": of.published_version_id.is_not(None),
-        "installed": and_(of.installed_version_id.is_not(None), of.published_version_id.is_not(None)),
+        "market": of.published_at.is_not(None),
+        "installed": of.installed_version_id.is_not(None),
         "favourites": of.id.in_(_FAVOURITES),
         "search": of.tsv.op("@@")(_QUERY),
         "tags": of.tags.op("?&")(bindparam("tags", type_=ARRAY(Text))),
@@ -177,13 +181,14 @@ def assistant_listing(order: str) -> Listing:
 
 
 def _versions() -> Subquery:
-    own, public = assistant_versions.c, public_assistant_versions.c
+    own, public, published = assistant_versions.c, public_assistant_versions.c, assistant_versions.alias("published_")
     shared = [one.name for one in public if one.name not in ("id", "assistant_id")]
-    mine = select(
-        own.tenant_id, own.id, own.assistant_id, *(own[name] for name in shared), own.knowledge_base_ids
-    ).where(
-        own.tenant_id == TENANT,
-        own.assistant_id.in_(select(_own.id).where(_SEEN)),
+    told = and_(published.c.tenant_id == _own.tenant_id, published.c.id == _own.published_version_id)
+    mine = (
+        select(own.tenant_id, own.id, own.assistant_id, *(own[name] for name in shared), own.knowledge_base_ids)
+        .join(assistants, and_(_own.tenant_id == own.tenant_id, _own.id == own.assistant_id))
+        .outerjoin(published, told)
+        .where(own.tenant_id == TENANT, _SEEN, or_(_EDITED, own.number <= published.c.number))
     )
     nothing: ColumnElement[Any] = literal_column("'[]'::jsonb", JSONB)
     others = select(

@@ -110,6 +110,14 @@ class SqlAssistants:
         pin = {"version_id": put.excluded.version_id, "updated_at": put.excluded.updated_at}
         await self._session.execute(put.on_conflict_do_update(index_elements=_install_key(), set_=pin))
 
+    async def installed(self, user_id: UserId, assistant_id: AssistantId) -> AssistantVersionId | None:
+        mine = _install.tenant_id == self._tenant_id, _install.user_id == user_id
+        pins = select(_install.version_id).join(public_assistants, _public.id == _install.assistant_id)
+        found: AssistantVersionId | None = await self._session.scalar(
+            pins.where(*mine, _install.assistant_id == assistant_id, _public.withdrawn_at.is_(None))
+        )
+        return found
+
     async def uninstall(self, user_id: UserId, assistant_id: AssistantId) -> bool:
         mine = _install.tenant_id == self._tenant_id, _install.user_id == user_id
         gone = delete(assistant_installs).where(*mine, _install.assistant_id == assistant_id)

@@ -164,11 +164,12 @@ class Assistant(Node):
     owner: User | None = reference("User", "owner_id", description="Whose it is; null for one of another tenant.")
     current_version: AssistantVersion | None = found(
         "AssistantVersion", lambda row: row.current_version_id, metadata=needs("current_version_id"),
-        description="The newest version; of another tenant's, the published one. Null while there is none.",
+        description="The newest version; of what you may not change, the published one. Null while there is none.",
     )  # fmt: skip
     published_version: AssistantVersion | None = found(
         "AssistantVersion", lambda row: row.published_version_id, metadata=needs("published_version_id"),
-        description="The version that everybody sees; null while it is not public.",
+        description="The version that others see: the tenant's members, and everybody when it is public. Null while it "
+        "is private.",
     )  # fmt: skip
 
     @strawberry.field(description="Whose it is, by name, for one of another tenant.", metadata=needs("publisher"))
@@ -190,11 +191,18 @@ class Assistant(Node):
             rating=row.rating_sum / row.ratings if row.ratings else None, conversations=row.conversations,
         )  # fmt: skip
 
-    @paged(Connection[AssistantVersion], "AssistantVersion", description="Its versions, newest first.")
+    @paged(
+        Connection[AssistantVersion], "AssistantVersion",
+        description="Its versions, newest first; of what you may not change, those up to the published one.",
+    )  # fmt: skip
     def versions() -> Call:
         return Call(reads.VERSIONS)
 
-    @batched(description="The newest ratings with words, without names.", columns=("id",))
+    @batched(
+        description="The newest ratings with words, without names. What the tenant's members said before it was "
+        "public, the tenant alone reads.",
+        columns=("id",),
+    )
     async def reviews(assistants: list[Any], info: Info, first: First = PAGE_DEFAULT) -> list[list[AssistantReview]]:
         most, ids = check_first(first), ids_of(assistants)
         found = await info.context.reads.lists(reads.REVIEWS, "assistant_id", ids, first=most)
@@ -203,8 +211,7 @@ class Assistant(Node):
     @batched(description="What you have to do with it.", columns=("id", "installed_version_id", "published_version_id"))
     async def viewer(assistants: list[Any], info: Info) -> list[AssistantViewer]:
         said = await info.context.reads.values(reads.MARKS, None, ids_of(assistants))
-        pins = [one.installed_version_id if one.published_version_id is not None else None for one in assistants]
-        installed = await info.context.reads.many("AssistantVersion", pins)
+        installed = await info.context.reads.many("AssistantVersion", [one.installed_version_id for one in assistants])
         return [_viewer(*each) for each in zip(assistants, said, installed, strict=True)]
 
 

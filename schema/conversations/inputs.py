@@ -69,7 +69,9 @@ class ConversationCreateInput:
     pinned: bool = strawberry.field(default=False, description="Whether it is kept on top.")
     context_policy: ContextPolicyInput | None = strawberry.field(default=None, description="What a model is told.")
     assistant_id: strawberry.ID | None = strawberry.field(
-        default=None, description="The assistant to begin with, as it is now; later versions change nothing here."
+        default=None,
+        description="The assistant to begin with: in the version that you have installed, or else in the newest that you "
+        "see. Later versions change nothing here.",
     )
     assistant_version_id: strawberry.ID | None = strawberry.field(
         default=None, description="A certain version of an assistant to begin with."

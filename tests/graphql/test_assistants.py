@@ -28,6 +28,14 @@ def word() -> str:
     return "w" + secrets.token_hex(6)
 
 
+async def begins_with(person: Person, assistant: str) -> int:
+    """The number of the version that a new conversation has."""
+    made = await person.mutate(
+        "conversationCreate", "conversation { assistantVersion { number } }", assistantId=assistant
+    )
+    return int(made["conversation"]["assistantVersion"]["number"])
+
+
 async def test_an_assistant_is_made_given_versions_changed_and_deleted(maker: Person) -> None:
     assistant = await make(maker, " Plotter ", description="Finds plots.", category="PLOT", tags=["Long Plots", "#art"])
     made = await seen(maker, assistant)
@@ -153,6 +161,39 @@ async def test_a_new_version_is_the_makers_until_it_is_published(site: Site, mak
     assert (shown["name"], shown["currentVersion"]["number"]) == ("Renamed", 2)
 
 
+@pytest.mark.parametrize("visibility", ["TENANT", "PUBLIC"])
+async def test_the_tenants_members_see_no_draft_either(site: Site, maker: Person, visibility: str) -> None:
+    member, admin = await site.member(maker, Role.EDITOR), await site.member(maker, Role.ADMIN)
+    versions = "query ($id: ID!) { node(id: $id) { ... on Assistant { versions { edges { node { number } } } } } }"
+
+    async def seen_by(person: Person) -> tuple[Any, Any, list[int]]:
+        shown, listing = await seen(person, assistant), await person(versions, id=assistant)
+        numbers = [edge["node"]["number"] for edge in listing["versions"]["edges"]]
+        return (shown["currentVersion"] or {}).get("number"), (shown["publishedVersion"] or {}).get("number"), numbers
+
+    assistant = await make(maker)
+    for prompt in ("One.", "Two."):
+        await give(maker, assistant, prompt)
+    assert await seen_by(maker) == (2, None, [2, 1])
+    await publish(maker, assistant, visibility)
+    draft = await give(maker, assistant, "Three.")
+    for person in (maker, admin):
+        assert await seen_by(person) == (3, 2, [3, 2, 1])
+        assert (await person(VERSION_NODE, id=draft["id"]))["prompt"] == "Three."
+    assert await seen_by(member) == (2, 2, [2, 1])
+    assert await member(VERSION_NODE, id=draft["id"]) is None
+    refusal = await member.refusal("conversationCreate", assistantVersionId=draft["id"])
+    assert refusal == ("NOT_FOUND", ["input", "assistantVersionId"])
+    assert [await begins_with(one, assistant) for one in (maker, admin, member)] == [3, 3, 2]
+    await publish(maker, assistant, visibility)
+    assert await seen_by(member) == (3, 3, [3, 2, 1])
+    await maker.mutate("assistantUnpublish", assistantId=assistant)
+    assert await seen_by(maker) == (3, None, [3, 2, 1])
+    assert await seen(member, assistant) is None
+    refusal = await member.refusal("conversationCreate", assistantId=assistant)
+    assert refusal == ("NOT_FOUND", ["input", "assistantId"])
+
+
 @pytest.mark.parametrize("hide", ["assistantUnpublish", "assistantDelete", "TENANT"])
 async def test_what_is_withdrawn_is_nobody_elses(site: Site, maker: Person, hide: str) -> None:
     stranger = await site.tenant()
@@ -240,6 +281,32 @@ async def test_what_a_tenant_says_of_its_own_is_kept_when_it_is_published(site: 
         assert (counted["likes"], counted["ratings"], counted["rating"]) == (2, 1, 4.0)
 
 
+async def test_what_colleagues_say_of_their_own_does_not_become_public_with_it(site: Site, maker: Person) -> None:
+    colleague, stranger = await site.member(maker, Role.AUTHOR), await site.tenant()
+    query = "query ($id: ID!) { node(id: $id) { ... on Assistant { statistics { ratings } reviews { words } } } }"
+
+    async def read(person: Person) -> tuple[int, list[str]]:
+        node = await person(query, id=assistant)
+        return node["statistics"]["ratings"], [one["words"] for one in node["reviews"]]
+
+    assistant = await make(maker)
+    await give(maker, assistant)
+    await publish(maker, assistant, "TENANT")
+    await colleague.mutate("assistantRate", assistantId=assistant, rating=5, words="Knows how Mara ends.")
+    await publish(maker, assistant)
+    assert (await read(stranger), await read(maker)) == ((1, []), (1, ["Knows how Mara ends."]))
+    await stranger.mutate("assistantRate", assistantId=assistant, rating=4, words="Fine.")
+    for person in (stranger, maker):
+        await person.mutate("assistantReact", assistantId=assistant, kind="LIKE")
+    assert (await read(stranger), await read(maker)) == ((2, ["Fine."]), (2, ["Fine.", "Knows how Mara ends."]))
+    await colleague.mutate("assistantRate", assistantId=assistant, rating=5, words="Said in public.")
+    await publish(maker, assistant, "TENANT")
+    await maker.mutate("assistantRate", assistantId=assistant, rating=3, words="Said at home.")
+    await publish(maker, assistant)
+    assert await read(stranger) == (3, ["Said in public.", "Fine."])
+    assert await read(colleague) == (3, ["Said at home.", "Said in public.", "Fine."])
+
+
 async def test_an_installed_one_stays_on_its_version_and_tells_of_a_newer_one(site: Site, maker: Person) -> None:
     user = await site.tenant()
     assistant = await published(maker)
@@ -250,10 +317,12 @@ async def test_an_installed_one_stays_on_its_version_and_tells_of_a_newer_one(si
     [one] = await listed(user, filter={"scope": "INSTALLED"})
     assert (one["viewer"]["installedVersion"]["number"], one["viewer"]["updateAvailable"]) == (1, True)
     assert one["viewer"]["installedVersion"]["prompt"] == "You find plots."
+    assert await begins_with(user, assistant) == 1
     await user.mutate("assistantInstall", assistantId=assistant)
     [one] = await listed(user, filter={"scope": "INSTALLED"})
     assert (one["viewer"]["installedVersion"]["number"], one["viewer"]["updateAvailable"]) == (2, False)
     assert one["statistics"]["installs"] == 1
+    assert await begins_with(user, assistant) == 2
     assert await listed(maker, filter={"scope": "INSTALLED"}) == []
     await user.mutate("assistantUninstall", assistantId=assistant)
     assert await listed(user, filter={"scope": "INSTALLED"}) == []

@@ -77,6 +77,9 @@ class MemoryAssistants:
     async def install(self, install: AssistantInstall) -> None:
         self.installs[install.user_id, install.assistant_id] = install.version_id
 
+    async def installed(self, user_id: UserId, assistant_id: AssistantId) -> AssistantVersionId | None:
+        return self.installs.get((user_id, assistant_id)) if assistant_id in self.publications else None
+
     async def uninstall(self, user_id: UserId, assistant_id: AssistantId) -> bool:
         return self.installs.pop((user_id, assistant_id), None) is not None
 
