@@ -193,6 +193,7 @@ UNUSUAL: dict[str, Permission | None] = {
     "messageEdit": Permission.GENERATE,
     "messageRegenerate": Permission.GENERATE,
     "sharedConversation": None,
+    "conversationShares": Permission.ADMIN,
     "generationCancel": Permission.GENERATE,
     "jobRetry": Permission.GENERATE,
     "jobCancel": Permission.GENERATE,

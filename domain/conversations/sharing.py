@@ -1,4 +1,6 @@
-"""Links to read along: made and taken back by the author, opened by anybody who has one, for as long as they hold.
+"""Links to read along: made by the author, taken back by him or an administrator, opened by anybody who has one.
+
+They hold until they expire or are taken back, and for as long as their author may write in the tenant.
 
 A token carries its tenant, whose rows alone are looked at; what it opens is found by its hash.
 """
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from domain.accounts import Actor, Permission
+from domain.accounts import GRANTS, Actor, Permission
 from domain.conversations.entities import Conversation, ConversationShare
 from domain.conversations.service import own_conversation, own_message
 from domain.errors import ErrorCode, NotFound, Rejected
@@ -59,10 +61,10 @@ async def share(
 
 
 async def revoke(uow: UnitOfWork, actor: Actor, share_id: ShareId) -> ConversationShare:
-    """A second call keeps the first time."""
+    """One's own, or as an administrator anybody's. A second call keeps the first time."""
     actor.require(Permission.WRITE)
     found = await uow.conversations.share(share_id)
-    if found is None or found.created_by != actor.user_id:
+    if found is None or (found.created_by != actor.user_id and Permission.ADMIN not in actor.permissions):
         raise NotFound("The link", "input", "id")
     found.revoked_at = found.revoked_at or uow.now
     return found
@@ -78,6 +80,9 @@ async def opened(uow: UnitOfWork, token: str) -> tuple[Conversation, Conversatio
     found = await uow.conversations.share_of(_hash(_read(token)))
     conversation = await uow.conversations.conversation(found.conversation_id) if found is not None else None
     if found is None or conversation is None or not found.open_at(uow.now):
+        raise NotFound("The shared conversation", "token")
+    roles = [role for one, role in await uow.accounts.memberships_of(found.created_by) if one.id == uow.tenant_id]
+    if not any(Permission.WRITE in GRANTS[role] for role in roles):
         raise NotFound("The shared conversation", "token")
     return conversation, found
 

@@ -1,4 +1,4 @@
-"""Reads of the conversations room. Whatever they show is the ACTOR's own."""
+"""Reads of the conversations room. What they show is the ACTOR's own, but for links to administrators."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from sqlalchemy import (
     bindparam,
     func,
     literal_column,
+    or_,
     select,
 )
 from sqlalchemy import Uuid as UuidType
 from sqlalchemy.orm import aliased
 
+from persistence.accounts.reads import ADMINISTERS
 from persistence.conversations.tables import (
     citations,
     conversation_groups,
@@ -106,12 +108,18 @@ CITED = Shape(
     .order_by(citations.c.message_id, citations.c.rank)
 )  # fmt: skip
 """What messages cite, with the titles of the documents."""
+_OF_SHARES = frozenset({"tenant_id", "token_hash"})
 SHARES_BY_ID = Lookup(
-    "ConversationShare", conversation_shares, conversation_shares.c.created_by == ACTOR,
-    hidden=frozenset({"tenant_id", "token_hash"}),
+    "ConversationShare", conversation_shares, or_(conversation_shares.c.created_by == ACTOR, ADMINISTERS),
+    hidden=_OF_SHARES,
 )  # fmt: skip
+TENANT_SHARES = Listing(
+    Keyset("conversation_shares", (SortColumn("id", conversation_shares.c.id, UUID),), descending=True),
+    conversation_shares,
+    hidden=_OF_SHARES,
+)
 SHARES = Shape(
-    select(*(column for column in conversation_shares.columns if column.name not in {"tenant_id", "token_hash"}))
+    select(*(column for column in conversation_shares.columns if column.name not in _OF_SHARES))
     .where(conversation_shares.c.tenant_id == TENANT, conversation_shares.c.conversation_id == any_(IDS))
     .order_by(conversation_shares.c.id)
 )

@@ -16,9 +16,10 @@ from domain.ids import ConversationId
 from domain.knowledge.policies import RetrievalTrigger
 from persistence.conversations import reads
 from persistence.generation import reads as generation_reads
+from schema.accounts import User
 from schema.assistants.types import Assistant, AssistantVersion
 from schema.base import Connection, Node, TokenCount, described_enum, mapped
-from schema.batched import Call, batched, found, id_of, ids_of, needs, paged
+from schema.batched import Call, batched, found, id_of, ids_of, needs, paged, reference
 from schema.context import Info
 from schema.cost import Cost, ListSize
 from schema.ids import encode_id
@@ -207,6 +208,8 @@ class ConversationGroup(Node):
 )
 class ConversationShare(Node):
     """A link that lets anybody who has it read one path of a conversation. Its token is shown once, when it is made."""
+
+    author: User | None = reference("User", "created_by", description="Who made it; null when he has left the tenant.")
 
     @strawberry.field(description="The last message that it shows.", metadata=id_of("Message", "leaf_id"))
     def leaf_id(self) -> strawberry.ID:

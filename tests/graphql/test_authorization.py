@@ -107,7 +107,7 @@ async def test_a_stranger_sees_and_changes_nothing_through(
 
 SHOWS = {
     "conversation", "conversations", "conversationGroups", "conversationEvents", "conversationExport",
-    "messageSearch", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs",
+    "conversationShares", "messageSearch", "node", "nodes", "me", "apiTokens", "clientApps", "schemaUsage", "projects", "search", "jobs",
     "generationEvents", "jobEvents", "channels", "channelHealth", "usageRecords", "usageExport", "budgets",
     "invoices", "billingDetails", "auditEntries", "notifications", "webhookEndpoints", "paymentMethods", "files",
     "assistants", "assistantPublishPreview", "knowledgeBases", "documentProgress", "knowledgeSearch",

@@ -104,11 +104,69 @@ async def test_a_link_holds_for_one_to_ninety_days(alice: Person, talk: str, day
 
 
 async def test_only_its_author_shares_a_conversation(site: Site, alice: Person, talk: str) -> None:
-    admin = await site.member(alice, Role.ADMIN)
+    admin, editor = await site.member(alice, Role.ADMIN), await site.member(alice, Role.EDITOR)
     refused = await admin.refusal("conversationShareCreate", conversationId=talk)
     assert refused == ("NOT_FOUND", ["input", "conversationId"])
     id_, _ = await share(alice, talk)
-    assert await admin.refusal("conversationShareRevoke", id=id_) == ("NOT_FOUND", ["input", "id"])
+    for person in (editor, await site.tenant()):
+        assert await person.refusal("conversationShareRevoke", id=id_) == ("NOT_FOUND", ["input", "id"])
+        assert await person("query($id: ID!) { node(id: $id) { id } }", id=id_) is None
+
+
+LINKS = """query($first: Int!, $after: String) { conversationShares(first: $first, after: $after) {
+  edges { node { id revokedAt author { displayName } } } pageInfo { endCursor } } }"""
+
+
+async def test_administrators_list_the_links_of_their_tenant_and_take_them_back(
+    site: Site, alice: Person, bob: Person, runtime: Runtime
+) -> None:
+    author, admin = await site.member(alice, Role.AUTHOR), await site.member(alice, Role.ADMIN)
+    talk = await begin(author, title="Lamps")
+    await said(author, runtime, talk, "[demo:chunks=5 delay_ms=0] One?")
+    first, token = await share(author, talk)
+    second, _ = await share(author, talk)
+    page = await admin(LINKS, first=1)
+    rest = await admin(LINKS, first=1, after=page["pageInfo"]["endCursor"])
+    links = [edge["node"] for one in (page, rest) for edge in one["edges"]]
+    assert [one["id"] for one in links] == [second, first]
+    assert links[0]["author"] == (await author("{ me { user { displayName } } }"))["user"]
+    made = await admin.mutate("conversationShareRevoke", "share { id revokedAt }", id=first)
+    assert made["share"]["id"] == first and made["share"]["revokedAt"] is not None
+    assert await shared(site, token) is None
+    assert await bob(LINKS, first=100) == {"edges": [], "pageInfo": {"endCursor": None}}
+    assert await author.code(LINKS, first=1) == "FORBIDDEN"
+
+
+async def test_links_are_in_the_audit_log(alice: Person, talk: str) -> None:
+    id_, _ = await share(alice, talk, days=7)
+    await alice.mutate("conversationShareRevoke", id=id_)
+    query = "query ($id: ID!) { auditEntries(subjectId: $id) { edges { node { action details } } } }"
+    entries = [edge["node"] for edge in (await alice(query, id=id_))["edges"]]
+    assert entries == [
+        {"action": "conversation_share.revoke", "details": {}},
+        {"action": "conversation_share.create", "details": {"days": 7}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [["delete from app.sessions", "delete from app.memberships"], ["update app.memberships set role = 'VIEWER'"]],
+)
+async def test_a_link_ends_with_what_its_author_may(
+    site: Site, alice: Person, bob: Person, runtime: Runtime, admin: Database, changes: list[str]
+) -> None:
+    author = await site.member(alice, Role.AUTHOR)
+    await site.also_in(author, bob, Role.OWNER)  # what he may in another tenant opens nothing here
+    talk = await begin(author, title="Lamps")
+    await said(author, runtime, talk, "[demo:chunks=5 delay_ms=0] One?")
+    _, token = await share(author, talk)
+    assert (await shared(site, token))["title"] == "Lamps"
+    async with admin.engine.begin() as connection:
+        for change in changes:
+            await connection.execute(
+                text(f"{change} where tenant_id = :t and user_id = :u"), {"t": alice.tenant_id, "u": author.user_id}
+            )
+    assert await shared(site, token) is None
 
 
 async def test_an_empty_conversation_cannot_be_shared(alice: Person) -> None:
