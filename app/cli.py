@@ -101,6 +101,17 @@ def _channels_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _market_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("reports", help="print what people report of published assistants, newest first")
+    for name, what in (
+        ("withdraw", "take an assistant off the market, where it cannot be published again"),
+        ("allow", "let one that was taken off the market be published again"),
+    ):
+        action = actions.add_parser(name, help=what)
+        action.add_argument("assistant", type=UUID, metavar="ID", help="its id, as `reports` prints it")
+
+
 def _tenant_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tenant", type=UUID, metavar="ID", help="of this tenant only (default: of all)")
 
@@ -120,6 +131,7 @@ COMMANDS: Final = {
     "documents": Command("app.documents", "push, check or explain trusted documents", arguments=_documents_arguments),
     "channels": Command("app.rekey", "seal channels' keys anew", arguments=_channels_arguments),
     "prices": Command("app.prices", "import prices", arguments=_prices_arguments),
+    "market": Command("app.market", "look after published assistants", arguments=_market_arguments),
     "reindex": Command(
         "app.reindex", "rebuild the index of search from PostgreSQL", (_DATABASE, _RELAY, _WEAVIATE), _tenant_arguments
     ),

@@ -35,10 +35,14 @@ def app_url(settings: Settings) -> str:
     """The database as the application's role; empty when it is not known."""
     if len(settings.database_app_url):
         return settings.database_app_url.get_secret_value()
-    server = settings.database_url.get_secret_value() or PostgresServer(settings.data_dir / "postgres").last_url() or ""
     secrets = settings.data_dir / "secrets.json"
     password = keep_secrets(secrets).app_password if secrets.exists() else ""
-    return role_url(SecretStr(server), APP_ROLE, SecretStr(password)).get_secret_value()
+    return role_url(SecretStr(server_url(settings)), APP_ROLE, SecretStr(password)).get_secret_value()
+
+
+def server_url(settings: Settings) -> str:
+    """The database as the migrator's role; empty when it is not known."""
+    return settings.database_url.get_secret_value() or PostgresServer(settings.data_dir / "postgres").last_url() or ""
 
 
 async def explain(settings: Settings, args: argparse.Namespace, url: str, tenant_id: TenantId) -> int:

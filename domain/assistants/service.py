@@ -65,7 +65,7 @@ class Wish:
 async def publish(uow: UnitOfWork, actor: Actor, assistant_id: AssistantId, wish: Wish) -> list[Stripped]:
     """Show the current version to the tenant, or a copy of it to everybody; what was left out of the copy.
 
-    Raises Rejected, INVALID_STATE for an assistant without a version.
+    Raises Rejected, INVALID_STATE for an assistant without a version, FORBIDDEN for one that the platform has removed.
     """
     assistants = uow.assistants
     assistant = await editable(assistants, actor, assistant_id)
@@ -73,6 +73,9 @@ async def publish(uow: UnitOfWork, actor: Actor, assistant_id: AssistantId, wish
         message = "To hide an assistant, use assistantUnpublish."
         raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "visibility")
     version = await _current(assistants, assistant)
+    if wish.visibility is Visibility.PUBLIC and await assistants.removed(assistant.id):
+        message = "The platform has taken this assistant off the market."
+        raise Rejected(ErrorCode.FORBIDDEN, message, "input", "assistantId")
     apply(assistant, wish.draft)
     assistant.visibility, assistant.published_version_id, assistant.updated_at = wish.visibility, version.id, uow.now
     if wish.visibility is Visibility.TENANT:

@@ -48,6 +48,10 @@ class AssistantStore(Protocol):
         """The version that everybody sees; None where nobody does."""
         ...
 
+    async def removed(self, assistant_id: AssistantId) -> bool:
+        """Whether the platform has taken it off the market."""
+        ...
+
     async def published_version(self, version_id: AssistantVersionId) -> AssistantVersion | None:
         """The stripped copy of any version that was published, while its assistant is."""
         ...

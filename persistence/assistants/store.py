@@ -85,6 +85,10 @@ class SqlAssistants:
         found: AssistantVersionId | None = await self._session.scalar(select(_public.current_version_id).where(*live))
         return found
 
+    async def removed(self, assistant_id: AssistantId) -> bool:
+        removed = select(_public.id).where(_public.id == assistant_id, _public.removed_at.is_not(None))
+        return await self._session.scalar(removed) is not None
+
     async def published_version(self, version_id: AssistantVersionId) -> AssistantVersion | None:
         found = await self._session.execute(
             select(public_assistant_versions)

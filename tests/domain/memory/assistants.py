@@ -24,6 +24,7 @@ class MemoryAssistants:
         self.assistants: dict[AssistantId, Assistant] = {}
         self.versions: dict[AssistantVersionId, AssistantVersion] = {}
         self.publications: dict[AssistantId, Publication] = {}
+        self.off_the_market: set[AssistantId] = set()
         self.copies: dict[AssistantVersionId, AssistantVersion] = {}
         self.marks: dict[tuple[AssistantId, UserId], Mark] = {}
         self.reports: dict[tuple[AssistantId, UserId], tuple[ReportReason, str]] = {}
@@ -61,6 +62,9 @@ class MemoryAssistants:
     async def published(self, assistant_id: AssistantId) -> AssistantVersionId | None:
         found = self.publications.get(assistant_id)
         return found.version_id if found is not None else None
+
+    async def removed(self, assistant_id: AssistantId) -> bool:
+        return assistant_id in self.off_the_market
 
     async def published_version(self, version_id: AssistantVersionId) -> AssistantVersion | None:
         found = self.copies.get(version_id)
