@@ -12,12 +12,14 @@ from typing import Any, ClassVar
 
 from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame
+from adapters.presets import temperature
 from adapters.shapes import count_in, object_in, text_in
 from adapters.sse_provider import Reader, SseProvider
 from domain.generation.provider import ChatMessage, CompletionRequest, ToolCallChunk, UsageReport
 
 # The protocol demands a limit; every model the firm offers allows this one.
 MAX_TOKENS_DEFAULT = 4_096
+TEMPERATURE_MAX = 1.0
 
 
 class AnthropicProvider(SseProvider):
@@ -43,8 +45,9 @@ class AnthropicProvider(SseProvider):
                 {"name": tool.name, "description": tool.description, "input_schema": dict(tool.parameters)}
                 for tool in request.tools
             ]
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
+        asked = temperature(request.model, request.temperature, TEMPERATURE_MAX)
+        if asked is not None:
+            body["temperature"] = asked
         return "messages", body
 
     def _reader(self) -> Reader:

@@ -14,6 +14,7 @@ from typing import Any
 from adapters.chat_json import message_json, tool_json
 from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame, request_id
+from adapters.presets import DASHSCOPE_TEMPERATURE_MAX, temperature
 from adapters.shapes import count_in
 from adapters.wire_provider import Vectors, WireEmbedder
 from domain.generation.provider import CompletionRequest, ToolCallChunk, UsageReport
@@ -56,7 +57,7 @@ class DashScopeProvider(WireEmbedder):
             tools=[tool_json(tool) for tool in request.tools] or None,
             stream=True,
             max_tokens=request.max_output_tokens,
-            temperature=request.temperature,
+            temperature=temperature(request.model, request.temperature, DASHSCOPE_TEMPERATURE_MAX),
         )
         try:
             yield Frame(request_id=request_id(stream.headers))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from adapters.chat_json import message_json, tool_call_pieces, tool_json
 from adapters.frames import Frame
 from adapters.http_errors import ErrorFrame, failure, request_id
-from adapters.presets import BY_NAME, LengthField, Preset, preset_for
+from adapters.presets import BY_NAME, LengthField, Preset, preset_for, temperature
 from adapters.shapes import count_in, object_in, objects_in, text_in
 from adapters.wire_provider import Vectors, WireEmbedder
 from domain.generation.provider import CompletionRequest, ProviderErrorCode, UsageReport
@@ -71,8 +71,9 @@ class OpenAIProvider(WireEmbedder):
             body["tools"] = [tool_json(tool) for tool in request.tools]
         if request.max_output_tokens is not None:
             body[self._length_field] = request.max_output_tokens
-        if request.temperature is not None:
-            body["temperature"] = request.temperature
+        asked = temperature(request.model, request.temperature, self._preset.temperature_max)
+        if asked is not None:
+            body["temperature"] = asked
         return body
 
     @property

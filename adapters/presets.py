@@ -12,6 +12,7 @@ reports of requests that were refused.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ class Preset:
     """`hosts` are the host names it is recognised by, those with a leading dot by their end; `port` is a local server's.
 
     `stream_options` says whether it may be asked for token counts: of the others some refuse the call for it, and all
-    send the counts unasked. `embedding_batch_max` counts the texts of one call.
+    send the counts unasked. `temperature_max` is the highest that it takes. `embedding_batch_max` counts the texts of one call.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Preset:
     port: int | None = None
     length_field: LengthField = "max_tokens"
     stream_options: bool = True
+    temperature_max: float = 2.0
     cancel: CancelPolicy = "UNKNOWN"
     embedding_batch_max: int = 2_048
 
@@ -43,6 +45,8 @@ def _local(name: str, title: str, port: int, cancel: CancelPolicy = "CANCEL") ->
     return Preset(name, title, f"http://127.0.0.1:{port}/v1", port=port, cancel=cancel)
 
 
+DASHSCOPE_TEMPERATURE_MAX = 1.99
+"""It takes what is below 2."""
 OTHER = Preset("other", "Another server", "")
 PRESETS: tuple[Preset, ...] = (
     _local("ollama", "Ollama", 11434),
@@ -66,13 +70,20 @@ PRESETS: tuple[Preset, ...] = (
         cancel="CANCEL",
     ),
     Preset("deepseek", "DeepSeek", "https://api.deepseek.com/v1", ("api.deepseek.com",), cancel="CANCEL"),
-    Preset("moonshot", "Moonshot", "https://api.moonshot.cn/v1", ("api.moonshot.cn", "api.moonshot.ai")),
+    Preset(
+        "moonshot",
+        "Moonshot",
+        "https://api.moonshot.cn/v1",
+        ("api.moonshot.cn", "api.moonshot.ai"),
+        temperature_max=1.0,
+    ),
     Preset(
         "zhipu",
         "Zhipu",
         "https://open.bigmodel.cn/api/paas/v4",
         ("open.bigmodel.cn", "api.z.ai"),
         stream_options=False,
+        temperature_max=1.0,
         embedding_batch_max=64,
     ),
     Preset(
@@ -80,17 +91,26 @@ PRESETS: tuple[Preset, ...] = (
         "Baidu Qianfan (ERNIE)",
         "https://qianfan.baidubce.com/v2",
         ("qianfan.baidubce.com",),
+        temperature_max=1.0,
         embedding_batch_max=16,
     ),
     Preset("ark", "Volcengine Ark (Doubao)", "https://ark.cn-beijing.volces.com/api/v3", (".volces.com",)),
     Preset("hunyuan", "Tencent Hunyuan", "https://api.hunyuan.cloud.tencent.com/v1", (".tencent.com",)),
-    Preset("minimax", "MiniMax", "https://api.minimax.io/v1", (".minimax.io", ".minimaxi.com"), cancel="DRAIN"),
+    Preset(
+        "minimax",
+        "MiniMax",
+        "https://api.minimax.io/v1",
+        (".minimax.io", ".minimaxi.com"),
+        temperature_max=1.0,
+        cancel="DRAIN",
+    ),
     Preset("siliconflow", "SiliconFlow", "https://api.siliconflow.cn/v1", (".siliconflow.cn", ".siliconflow.com")),
     Preset(
         "dashscope",
         "Alibaba Bailian, compatible mode",
         "https://dashscope.aliyuncs.com/compatible-mode/v1",
         (".aliyuncs.com",),
+        temperature_max=DASHSCOPE_TEMPERATURE_MAX,
         cancel="DRAIN",
         embedding_batch_max=10,
     ),
@@ -117,6 +137,15 @@ PRESETS: tuple[Preset, ...] = (
     Preset("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", (".fireworks.ai",), cancel="CANCEL"),
 )
 BY_NAME = {preset.name: preset for preset in PRESETS}
+
+
+_AS_IT_IS = re.compile(r"(?:^|[/.])(?:o\d|gpt-5|kimi-k|claude-opus-(?:4[.-][7-9]|[5-9]))", re.IGNORECASE)
+"""Models that refuse a call which says how freely to choose words."""
+
+
+def temperature(model: str, wished: float | None, most: float) -> float | None:
+    """What to ask of a model for what an author wishes; None to ask for nothing."""
+    return None if wished is None or _AS_IT_IS.search(model) else min(wished, most)
 
 
 def preset_for(base_url: str) -> Preset:

@@ -73,13 +73,17 @@ class AssistantQueries:
         call = _assistants(search, tags, filter, order_by)
         return await info.context.reader().listed(call, first, after, columns)  # type: ignore[attr-defined,no-any-return]
 
-    @strawberry.field(description="Every category, with how many published assistants it has.")
+    @strawberry.field(
+        description="Every category, with how many published assistants it has.", directives=[Cost(weight=50)]
+    )
     async def assistant_categories(self, info: Info) -> list[types.AssistantCategoryCount]:
         rows = await info.context.reader().shaped(reads.CATEGORIES)  # type: ignore[attr-defined]
         counts = {row["category"]: row["count"] for row in rows}
         return [types.AssistantCategoryCount(category=one, count=counts.get(one, 0)) for one in Category]
 
-    @strawberry.field(description="The tags of published assistants, the most used first.")
+    @strawberry.field(
+        description="The tags of published assistants, the most used first.", directives=[Cost(weight=50)]
+    )
     async def assistant_tags(self, info: Info, first: First = 20) -> list[types.AssistantTagCount]:
         rows = await info.context.reader().shaped(reads.TAGS, first=check_first(first))  # type: ignore[attr-defined]
         return [types.AssistantTagCount(tag=row["tag"], count=row["count"]) for row in rows]

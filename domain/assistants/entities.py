@@ -145,5 +145,4 @@ class AssistantInUse:
     model: str | None
     temperature: float | None
     max_output_tokens: int | None
-    tools: list[dict[str, str]]
     knowledge_base_ids: list[str]

@@ -72,7 +72,7 @@ async def assistant_of(
     uow: UnitOfWork, actor: Actor, version_id: AssistantVersionId, field: str = "assistantVersionId"
 ) -> AssistantInUse:
     """What a conversation needs of an assistant's version: prompt, greeting, opening messages, examples, model
-    preferences, tools and knowledge bases.
+    preferences and knowledge bases.
 
     Any version of an assistant of the tenant that is shown to the actor, as it was written; or any that was published
     of an assistant that still is, as everybody has it: without secrets, and without knowledge bases. Ask again with
@@ -102,7 +102,7 @@ async def current(assistants: AssistantStore, actor: Actor, assistant_id: Assist
 def _in_use(version: AssistantVersion) -> AssistantInUse:
     return AssistantInUse(
         version.assistant_id, version.id, version.number, version.prompt, version.greeting, version.opening_messages,
-        version.examples, version.model, version.temperature, version.max_output_tokens, version.tools,
+        version.examples, version.model, version.temperature, version.max_output_tokens,
         version.knowledge_base_ids,
     )  # fmt: skip
 

@@ -14,7 +14,9 @@ from domain.accounts import Actor
 from domain.assistants.entities import AssistantInUse
 from domain.assistants.market import assistant_of, current
 from domain.conversations.entities import Conversation, Message, MessageRole, PartType
-from domain.errors import NotFound
+from domain.errors import ErrorCode, NotFound, Rejected
+from domain.generation.context import Decision, Slot
+from domain.generation.entities import Generation
 from domain.ids import AssistantId, AssistantVersionId, KnowledgeBaseId, MessageId, new_id
 from domain.knowledge.service import get_base
 from domain.unit_of_work import UnitOfWork
@@ -41,6 +43,17 @@ async def persona_of(uow: UnitOfWork, actor: Actor, conversation: Conversation) 
         return Persona(gone=True)
     examples = tuple((one["user"], one["assistant"]) for one in used.examples)
     return Persona(used.prompt, examples, used.temperature, used.max_output_tokens)
+
+
+async def refuse_gone(uow: UnitOfWork, actor: Actor, conversation: Conversation, former: Generation) -> None:
+    """Raises Rejected for a prompt that tells of an assistant which its author may not use any more."""
+    told = Slot.ASSISTANT.value, Decision.INCLUDED.value
+    if told not in ((one["slot"], one["decision"]) for one in former.receipt["items"]):
+        return
+    persona = await persona_of(uow, actor, conversation)
+    if persona is not None and persona.gone:
+        message = "Its assistant may not be used any more: have the answer written anew."
+        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "id")
 
 
 async def newest_version(uow: UnitOfWork, actor: Actor, assistant_id: AssistantId, field: str) -> AssistantInUse:
@@ -83,7 +96,6 @@ async def begin_with(
         except NotFound:
             continue
         conversation.knowledge_base_ids = [*conversation.knowledge_base_ids, one]
-    await uow.assistants.count_conversation(used.assistant_id)
 
 
 async def say_openings(uow: UnitOfWork, conversation: Conversation, used: AssistantInUse) -> None:

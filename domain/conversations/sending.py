@@ -18,7 +18,7 @@ from domain.conversations.context import Chat, ChatInput, Gauge, Turn, compile_c
 from domain.conversations.entities import Conversation, Message, MessageRole, MessageState, TalkEvent
 from domain.conversations.parts import PartDraft, clean_parts
 from domain.conversations.passages import Passage
-from domain.conversations.persona import Persona, persona_of
+from domain.conversations.persona import Persona, persona_of, refuse_gone
 from domain.conversations.policy import ContextPolicy
 from domain.conversations.service import own_conversation, own_message
 from domain.errors import ErrorCode, NotFound, Rejected
@@ -289,6 +289,7 @@ async def answer_again(
 ) -> Started:
     """The same request once more: its answer becomes a sibling of the one that ended without success."""
     conversation, answer = await conversation_of(uow, actor, message_id, lock=True, field="id")
+    await refuse_gone(uow, actor, conversation, former)
     question = await own_message(uow.conversations, conversation, answer.parent_id or answer.id, field="id")
     found = await offers_for(uow, former.channel_id if former.pinned else None, former.model)
     generation = again(former, old_id, found.offers[0].channel)

@@ -66,6 +66,8 @@ async def create_conversation(
     await uow.conversations.add(conversation)
     if used is not None:
         await say_openings(uow, conversation, used)
+        # Last: all tenants that begin with an assistant wait here for one row.
+        await uow.assistants.count_conversation(used.assistant_id)
     return conversation
 
 

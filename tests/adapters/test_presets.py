@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.openai import AzureOpenAIProvider, OpenAIProvider
-from adapters.presets import BY_NAME, OTHER, PRESETS, cancel_policy, preset_for
+from adapters.presets import BY_NAME, OTHER, PRESETS, cancel_policy, preset_for, temperature
 from domain.channels.entities import ProviderKind
 from domain.generation.provider import ProviderLimits
 from tests.adapters.calls import completion
@@ -45,6 +45,25 @@ def test_every_preset_is_recognised_by_its_own_address(preset: object) -> None:
 )
 def test_a_server_is_known_by_its_host(address: str, name: str) -> None:
     assert preset_for(address).name == name
+
+
+@pytest.mark.parametrize(
+    ("model", "fixed"),
+    [
+        ("o3-mini", True), ("openai/gpt-5", True), ("claude-opus-4-7", True), ("us.anthropic.claude-opus-4-7-v1:0", True),
+        ("kimi-k2-thinking", True), ("gpt-4o", False), ("qwen-o1", False), ("claude-opus-4-6", False),
+        ("moonshot-v1-8k", False),
+    ],
+)  # fmt: skip
+def test_a_model_that_chooses_its_words_as_it_likes_is_asked_for_no_temperature(model: str, fixed: bool) -> None:
+    assert temperature(model, 0.5, 2.0) == (None if fixed else 0.5)
+    assert temperature(model, None, 2.0) is None
+
+
+@pytest.mark.parametrize(("name", "most"), [("openai", 2.0), ("moonshot", 1.0), ("dashscope", 1.99)])
+def test_a_server_is_asked_for_no_higher_temperature_than_it_takes(name: str, most: float) -> None:
+    provider = OpenAIProvider(base_url=BY_NAME[name].base_url, api_key=None, limits=ProviderLimits())
+    assert provider._body(completion(temperature=2.0))["temperature"] == most
 
 
 def test_of_a_stranger_nothing_is_assumed_but_the_protocol() -> None:

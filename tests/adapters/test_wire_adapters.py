@@ -48,6 +48,12 @@ async def test_the_authors_words_reach_the_provider_verbatim(wire: Wire) -> None
     assert wire.fake.asked(body) == {"length": 777, "temperature": 0.4}
 
 
+async def test_a_temperature_is_as_high_as_the_firm_takes_it(wire: Wire) -> None:
+    await read(wire.provider().stream(completion(temperature=2.0)))
+    most = {"anthropic": 1.0, "dashscope": 1.99}.get(wire.firm, 2.0)
+    assert wire.fake.asked(wire.fake.exchanges[0].body)["temperature"] == most
+
+
 async def test_settings_that_were_not_asked_for_are_not_sent(wire: Wire) -> None:
     await read(wire.provider().stream(completion()))
     # Anthropic's protocol demands a length.

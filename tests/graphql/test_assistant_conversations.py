@@ -122,6 +122,31 @@ async def test_of_an_assistant_that_was_withdrawn_a_stranger_has_nothing_more(
     assert (await bob(BEGUN, id=talk))["context"]["assistantGone"] is False
 
 
+async def test_a_retry_does_not_send_the_prompt_of_an_assistant_that_was_withdrawn(
+    alice: Person, bob: Person, admin: Database
+) -> None:
+    assistant = await make(alice, "Withdrawn soon")
+    await give(alice, assistant, PROMPT)
+    await publish(alice, assistant)
+    talk = await begin(bob, assistantId=assistant)
+
+    async def cancelled(accepted: Any) -> dict[str, str]:
+        job = accepted["generation"]["job"]["id"]
+        await bob.mutate("jobCancel", id=job)
+        return {"id": job, "idempotencyKey": secrets.token_hex(8)}
+
+    fields = "generation { id job { id } }"
+    again = await bob.mutate("jobRetry", fields, **await cancelled(await send(bob, talk, f"{FAST} Hello")))
+    assert PROMPT in (await told(bob, admin, again))[1][0][1]
+    told_of_it = await cancelled(again)
+    await alice.mutate("assistantUnpublish", assistantId=assistant)
+    assert await bob.refusal("jobRetry", **told_of_it) == ("INVALID_STATE", ["input", "id"])
+    without = await ask(bob, REGENERATE, messageId=(await path_of(bob, talk))[-1]["id"])
+    assert PROMPT not in (await told(bob, admin, without))[1][0][1]
+    again = await bob.mutate("jobRetry", fields, **await cancelled(without))
+    assert again["userErrors"] == []
+
+
 async def test_an_assistant_that_its_owner_deletes_answers_nobody(
     alice: Person, runtime: Runtime, admin: Database
 ) -> None:
