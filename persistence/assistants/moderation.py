@@ -5,11 +5,11 @@ Both need the migrator's rights, which go on to the owner of the tables: the app
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.ids import AssistantId
@@ -25,7 +25,7 @@ async def _owner(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         yield connection
 
 
-async def reports(engine: AsyncEngine, most: int) -> Sequence[Row[Any]]:
+async def reports(engine: AsyncEngine, most: int) -> list[Any]:
     """The newest reports of assistants that are not off the market yet."""
     found = (
         select(
@@ -38,7 +38,7 @@ async def reports(engine: AsyncEngine, most: int) -> Sequence[Row[Any]]:
         .limit(most)
     )  # fmt: skip
     async with _owner(engine) as connection:
-        return (await connection.execute(found)).all()
+        return list((await connection.execute(found)).all())
 
 
 async def withdraw(engine: AsyncEngine, assistant_id: AssistantId, *, removed: bool = True) -> bool:
