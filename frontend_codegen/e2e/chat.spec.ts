@@ -51,6 +51,20 @@ async function makeConversation(api: Api, input: object = {}): Promise<{ id: str
   return { id, path: `/chat/${encodeURIComponent(id)}` };
 }
 
+/** What was said once its answer is whole. */
+async function say(api: Api, conversationId: string, text: string): Promise<string> {
+  const send = `mutation ($input: MessageSendInput!) {
+    messageSend(input: $input) { ... on MessageAccepted { said: message { id } } } }`;
+  const input = { conversationId, text: `${text} ${pace(1, 0)}`, idempotencyKey: `e2e-${conversationId}-${text}` };
+  const { messageSend } = await api.run<{ messageSend: { said: { id: string } } }>(send, { input });
+  const last = `query ($id: ID!) { conversation(id: $id) { activePath(last: 1) { state } } }`;
+  const state = async () =>
+    (await api.run<{ conversation: { activePath: { state: string }[] } }>(last, { id: conversationId })).conversation
+      .activePath[0]!.state;
+  await expect.poll(state, { intervals: [50], timeout: 20_000 }).toBe('COMPLETE');
+  return messageSend.said.id;
+}
+
 /** A base with one document that is ready to be found. */
 async function makeBase(api: Api, name: string, text: string): Promise<string> {
   const create = `mutation ($input: KnowledgeBaseCreateInput!) {
@@ -213,6 +227,34 @@ test('conversations are pinned, grouped, renamed, found by their words, deleted 
   await expect(page.getByRole('button', { name: 'Restore “About lighthouses”' })).toHaveCount(0);
   await page.keyboard.press('Escape');
   await expect(list.getByRole('link', { name: 'About lighthouses' })).toBeVisible();
+});
+
+test('a message that is found is shown, also further up and on a path that was left', async ({ page, api }) => {
+  const { id, path } = await makeConversation(api, { title: 'Winds' });
+  const said1 = await say(api, id, 'Which zanzarine blows in spring?');
+  for (let n = 0; n < 50; n += 1) await say(api, id, `And on day ${n}?`);
+  await enterDemo(page, path);
+  await expect(messages(page)).toHaveCount(100);
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  const search = page.getByRole('searchbox', { name: 'Search conversations' });
+  const find = async (word: string) => {
+    await search.fill(word);
+    await list.locator('.chat-hit').filter({ hasText: word }).getByRole('link').first().click();
+  };
+  await find('zanzarine');
+  await expect(messages(page)).toHaveCount(102);
+  await expect(messages(page).first()).toBeInViewport();
+  await expect(page).toHaveURL(new RegExp(`${path}$`));
+
+  const edit = `mutation ($input: MessageEditInput!) { messageEdit(input: $input) { __typename } }`;
+  const input = { messageId: said1, text: 'Which wind blows in summer?', idempotencyKey: `edit-${id}` };
+  await api.run(edit, { input });
+  await expect(messages(page)).toHaveCount(2);
+  await answered(page);
+  await find('zanzarine');
+  await expect(messages(page)).toHaveCount(102);
+  await expect(messages(page).first()).toContainText('zanzarine');
+  await expect(messages(page).first()).toBeInViewport();
 });
 
 test('a conversation is written down as files, and a link shows it to somebody who is not logged in until it is revoked', async ({

@@ -13,6 +13,7 @@ export const documentPath = (id: string, span?: { start: number; end: number }) 
   `/documents/${encodeURIComponent(id)}${span ? `?start=${span.start}&end=${span.end}` : ''}`;
 export const CHAT_PATH = '/chat';
 export const NEW_CHAT_PATH = '/chat/new';
+export const newChatPath = (assistantId: string) => `${NEW_CHAT_PATH}?assistant=${encodeURIComponent(assistantId)}`;
 export const SHARED_PATH = '/shared';
 export const conversationPath = (id: string) => `${CHAT_PATH}/${encodeURIComponent(id)}`;
 /** The token stands behind the #, which browsers do not send: no log of a server has it. */

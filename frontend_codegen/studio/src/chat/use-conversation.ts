@@ -11,7 +11,7 @@ const GATHER_MS = 120;
 /** One conversation as it is now, whichever page or window changes it. */
 export function useConversation(id: string, changed: () => void) {
   const [last, setLast] = useState(PAGE);
-  const [{ data, error, fetching }, again] = useConversationQuery({
+  const [{ data, error, fetching, stale }, again] = useConversationQuery({
     variables: { id, last },
     context: MESSAGE_CONTEXT,
     requestPolicy: 'cache-and-network',
@@ -23,8 +23,9 @@ export function useConversation(id: string, changed: () => void) {
   });
   const conversation = data?.conversation?.id === id ? data.conversation : null;
   const hasEarlier = last < MOST && Boolean(conversation?.activePath[0]?.parentId);
-  const earlier = () => setLast((before) => Math.min(before + PAGE, MOST));
-  return { conversation, missing: data?.conversation === null, error, fetching, refetch, hasEarlier, earlier };
+  const earlier = hasEarlier ? () => setLast((before) => Math.min(before + PAGE, MOST)) : null;
+  const all = hasEarlier ? () => setLast(MOST) : null;
+  return { conversation, missing: data?.conversation === null, error, busy: fetching || stale, refetch, earlier, all };
 }
 
 /** Calls after events, once for those that come together: a feed begins with what was before. */

@@ -38,6 +38,8 @@ export const chatEn = {
   startTitle: 'What would you like to know?',
   startText:
     'Ask about your world, your plot, your craft. With knowledge bases chosen, answers cite the passage they stand on.',
+  assistant: 'Assistant:',
+  assistantGone: 'It goes on without its assistant, which you may not use any more.',
   said: 'What was said',
   earlier: 'Show earlier messages',
   you: 'You',

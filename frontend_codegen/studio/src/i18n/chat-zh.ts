@@ -38,6 +38,8 @@ export const chatZh: typeof chatEn = {
   gone: '这个对话不存在，或已被删除。',
   startTitle: '想问点什么？',
   startText: '问问你的世界、情节、写法。选了知识库，回答会标明所依据的段落。',
+  assistant: '助手：',
+  assistantGone: '助手已不可用，对话在没有它的情况下继续。',
   said: '对话内容',
   earlier: '显示更早的消息',
   you: '你',
