@@ -293,6 +293,9 @@ test('a conversation is written down as files, and a link shows it to somebody w
   await expect(page.getByRole('button', { name: 'Revoke' })).toHaveCount(0);
   await stranger.reload();
   await expect(stranger.getByText('This link does not hold, or no longer.')).toBeVisible();
+  await stranger.goto('/login');
+  await stranger.goto('/shared#%');
+  await expect(stranger.getByText('This link does not hold, or no longer.')).toBeVisible();
   await stranger.close();
 });
 

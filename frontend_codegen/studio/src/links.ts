@@ -18,6 +18,14 @@ export const SHARED_PATH = '/shared';
 export const conversationPath = (id: string) => `${CHAT_PATH}/${encodeURIComponent(id)}`;
 /** The token stands behind the #, which browsers do not send: no log of a server has it. */
 export const sharedLink = (token: string) => `${location.origin}${SHARED_PATH}#${encodeURIComponent(token)}`;
+/** The token of such a link, or nothing when it was cut off. */
+export function tokenOf(hash: string): string {
+  try {
+    return decodeURIComponent(hash.slice(1));
+  } catch {
+    return '';
+  }
+}
 export const projectPath = (id: string) => `/projects/${encodeURIComponent(id)}`;
 export const chapterPath = (projectId: string, id: string) =>
   `${projectPath(projectId)}/chapters/${encodeURIComponent(id)}`;
