@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Page } from '@playwright/test';
 
-import { type Api, barriers, enterDemo, expect, pace, test } from './fixtures';
+import { answerAs, type Api, barriers, enterDemo, expect, pace, test } from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -176,6 +176,17 @@ test('an answer cites by numbers, and each opens the passage with the words that
   expect(PASSAGE).toContain(quote);
   await expect(dialog.getByLabel('The passage')).toHaveText(PASSAGE);
   expect(await barriers(page)).toEqual([]);
+
+  await page.reload();
+  await answerAs(page, 'DocumentText', ({ document }: { document: { text: string } }) => {
+    document.text = `In other words: ${PASSAGE}`;
+  });
+  await chip.click();
+  await expect(dialog.getByText('The document has changed since.')).toBeVisible();
+  await expect(dialog.getByLabel('The passage')).toHaveText(quote);
+  await page.unroute('**/graphql');
+  await page.reload();
+  await chip.click();
   await dialog.getByRole('button', { name: 'Open in the document' }).click();
   await expect(page).toHaveURL(/\/documents\/.+start=\d+&end=\d+/);
   await expect(page.locator('mark').first()).toHaveText(quote);

@@ -86,6 +86,7 @@ export const chatEn = {
   passage: 'The passage',
   unnamed: 'A document that is gone',
   openDocument: 'Open in the document',
+  passageChanged: 'The document has changed since. These are the words that were cited.',
   passageGone: 'The document was deleted. These are the words that were cited.',
   knowledge: 'Knowledge',
   knowledgeNone: 'No knowledge bases',

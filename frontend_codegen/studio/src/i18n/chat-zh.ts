@@ -84,6 +84,7 @@ export const chatZh: typeof chatEn = {
   passage: '原文段落',
   unnamed: '已删除的文档',
   openDocument: '在文档中打开',
+  passageChanged: '文档此后有改动。这是当时引用的原文。',
   passageGone: '文档已删除。这是当时引用的原文。',
   knowledge: '知识库',
   knowledgeNone: '未选知识库',
