@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Page } from '@playwright/test';
 
-import { answerAs, type Api, barriers, enterDemo, expect, pace, test } from './fixtures';
+import { type Api, answerAs, barriers, countEvents, enterDemo, expect, pace, test } from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -319,4 +319,17 @@ test('what is said in another window is shown in this one', async ({ page, conte
   await expect(messages(page).first()).toContainText('Can you hear me?');
   await answered(other);
   await expect(answers(page).first().locator('.markdown')).not.toBeEmpty();
+});
+
+test('a page that is opened hears what is new, and nothing that it has read', async ({ page, api }) => {
+  const { id, path } = await makeConversation(api, { title: 'Tides' });
+  await say(api, id, 'What is an ebb?');
+  const heard = countEvents(page, 'conversationEvents');
+  await enterDemo(page, path);
+  await expect(messages(page)).toHaveCount(2);
+  await page.waitForTimeout(1_000);
+  expect(heard()).toBe(0);
+  await say(api, id, 'And what is a flood?');
+  await expect(messages(page)).toHaveCount(4);
+  expect(heard()).toBeGreaterThan(0);
 });
