@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from domain.files.blobs import CHUNK_BYTES, BlobMissing, read_whole
 
@@ -137,3 +138,10 @@ class S3Blobs:
     def _scratch_file(self) -> BinaryIO:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=self._scratch)
+
+
+def origin_of(bucket: Bucket) -> str:
+    """Where clients send to, as in `https://novels.s3.amazonaws.com`. It does not depend on keys, so none are needed."""
+    anybody = S3Blobs(replace(bucket, access_key="-", secret_key="-"), Path())
+    parts = urlsplit(anybody._upload_url("-", 0, 1))
+    return f"{parts.scheme}://{parts.netloc}"

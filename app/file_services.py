@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adapters.blobs_local import LocalBlobs
-from adapters.blobs_s3 import Bucket, S3Blobs
+from adapters.blobs_s3 import Bucket, S3Blobs, origin_of
 from adapters.images import PillowImages
 from app.file_links import SignedFileLinks
 from app.settings import Settings
@@ -14,14 +14,26 @@ from domain.unit_of_work import OpenUnitOfWork
 
 def blobs_of(settings: Settings) -> BlobStore:
     """The bucket, where one is named, and a directory otherwise."""
+    bucket = _bucket(settings)
+    if bucket is None:
+        return LocalBlobs(settings.files.directory or settings.data_dir / "files")
+    return S3Blobs(bucket, settings.data_dir / "scratch")
+
+
+def upload_origin(settings: Settings) -> str | None:
+    """The other host that pages send files to; None where they send them to the API."""
+    bucket = _bucket(settings)
+    return None if bucket is None else origin_of(bucket)
+
+
+def _bucket(settings: Settings) -> Bucket | None:
     files = settings.files
     if not files.s3_bucket:
-        return LocalBlobs(files.directory or settings.data_dir / "files")
-    bucket = Bucket(
+        return None
+    return Bucket(
         files.s3_bucket, files.s3_region, files.s3_endpoint_url or None,
         files.s3_access_key.get_secret_value() or None, files.s3_secret_key.get_secret_value() or None,
     )  # fmt: skip
-    return S3Blobs(bucket, settings.data_dir / "scratch")
 
 
 def desk_of(settings: Settings, units: OpenUnitOfWork, blobs: BlobStore) -> FileDesk:

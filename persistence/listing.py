@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Integer,
+    Label,
     Select,
     Table,
     any_,
@@ -37,7 +38,9 @@ TENANT_ID = frozenset({"tenant_id"})
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """`filters` are conditions by name, over parameters that `values` knows how to fill."""
+    """`filters` are conditions by name, over parameters that `values` knows how to fill; `more` are columns beside
+    the table's.
+    """
 
     keyset: Keyset
     table: Table
@@ -45,6 +48,7 @@ class Listing:
     filters: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)
     parent: Column[Any] | None = None
     hidden: frozenset[str] = TENANT_ID
+    more: tuple[Label[Any], ...] = ()
     _shapes: dict[Any, Shape] = field(default_factory=dict, repr=False)
 
     def select(self, columns: frozenset[str] | None, filters: frozenset[str], *, after: bool) -> Select[Any]:
@@ -60,7 +64,7 @@ class Listing:
         key = {part.label for part in self.keyset.columns}
         return [
             column
-            for column in self.table.columns
+            for column in (*self.table.columns, *self.more)
             if column.name not in self.hidden and (columns is None or column.name in columns or column.name in key)
         ]
 
@@ -101,13 +105,14 @@ class Lookup:
     """How things of one type are found by their ids."""
 
     def __init__(
-        self, type_name: str, table: Table, *where: ColumnElement[bool], hidden: frozenset[str] = TENANT_ID
-    ) -> None:
+        self, type_name: str, table: Table, *where: ColumnElement[bool], hidden: frozenset[str] = TENANT_ID,
+        more: tuple[Label[Any], ...] = (),
+    ) -> None:  # fmt: skip
         self.type_name = type_name
         self.table = table
         self.where = where
         shown = [column for column in table.columns if column.name not in hidden]
-        mine = select(*shown).where(table.c.tenant_id == TENANT, *where)
+        mine = select(*shown, *more).where(table.c.tenant_id == TENANT, *where)
         self.shape = by_ids(type_name, mine, table.c.id)
         """The rows with one of the `ids`."""
 

@@ -1,5 +1,5 @@
 /** Somebody makes an assistant, writes its versions, publishes it and reacts to it. */
-import { barriers, enterDemo, expect, test } from './fixtures';
+import { type Api, barriers, enterDemo, expect, test } from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -52,4 +52,49 @@ test('an assistant is made, gets versions, is published without its secrets, lik
   await choose('Delete');
   await dialog.getByRole('button', { name: 'Delete' }).click();
   await expect(page).toHaveURL(/\/assistants$/);
+});
+
+async function makeAssistant(api: Api, name: string): Promise<string> {
+  const create = `mutation ($input: AssistantCreateInput!) { assistantCreate(input: $input) { assistant { id } } }`;
+  const made = await api.run<{ assistantCreate: { assistant: { id: string } } }>(create, {
+    input: { name, category: 'WORLD' },
+  });
+  const { id } = made.assistantCreate.assistant;
+  const write = `mutation ($input: AssistantVersionCreateInput!) {
+    assistantVersionCreate(input: $input) { userErrors { message } } }`;
+  const words = { greeting: 'I keep the **harbour book**.', openingMessages: ['Ask me for a ship.'] };
+  await api.run(write, { input: { assistantId: id, prompt: 'Answer as a harbour master.', ...words } });
+  return id;
+}
+
+test('a conversation is begun with an assistant, which speaks first, answers, and is missed once it is gone', async ({
+  page,
+  api,
+}) => {
+  const name = `Harbour master ${Date.now()}`;
+  const id = await makeAssistant(api, name);
+  await enterDemo(page, `/assistants/${encodeURIComponent(id)}`);
+  await page.getByRole('link', { name: 'Begin a conversation' }).click();
+  await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
+  const messages = page.getByRole('region', { name: 'What was said' }).locator('.message');
+  await expect(messages).toContainText(['I keep the harbour book.', 'Ask me for a ship.']);
+  expect(await barriers(page)).toEqual([]);
+  await page.getByRole('textbox', { name: 'Message', exact: true }).fill('Which ship came in first?');
+  await page.keyboard.press('Enter');
+  await expect(page).toHaveURL(/\/chat\/(?!new).{8,}/);
+  await expect(messages).toContainText(['I keep the harbour book.', 'Ask me for a ship.', 'Which ship came in', '']);
+  const again = messages.getByRole('button', { name: 'Answer again' });
+  await expect(again).toBeEnabled({ timeout: 45_000 });
+  // What the assistant said first answers nothing, so only the answer can be asked for again.
+  await expect(again).toHaveCount(1);
+  await expect(messages.nth(3).locator('.markdown')).not.toBeEmpty();
+  const head = page.locator('.chat-head');
+  await expect(head.getByRole('link', { name })).toHaveAttribute('href', `/assistants/${encodeURIComponent(id)}`);
+  expect(await barriers(page)).toEqual([]);
+
+  await api.run(`mutation ($input: AssistantDeleteInput!) { assistantDelete(input: $input) { deletedId } }`, {
+    input: { id },
+  });
+  await page.reload();
+  await expect(head).toContainText('It goes on without its assistant');
 });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Page } from '@playwright/test';
 
-import { type Api, barriers, enterDemo, expect, pace, test } from './fixtures';
+import { type Api, answerAs, barriers, countEvents, enterDemo, expect, pace, test } from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -49,6 +49,20 @@ async function makeConversation(api: Api, input: object = {}): Promise<{ id: str
   const made = await api.run<{ conversationCreate: { conversation: { id: string } } }>(create, { input });
   const { id } = made.conversationCreate.conversation;
   return { id, path: `/chat/${encodeURIComponent(id)}` };
+}
+
+/** What was said once its answer is whole. */
+async function say(api: Api, conversationId: string, text: string): Promise<string> {
+  const send = `mutation ($input: MessageSendInput!) {
+    messageSend(input: $input) { ... on MessageAccepted { said: message { id } } } }`;
+  const input = { conversationId, text: `${text} ${pace(1, 0)}`, idempotencyKey: `e2e-${conversationId}-${text}` };
+  const { messageSend } = await api.run<{ messageSend: { said: { id: string } } }>(send, { input });
+  const last = `query ($id: ID!) { conversation(id: $id) { activePath(last: 1) { state } } }`;
+  const state = async () =>
+    (await api.run<{ conversation: { activePath: { state: string }[] } }>(last, { id: conversationId })).conversation
+      .activePath[0]!.state;
+  await expect.poll(state, { intervals: [50], timeout: 20_000 }).toBe('COMPLETE');
+  return messageSend.said.id;
 }
 
 /** A base with one document that is ready to be found. */
@@ -162,6 +176,17 @@ test('an answer cites by numbers, and each opens the passage with the words that
   expect(PASSAGE).toContain(quote);
   await expect(dialog.getByLabel('The passage')).toHaveText(PASSAGE);
   expect(await barriers(page)).toEqual([]);
+
+  await page.reload();
+  await answerAs(page, 'DocumentText', ({ document }: { document: { text: string } }) => {
+    document.text = `In other words: ${PASSAGE}`;
+  });
+  await chip.click();
+  await expect(dialog.getByText('The document has changed since.')).toBeVisible();
+  await expect(dialog.getByLabel('The passage')).toHaveText(quote);
+  await page.unroute('**/graphql');
+  await page.reload();
+  await chip.click();
   await dialog.getByRole('button', { name: 'Open in the document' }).click();
   await expect(page).toHaveURL(/\/documents\/.+start=\d+&end=\d+/);
   await expect(page.locator('mark').first()).toHaveText(quote);
@@ -215,6 +240,34 @@ test('conversations are pinned, grouped, renamed, found by their words, deleted 
   await expect(list.getByRole('link', { name: 'About lighthouses' })).toBeVisible();
 });
 
+test('a message that is found is shown, also further up and on a path that was left', async ({ page, api }) => {
+  const { id, path } = await makeConversation(api, { title: 'Winds' });
+  const said1 = await say(api, id, 'Which zanzarine blows in spring?');
+  for (let n = 0; n < 50; n += 1) await say(api, id, `And on day ${n}?`);
+  await enterDemo(page, path);
+  await expect(messages(page)).toHaveCount(100);
+  const list = page.getByRole('navigation', { name: 'Conversations' });
+  const search = page.getByRole('searchbox', { name: 'Search conversations' });
+  const find = async (word: string) => {
+    await search.fill(word);
+    await list.locator('.chat-hit').filter({ hasText: word }).getByRole('link').first().click();
+  };
+  await find('zanzarine');
+  await expect(messages(page)).toHaveCount(102);
+  await expect(messages(page).first()).toBeInViewport();
+  await expect(page).toHaveURL(new RegExp(`${path}$`));
+
+  const edit = `mutation ($input: MessageEditInput!) { messageEdit(input: $input) { __typename } }`;
+  const input = { messageId: said1, text: 'Which wind blows in summer?', idempotencyKey: `edit-${id}` };
+  await api.run(edit, { input });
+  await expect(messages(page)).toHaveCount(2);
+  await answered(page);
+  await find('zanzarine');
+  await expect(messages(page)).toHaveCount(102);
+  await expect(messages(page).first()).toContainText('zanzarine');
+  await expect(messages(page).first()).toBeInViewport();
+});
+
 test('a conversation is written down as files, and a link shows it to somebody who is not logged in until it is revoked', async ({
   page,
   browser,
@@ -251,6 +304,9 @@ test('a conversation is written down as files, and a link shows it to somebody w
   await expect(page.getByRole('button', { name: 'Revoke' })).toHaveCount(0);
   await stranger.reload();
   await expect(stranger.getByText('This link does not hold, or no longer.')).toBeVisible();
+  await stranger.goto('/login');
+  await stranger.goto('/shared#%');
+  await expect(stranger.getByText('This link does not hold, or no longer.')).toBeVisible();
   await stranger.close();
 });
 
@@ -263,4 +319,17 @@ test('what is said in another window is shown in this one', async ({ page, conte
   await expect(messages(page).first()).toContainText('Can you hear me?');
   await answered(other);
   await expect(answers(page).first().locator('.markdown')).not.toBeEmpty();
+});
+
+test('a page that is opened hears what is new, and nothing that it has read', async ({ page, api }) => {
+  const { id, path } = await makeConversation(api, { title: 'Tides' });
+  await say(api, id, 'What is an ebb?');
+  const heard = countEvents(page, 'conversationEvents');
+  await enterDemo(page, path);
+  await expect(messages(page)).toHaveCount(2);
+  await page.waitForTimeout(1_000);
+  expect(heard()).toBe(0);
+  await say(api, id, 'And what is a flood?');
+  await expect(messages(page)).toHaveCount(4);
+  expect(heard()).toBeGreaterThan(0);
 });

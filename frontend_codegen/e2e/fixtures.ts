@@ -218,6 +218,18 @@ export function recordFrames(page: Page) {
   return { events, subscriptions, text };
 }
 
+/** How often the socket has brought something of a subscription's field. */
+export function countEvents(page: Page, field: string): () => number {
+  let count = 0;
+  page.on('websocket', (socket) =>
+    socket.on('framereceived', ({ payload }) => {
+      const message = JSON.parse(String(payload)) as { payload?: { data?: Record<string, unknown> } };
+      if (message.payload?.data?.[field]) count += 1;
+    }),
+  );
+  return () => count;
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** What axe finds on the page: contrast, names, roles, structure. */

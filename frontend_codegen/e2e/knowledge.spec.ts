@@ -1,7 +1,7 @@
 /** Somebody brings documents, watches them become passages, mends one, and tries what is found. */
 import type { Page } from '@playwright/test';
 
-import { type Api, barriers, enterDemo, expect, test } from './fixtures';
+import { type Api, barriers, countEvents, enterDemo, expect, test } from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -182,5 +182,25 @@ test('a document is renamed, read again and deleted; what happens elsewhere is s
   await choose('Renamed', 'Delete');
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await expect(page.getByText('No documents yet.')).toBeVisible();
+  await dropBase(api, base.id);
+});
+
+test('a page that is opened hears what is new of its documents, and nothing that it has read', async ({
+  page,
+  api,
+}) => {
+  const base = await makeBase(api, 'Read before');
+  const first = await addText(api, base.id, 'The toll', TEXT);
+  const state = `query ($id: ID!) { node(id: $id) { ... on Document { state } } }`;
+  const stateOf = async () => (await api.run<{ node: { state: string } }>(state, { id: first })).node.state;
+  await expect.poll(stateOf, { timeout: 45_000 }).toBe('READY');
+  const heard = countEvents(page, 'documentProgress');
+  await enterDemo(page, base.path);
+  await ready(page, 'The toll');
+  await page.waitForTimeout(1_000);
+  expect(heard()).toBe(0);
+  await addText(api, base.id, 'The keeper', 'Ivo keeps the bridge.');
+  await ready(page, 'The keeper');
+  expect(heard()).toBeGreaterThan(0);
   await dropBase(api, base.id);
 });

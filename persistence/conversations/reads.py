@@ -29,6 +29,7 @@ from persistence.conversations.tables import (
     conversations,
     messages,
 )
+from persistence.feeds.reads import feed_end
 from persistence.knowledge.tables import knowledge_documents
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn, moment
@@ -41,6 +42,7 @@ SNIPPET_OPTIONS = "StartSel=«, StopSel=», MaxWords=30, MinWords=10, MaxFragmen
 _talk = conversations.c
 _message = messages.c
 _OWN = _talk.created_by == ACTOR
+_FEED_END = feed_end(_talk.id)
 _HIDDEN = frozenset({"tenant_id", "summary", "summary_upto", "title_job_id", "summary_job_id", "created_by"})
 
 CONVERSATIONS = Listing(
@@ -58,8 +60,9 @@ CONVERSATIONS = Listing(
         "named": func.concat(_talk.title, literal_column("' '"), _talk.topic).ilike(bindparam("named", type_=Text)),
     },
     hidden=_HIDDEN,
+    more=(_FEED_END,),
 )  # fmt: skip
-CONVERSATIONS_BY_ID = Lookup("Conversation", conversations, _OWN, hidden=_HIDDEN)
+CONVERSATIONS_BY_ID = Lookup("Conversation", conversations, _OWN, hidden=_HIDDEN, more=(_FEED_END,))
 
 GROUPS_BY_ID = Lookup("ConversationGroup", conversation_groups, conversation_groups.c.owner_id == ACTOR)
 GROUPS = Shape(

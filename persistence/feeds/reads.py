@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Integer, any_, bindparam, select
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, Label, any_, bindparam, select
 from sqlalchemy import Uuid as UuidType
 
 from persistence.feeds.tables import feed_events, feeds
@@ -23,3 +25,16 @@ EVENTS = Shape(
 """At most `first` events of the feed `feed` whose number is above `after`, oldest first."""
 ENDS = Shape(select(feeds.c.id, feeds.c.last_seq).where(feeds.c.tenant_id == TENANT, feeds.c.id == any_(IDS)))
 """Rows (id, last_seq): how far each of the feeds `ids` is; those without an event have none."""
+
+
+def feed_end(id_: ColumnElement[Any]) -> Label[Any]:
+    """A column of the rows that have feeds: how far the row's own is, null before its first event.
+
+    It is read with the row: whoever watches from there misses nothing of what came after it was read.
+    """
+    return (
+        select(feeds.c.last_seq)
+        .where(feeds.c.tenant_id == TENANT, feeds.c.id == id_)
+        .scalar_subquery()
+        .label("feed_end")
+    )

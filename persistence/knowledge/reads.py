@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, Select, Text, Uuid, any_, bindparam, func, literal_column, or_, select
 
+from persistence.feeds.reads import feed_end
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 from persistence.listing import Listing, by_ids
 from persistence.paging import Keyset, SortColumn, whole_number
@@ -14,6 +15,7 @@ from persistence.projects.tables import projects
 from persistence.shapes import IDS, TENANT, Shape
 
 _base, _document, _chunk = knowledge_bases.c, knowledge_documents.c, knowledge_chunks.c
+_FEED_END = feed_end(_base.id)
 _OF_DOCUMENT = frozenset({"tenant_id", "text", "content_hash", "embedded_tokens", "embedded_micros"})
 _OF_CHUNK = frozenset({"tenant_id", "tsv", "text_hash"})
 USER_SCOPE: ColumnElement[Any] = literal_column("'USER'")
@@ -33,6 +35,7 @@ BASES = Listing(
         "scope": _base.scope == bindparam("scope", type_=Text),
         "project_id": _base.project_id == bindparam("project_id", type_=Uuid),
     },
+    more=(_FEED_END,),
 )
 """Bases that the `viewer` sees: the filter is always to be given."""
 DOCUMENTS = Listing(
@@ -51,7 +54,7 @@ CHUNKS = Listing(
 )
 BASES_BY_ID = by_ids(
     "KnowledgeBase",
-    select(*(column for column in knowledge_bases.columns if column.name != "tenant_id")).where(
+    select(*(column for column in knowledge_bases.columns if column.name != "tenant_id"), _FEED_END).where(
         _base.tenant_id == TENANT, *_living
     ),
     _base.id,

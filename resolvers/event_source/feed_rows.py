@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from uuid import UUID
 
 from domain.errors import ErrorCode, Rejected, Unauthenticated
-from domain.feeds import FeedEvent, feed_cursor, feed_position
+from domain.feeds import FeedEvent, feed_position
 from persistence.feeds import reads
 from resolvers.services import Services
 from schema.context import Context
@@ -44,13 +44,6 @@ async def feed_events(
                 position = found[-1].seq
                 context.reads.forget()
             await _until_rung(context, rung, may_watch)
-
-
-async def end_cursors(context: Context, feed_ids: list[UUID]) -> list[str]:
-    """Where each feed ends: who reads a thing and then watches from here misses nothing."""
-    rows = await context.services.database.shaped(context.actor.tenant_id, reads.ENDS, ids=feed_ids)
-    ends = {row.id: row.last_seq for row in rows}
-    return [feed_cursor(one, ends.get(one, 0)) for one in feed_ids]
 
 
 async def _read(context: Context, feed_id: UUID, after: int) -> list[FeedEvent]:

@@ -105,7 +105,7 @@ class AssistantVersionCreateInput:
     prompt: str = strawberry.field(description="What the model is told, up to 20,000 characters.")
     greeting: str = strawberry.field(default="", description="What it says first, up to 5,000 characters.")
     opening_messages: list[str] = strawberry.field(
-        default_factory=list, description="Up to 10 lines that somebody may begin with, of up to 500 characters each."
+        default_factory=list, description="Up to 10 messages behind its greeting, of up to 500 characters each."
     )
     examples: list[AssistantExampleInput] = strawberry.field(default_factory=list, description="Up to 20.")
     model_preferences: AssistantModelPreferencesInput | None = strawberry.field(

@@ -12,6 +12,7 @@ from domain.conversations.entities import MessageRole, MessageState, PartType
 from domain.conversations.policy import ContextPolicy as Policy
 from domain.conversations.sending import DEPTH_MAX, gauge_of
 from domain.errors import ErrorCode, Rejected
+from domain.feeds import feed_cursor
 from domain.ids import ConversationId
 from domain.knowledge.policies import RetrievalTrigger
 from persistence.conversations import reads
@@ -307,6 +308,14 @@ class Conversation(Node):
             max_tokens=TokenCount(policy.max_tokens) if policy.max_tokens is not None else None,
             passages=policy.passages,
         )  # fmt: skip
+
+    @strawberry.field(
+        description="Where its events end, as of this answer: the `after` of `conversationEvents` that repeats nothing "
+        "old and misses nothing new.",
+        metadata=needs("id", "feed_end"),
+    )
+    def events_cursor(self) -> str:
+        return feed_cursor(self.id, self.feed_end or 0)
 
     @strawberry.field(
         description="How full the window of the likeliest model is; null where no channel is set up.",

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import strawberry
 
 from domain.errors import ErrorCode, Rejected
+from domain.feeds import feed_cursor
 from domain.knowledge import entities as domain
 from domain.knowledge.entities import DocumentErrorCode, DocumentState, KnowledgeScope
 from domain.knowledge.policies import ChunkUnit, Reranker, RetrievalTrigger
@@ -227,6 +228,14 @@ class KnowledgeBase(Node):
         "Project", lambda base: base.project_id, metadata=needs("project_id"),
         description="The project it belongs to; null for the other scopes.",
     )  # fmt: skip
+
+    @strawberry.field(
+        description="Where its events end, as of this answer: the `after` of `documentProgress` that repeats nothing "
+        "old and misses nothing new.",
+        metadata=needs("id", "feed_end"),
+    )
+    def events_cursor(self) -> str:
+        return feed_cursor(self.id, self.feed_end or 0)
 
     @batched(description="How many documents it has.", columns=("id",), directives=[Cost(weight=1)])
     async def document_count(bases: list[Any], info: Info) -> list[int]:

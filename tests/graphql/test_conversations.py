@@ -375,6 +375,25 @@ async def test_what_happens_to_a_conversation_is_told(alice: Person, runtime: Ru
         assert (await anext(ws.events("1")))["seq"] == 3
 
 
+async def test_a_page_that_is_opened_again_hears_nothing_old_and_misses_nothing(
+    alice: Person, runtime: Runtime
+) -> None:
+    talk = await begin(alice)
+    cursors = []
+    for words in ("One?", "Two?"):
+        one = await alice("query($id: ID!) { conversation(id: $id) { eventsCursor } }", id=talk)
+        cursors.append(one["eventsCursor"])
+        await said(alice, runtime, talk, f"{FAST} {words}")
+    listed = await alice("{ conversations(first: 1) { edges { node { eventsCursor } } } }")
+    cursors.append(listed["edges"][0]["node"]["eventsCursor"])
+    await alice.mutate("conversationUpdate", "conversation { id }", id=talk, title="New")
+    for n, cursor in enumerate(cursors):
+        async with alice.socket() as ws:
+            await ws.subscribe("1", EVENTS, id=talk, after=cursor)
+            seqs = [(await anext(ws.events("1")))["seq"] for _ in range(5 - 2 * n)]
+        assert seqs == list(range(2 * n + 1, 6))
+
+
 async def test_an_id_of_something_else_is_refused(alice: Person) -> None:
     wrong = encode_id("Project", alice.tenant_id)
     refused = await ask(alice, SEND, conversationId=wrong, text="x")

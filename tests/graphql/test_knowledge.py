@@ -294,6 +294,26 @@ async def watched(person: Person, base: str, *, until: str, after: str | None = 
     return found
 
 
+async def test_a_page_of_a_base_watches_from_what_it_has_read(alice: Person, runtime: Runtime) -> None:
+    base = await new_base(alice)
+    ends = []
+    for words in ("One.", "Two.", "Three."):
+        shown = await alice("query ($id: ID!) { node(id: $id) { ... on KnowledgeBase { eventsCursor } } }", id=base)
+        listed = await alice("{ knowledgeBases(first: 1) { edges { node { eventsCursor } } } }")
+        assert listed["edges"][0]["node"] == shown
+        ends.append((words, shown["eventsCursor"]))
+        await ingested(alice, runtime, base, f"{words} {NOVEL}", title=words)
+    for n, (_, cursor) in enumerate(ends):
+        titles: list[str] = []
+        async with alice.socket() as ws:
+            await ws.subscribe("1", PROGRESS, id=base, after=cursor)
+            async for event in ws.events("1"):
+                titles.append(event["document"]["title"])
+                if titles[-1] == "Three." and event["state"] == "READY":
+                    break
+        assert list(dict.fromkeys(titles)) == [words for words, _ in ends[n:]]
+
+
 async def test_a_job_is_cancelled_and_tried_again_as_any_other(alice: Person, runtime: Runtime) -> None:
     base = await new_base(alice)
     made = (await take_in(alice, base))["document"]

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import type { Token, Tokens } from 'marked';
+
 import { type ConversationRow, shelve, sourcesOf, withMarks, withNumberedMarks } from '../src/chat/model.js';
+import { tokensOf } from '../src/chat/tokens.js';
+import { tokenOf } from '../src/links.js';
 
 const at = (rank: number, start: number, end: number) => ({ rank, place: { start, end } }) as never;
 const row = (id: string, pinned: boolean, group: string | null = null) =>
@@ -45,4 +49,26 @@ test('the list has pinned ones first, then groups in their order, then the rest'
     ],
   );
   assert.equal(ids(list.others), '3,4');
+});
+
+test('a link that was cut off has no token, and does not stop the page', () => {
+  assert.equal(tokenOf('#a%2Fb'), 'a/b');
+  assert.equal(tokenOf('#%'), '');
+  assert.equal(tokenOf(''), '');
+});
+
+test('whatever is nested, the page goes only so deep, and no word is lost', () => {
+  const inside = (token: Token) => {
+    const { tokens, items } = token as Tokens.Generic;
+    return [...(tokens ?? []), ...((items as Token[] | undefined) ?? [])];
+  };
+  const depth = (tokens: Token[]): number => 1 + Math.max(0, ...tokens.map((one) => depth(inside(one))));
+  const words = (token: Token): string => (inside(token).length > 0 ? inside(token).map(words).join('') : token.raw);
+  for (const mark of ['> ', '- ', '**a *b ']) {
+    const tokens = tokensOf(`${mark.repeat(400)}harbour`);
+    assert.ok(depth(tokens) <= 30, mark);
+    assert.match(tokens.map(words).join(''), /harbour/, mark);
+  }
+  assert.equal(tokensOf('>'.repeat(20_000)).map(words).join(''), '>'.repeat(20_000));
+  assert.equal(depth(tokensOf('> - *a*')), 7);
 });

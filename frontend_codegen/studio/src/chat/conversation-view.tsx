@@ -1,10 +1,10 @@
 import { useConversationUpdateMutation } from '@fabula/client/urql';
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 import { Link } from 'wouter';
 
 import { CONVERSATION_CONTEXT } from '../api';
 import { useTranslation } from '../i18n/context';
-import { CHAT_PATH } from '../links';
+import { assistantPath, CHAT_PATH } from '../links';
 import { type Problem, problemOf } from '../problems';
 import { Button } from '../ui/button';
 import { Icon } from '../ui/icon';
@@ -17,6 +17,7 @@ import { MessageItem } from './message-item';
 import { type Cited, type Conversation, isBeingWritten } from './model';
 import { PassageDialog } from './passage-dialog';
 import { useConversation } from './use-conversation';
+import { useNamed } from './use-named';
 import { useTalking } from './use-talking';
 
 interface ConversationViewProps {
@@ -28,7 +29,7 @@ interface ConversationViewProps {
 
 export function ConversationView({ id, onChanged, onDeleted }: ConversationViewProps) {
   const { t } = useTranslation();
-  const { conversation, missing, error, refetch, hasEarlier, earlier } = useConversation(id, onChanged);
+  const { conversation, missing, error, busy, refetch, earlier, all } = useConversation(id, onChanged);
   const title = conversation?.title || conversation?.topic || t.chat.untitled;
   useEffect(() => {
     document.title = conversation ? `${title} · ${t.brand}` : t.brand;
@@ -51,27 +52,48 @@ export function ConversationView({ id, onChanged, onDeleted }: ConversationViewP
         <Link className="icon-button chat-back" href={CHAT_PATH} aria-label={t.chat.backToList}>
           <Icon name="back" />
         </Link>
-        <h1>{title}</h1>
+        <div className="chat-titles">
+          <h1>{title}</h1>
+          <With conversation={conversation} />
+        </div>
         <ConversationMenu conversation={conversation} onDeleted={onDeleted} />
       </header>
       <Talk
         conversation={conversation}
         refetch={refetch}
-        earlier={hasEarlier ? earlier : null}
+        busy={busy}
+        earlier={earlier}
+        all={all}
         problem={problemOf(t, error)}
       />
     </section>
   );
 }
 
+/** The assistant that it was begun with. */
+function With({ conversation: { assistant, context } }: { conversation: Conversation }) {
+  const { t } = useTranslation();
+  if (assistant) {
+    return (
+      <p className="quiet">
+        {t.chat.assistant} <Link href={assistantPath(assistant.id)}>{assistant.name}</Link>
+      </p>
+    );
+  }
+  return context?.assistantGone ? <p className="quiet">{t.chat.assistantGone}</p> : null;
+}
+
 interface TalkProps {
   conversation: Conversation;
   refetch: () => void;
+  busy: boolean;
+  /** Nothing where the whole path is shown. */
   earlier: (() => void) | null;
+  all: (() => void) | null;
   problem: Problem | null;
 }
 
-function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
+function Talk({ conversation, refetch, busy, earlier, all, problem }: TalkProps) {
   const { t } = useTranslation();
   const talking = useTalking(conversation.id);
   const [, update] = useConversationUpdateMutation();
@@ -80,7 +102,7 @@ function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
   const [stopped, setStopped] = useState<string | null>(null);
   const path = conversation.activePath;
   const writing = path.find(isBeingWritten)?.generation?.id ?? null;
-  const scroller = useScroll(conversation);
+  const { scroller, found, problem: notFound } = useNamed({ conversation, busy, all, switchTo: talking.switchTo });
   const onCited = useCallback((one: Cited) => setCited(one), []);
   const onStop = async (generationId: string) => {
     setStopped(generationId);
@@ -95,7 +117,7 @@ function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
   return (
     <>
       <div className="chat-scroll" ref={scroller} tabIndex={0} role="region" aria-label={t.chat.said}>
-        <ProblemNotice problem={problem} />
+        <ProblemNotice problem={problem ?? notFound} />
         {earlier && (
           <Button look="quiet" onClick={earlier}>
             {t.chat.earlier}
@@ -106,6 +128,8 @@ function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
             <MessageItem
               key={message.id}
               message={message}
+              assistant={conversation.assistant?.name ?? null}
+              found={message.id === found}
               talking={talking}
               idle={writing === null}
               onEnded={refetch}
@@ -128,19 +152,4 @@ function Talk({ conversation, refetch, earlier, problem }: TalkProps) {
       {cited && <PassageDialog cited={cited} onClose={() => setCited(null)} />}
     </>
   );
-}
-
-/** Opens at the newest message, or at the one that the address names, and goes along with what is said. */
-function useScroll({ id, activePath }: Conversation) {
-  const scroller = useRef<HTMLDivElement>(null);
-  const newest = activePath.at(-1)?.id ?? null;
-  const opened = useRef<string | null>(null);
-  useLayoutEffect(() => {
-    const named = opened.current === id ? null : new URLSearchParams(location.search).get('message');
-    const element = named && document.getElementById(named);
-    opened.current = id;
-    if (element) element.scrollIntoView({ block: 'center' });
-    else if (scroller.current) scroller.current.scrollTop = scroller.current.scrollHeight;
-  }, [id, newest]);
-  return scroller;
 }

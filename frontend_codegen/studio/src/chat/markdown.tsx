@@ -1,7 +1,8 @@
-import { lexer, type Token, type Tokens } from 'marked';
+import type { Token, Tokens } from 'marked';
 import { Fragment, memo, type ReactNode } from 'react';
 
 import { MARK } from './model';
+import { tokensOf } from './tokens';
 
 type Chip = (rank: number) => ReactNode;
 
@@ -10,7 +11,7 @@ type Chip = (rank: number) => ReactNode;
  * in the text stays text, and only addresses that cannot run anything become links.
  */
 export const Markdown = memo(function Markdown({ text, chip }: { text: string; chip: Chip }) {
-  return <div className="markdown">{blocks(lexer(text, { gfm: true, breaks: true }), chip)}</div>;
+  return <div className="markdown">{blocks(tokensOf(text), chip)}</div>;
 });
 
 const blocks = (tokens: readonly Token[], chip: Chip): ReactNode =>

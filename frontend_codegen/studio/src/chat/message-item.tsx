@@ -13,6 +13,10 @@ import type { Talking } from './use-talking';
 
 interface MessageItemProps {
   message: Message;
+  /** Who has said what no model was asked for. */
+  assistant: string | null;
+  /** Whether it is the one that somebody looked for. */
+  found: boolean;
   talking: Talking;
   /** Nothing can be said otherwise while an answer is written. */
   idle: boolean;
@@ -20,13 +24,13 @@ interface MessageItemProps {
   onCited: (cited: Cited) => void;
 }
 
-export function MessageItem({ message, talking, idle, onEnded, onCited }: MessageItemProps) {
+export function MessageItem({ message, assistant, found, talking, idle, onEnded, onCited }: MessageItemProps) {
   const { t } = useTranslation();
   const [editing, setEditing] = useState(false);
   const mine = message.role === 'USER';
   return (
-    <li className={mine ? 'message message-mine' : 'message'} id={message.id}>
-      <h2 className="message-who">{mine ? t.chat.you : (message.generation?.model ?? t.chat.model)}</h2>
+    <li className={mine ? 'message message-mine' : 'message'} id={message.id} data-found={found || undefined}>
+      <h2 className="message-who">{mine ? t.chat.you : (message.generation?.model ?? assistant ?? t.chat.model)}</h2>
       {editing ? (
         <EditForm message={message} talking={talking} onClose={() => setEditing(false)} />
       ) : mine ? (
@@ -105,7 +109,7 @@ function Bar({ message, talking, idle, onEdit }: BarProps) {
       {message.role === 'USER' ? (
         <IconButton icon="pencil" label={t.chat.edit} disabled={!idle} onClick={onEdit} />
       ) : (
-        <IconButton icon="again" label={t.chat.again} disabled={!idle} onClick={again} />
+        message.generation && <IconButton icon="again" label={t.chat.again} disabled={!idle} onClick={again} />
       )}
       <ProblemNotice problem={problem} />
     </div>

@@ -3,6 +3,7 @@ import { useEffect, useRef } from 'react';
 import { useLocation } from 'wouter';
 
 import { useTranslation } from '../i18n/context';
+import { aroundSpan } from '../knowledge/model';
 import { documentPath } from '../links';
 import { Button } from '../ui/button';
 import { Dialog } from '../ui/dialog';
@@ -24,14 +25,16 @@ export function PassageDialog({ cited, onClose }: { cited: Cited; onClose: () =>
   const document = data?.document?.__typename === 'Document' ? data.document : null;
   const mark = useRef<HTMLElement>(null);
   useEffect(() => void mark.current?.scrollIntoView({ block: 'center' }), [document]);
-  const characters = Array.from(document?.text ?? '');
+  const [before, there, after] = aroundSpan(document?.text ?? '', from, cited.span);
+  // A document that was read anew may have other words in this place.
+  const same = document !== null && there === cited.quote;
   const actions = (
     <>
       <Button look="quiet" onClick={onClose}>
         {t.common.close}
       </Button>
       {document && (
-        <Button look="primary" onClick={() => navigate(documentPath(document.id, cited.span))}>
+        <Button look="primary" onClick={() => navigate(documentPath(document.id, same ? cited.span : undefined))}>
           {t.chat.openDocument}
         </Button>
       )}
@@ -40,12 +43,13 @@ export function PassageDialog({ cited, onClose }: { cited: Cited; onClose: () =>
   return (
     <Dialog title={document?.title || cited.document?.title || t.chat.passage} onClose={onClose} actions={actions}>
       {!fetching && !document && <p className="quiet">{t.chat.passageGone}</p>}
+      {document && !same && <p className="quiet">{t.chat.passageChanged}</p>}
       <blockquote className="passage" tabIndex={0} aria-label={t.chat.passage} aria-busy={fetching}>
-        {document && from > 0 && '…'}
-        {characters.slice(0, start - from).join('')}
-        <mark ref={mark}>{document ? characters.slice(start - from, end - from).join('') : cited.quote}</mark>
-        {characters.slice(end - from).join('')}
-        {characters.length === end + AROUND - from && '…'}
+        {same && from > 0 && '…'}
+        {same && before}
+        <mark ref={mark}>{cited.quote}</mark>
+        {same && after}
+        {same && Array.from(after).length === AROUND && '…'}
       </blockquote>
     </Dialog>
   );

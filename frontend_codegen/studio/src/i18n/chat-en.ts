@@ -38,6 +38,8 @@ export const chatEn = {
   startTitle: 'What would you like to know?',
   startText:
     'Ask about your world, your plot, your craft. With knowledge bases chosen, answers cite the passage they stand on.',
+  assistant: 'Assistant:',
+  assistantGone: 'It goes on without its assistant, which you may not use any more.',
   said: 'What was said',
   earlier: 'Show earlier messages',
   you: 'You',
@@ -84,6 +86,7 @@ export const chatEn = {
   passage: 'The passage',
   unnamed: 'A document that is gone',
   openDocument: 'Open in the document',
+  passageChanged: 'The document has changed since. These are the words that were cited.',
   passageGone: 'The document was deleted. These are the words that were cited.',
   knowledge: 'Knowledge',
   knowledgeNone: 'No knowledge bases',

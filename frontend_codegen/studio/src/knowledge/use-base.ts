@@ -20,8 +20,8 @@ export function useBase(id: string) {
   const refetch = useCallback(() => again({ requestPolicy: 'network-only' }), [again]);
   const [older, setOlder] = useState<{ documents: BaseDocument[]; next: string | null } | null>(null);
   useEffect(() => setOlder(null), [data]);
-  const heard = useProgress(id, data, refetch);
   const base = data?.knowledgeBase?.__typename === 'KnowledgeBase' ? data.knowledgeBase : null;
+  const heard = useProgress(id, base?.eventsCursor ?? null, data, refetch);
   const page = base?.documents;
   const next = older ? older.next : page?.pageInfo.hasNextPage ? (page.pageInfo.endCursor ?? null) : null;
   const more = async () => {
@@ -42,14 +42,21 @@ export function useBase(id: string) {
   return { base, documents, error, fetching, refetch, more: next === null ? null : () => void more() };
 }
 
-/** What has been heard since the list was read. Events come in bursts, the first of them about what was before. */
-function useProgress(id: string, list: unknown, refetch: () => void): ReadonlyMap<string, Progress> {
+/** What has been heard since the list was read. Events come in bursts. */
+function useProgress(
+  id: string,
+  after: string | null,
+  list: unknown,
+  refetch: () => void,
+): ReadonlyMap<string, Progress> {
   const { urql } = useFabula();
   const [heard, setHeard] = useState(SILENCE);
   const latest = useRef(refetch);
   latest.current = refetch;
   useEffect(() => setHeard(SILENCE), [list]);
+  const read = after !== null;
   useEffect(() => {
+    if (!read) return;
     let waiting = new Map<string, Progress>();
     let reread = false;
     let timer: ReturnType<typeof setTimeout> | null = null;
@@ -62,7 +69,7 @@ function useProgress(id: string, list: unknown, refetch: () => void): ReadonlyMa
       reread = false;
     };
     const { unsubscribe } = urql
-      .subscription(DocumentProgressDocument, { knowledgeBaseId: id })
+      .subscription(DocumentProgressDocument, { knowledgeBaseId: id, after })
       .subscribe(({ data }) => {
         const event = data?.documentProgress;
         if (!event) return;
@@ -77,6 +84,7 @@ function useProgress(id: string, list: unknown, refetch: () => void): ReadonlyMa
       unsubscribe();
       if (timer) clearTimeout(timer);
     };
-  }, [urql, id]);
+    // A later cursor changes nothing: whoever listens has heard what lies between.
+  }, [urql, id, read]);
   return heard;
 }

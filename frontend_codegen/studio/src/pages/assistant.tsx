@@ -16,7 +16,7 @@ import { AboutDialog, AssistantDeleteDialog, PublishDialog, VersionDialog } from
 import type { AssistantVersion, OpenAssistant } from '../assistants/model';
 import { formatAgo, formatCount } from '../format';
 import { useTranslation } from '../i18n/context';
-import { ASSISTANTS_PATH } from '../links';
+import { ASSISTANTS_PATH, newChatPath } from '../links';
 import { type Problem, problemOf } from '../problems';
 import { Shell } from '../shell/shell';
 import { Button } from '../ui/button';
@@ -125,10 +125,13 @@ function Reactions({ assistant }: { assistant: OpenAssistant }) {
   return (
     <>
       <div className="reactions">
+        {(assistant.currentVersion || installed) && (
+          <Link className="button button-primary" href={newChatPath(assistantId)}>
+            {t.assistants.begin}
+          </Link>
+        )}
         {(!installed || viewer.updateAvailable) && (
-          <Button look="primary" onClick={() => void onInstall()}>
-            {installed ? t.assistants.update : t.assistants.install}
-          </Button>
+          <Button onClick={() => void onInstall()}>{installed ? t.assistants.update : t.assistants.install}</Button>
         )}
         {installed && <Button onClick={() => void onUninstall()}>{t.assistants.uninstall}</Button>}
         <Button

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { useLocation } from 'wouter';
+import { useLocation, useSearch } from 'wouter';
 
 import { ConversationView } from '../chat/conversation-view';
 import { Rail } from '../chat/rail';
@@ -16,6 +16,7 @@ export function ChatPage(props: ChatPageProps) {
   const [, navigate] = useLocation();
   const [stamp, setStamp] = useState(0);
   const id = props.shown === 'conversation' ? props.id : null;
+  const assistantId = new URLSearchParams(useSearch()).get('assistant');
   useEffect(() => {
     if (id) return;
     document.title = `${t.chat.title} · ${t.brand}`;
@@ -30,7 +31,7 @@ export function ChatPage(props: ChatPageProps) {
           {id ? (
             <ConversationView key={id} id={id} onChanged={() => setStamp((n) => n + 1)} onDeleted={leave} />
           ) : (
-            <Start key={props.shown} />
+            <Start key={`${props.shown} ${assistantId}`} assistantId={props.shown === 'start' ? assistantId : null} />
           )}
         </main>
       </div>

@@ -6,13 +6,14 @@ import { sourcesOf, withNumberedMarks } from '../chat/model';
 import { formatMoment } from '../format';
 import { useTranslation } from '../i18n/context';
 import { problemOf } from '../problems';
+import { tokenOf } from '../links';
 import { Preferences } from '../shell/preferences';
 import { ProblemNotice } from '../ui/notice';
 
 /** What a link shows to whoever has it, also to those who are not logged in. */
 export function SharedPage() {
   const { t, language } = useTranslation();
-  const token = decodeURIComponent(location.hash.slice(1));
+  const token = tokenOf(location.hash);
   const [{ data, error, fetching }] = useSharedConversationQuery({ variables: { token }, pause: !token });
   const shared = data?.sharedConversation;
   useEffect(() => {
