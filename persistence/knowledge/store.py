@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Boolean, LargeBinary, Select, Uuid, bindparam, delete, func, insert, select, text, update
@@ -14,6 +15,8 @@ from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, know
 
 _SETTLED = (DocumentState.READY, DocumentState.FAILED)
 _WRITTEN = [column.name for column in knowledge_chunks.columns if column.name not in {"tsv", "created_at"}]
+WRITTEN_AT_ONCE = 500
+"""Chunks: what is made of them on the event loop takes some ten milliseconds."""
 _MARK = (
     update(knowledge_chunks)
     .where(
@@ -93,10 +96,11 @@ class SqlKnowledge:
         )
         return bool(await self._session.scalar(select(reading.exists())))
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
         await self.delete_chunks(base_id=document.base_id, document_id=document.id)
-        rows = [{name: getattr(chunk, name) for name in _WRITTEN} for chunk in chunks]
-        await self._session.execute(insert(knowledge_chunks), rows)
+        coming = iter(chunks)
+        while part := [_row(chunk) for chunk in islice(coming, WRITTEN_AT_ONCE)]:
+            await self._session.execute(insert(knowledge_chunks), part)
 
     async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
         await self._session.flush()
@@ -134,3 +138,7 @@ class SqlKnowledge:
         return select(Document).where(
             _document.tenant_id == self._tenant_id, _document.base_id == base_id, _document.deleted_at.is_(None)
         )
+
+
+def _row(chunk: Chunk) -> dict[str, Any]:
+    return {name: getattr(chunk, name) for name in _WRITTEN}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, Docume
 from domain.knowledge.pieces import text_hash
 from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
 from persistence.database import Database
+from persistence.knowledge.store import WRITTEN_AT_ONCE
 from persistence.unit_of_work import Units
 
 
@@ -69,6 +71,29 @@ async def test_chunks_are_replaced_whole_and_read_back_as_they_were(units: Units
             (one.id, one.text, ["One", "Two"]) for one in new[:2]
         ]
         assert await uow.knowledge.unindexed_tokens(document.id) == (3, sum(one.tokens for one in new))
+
+
+async def test_others_have_their_turn_while_many_chunks_are_written(units: Units, tenant: TenantId) -> None:
+    document = document_of(await base_of(units, tenant))
+    taken, seen = 0, set()
+
+    def coming() -> Iterator[Chunk]:
+        nonlocal taken
+        for one in chunks_of(document, *map(str, range(4 * WRITTEN_AT_ONCE))):
+            taken += 1
+            yield one
+
+    async def watch() -> None:
+        while True:
+            seen.add(taken)
+            await asyncio.sleep(0)
+
+    async with units(tenant) as uow:
+        await uow.knowledge.add(document)
+        watching = asyncio.create_task(watch())
+        await uow.knowledge.replace_chunks(document, coming())
+        watching.cancel()
+    assert {n * WRITTEN_AT_ONCE for n in range(1, 5)} <= seen
 
 
 async def test_a_chunk_that_was_changed_meanwhile_is_not_taken_for_indexed(units: Units, tenant: TenantId) -> None:
