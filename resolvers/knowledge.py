@@ -105,7 +105,7 @@ class KnowledgeMutations:
     ) -> types.KnowledgeBaseDeletePayload:
         actor, base_id = info.context.actor, _base_id(input.id)
         async with info.context.services.units(actor.tenant_id) as uow:
-            stopped = await service.delete_base(uow, actor, base_id)
+            stopped = await documents.delete_base(uow, actor, base_id)
             await audited(info, uow, "knowledge_base.delete", ("KnowledgeBase", base_id))
         for job_id, one in stopped:
             if job_id is not None:

@@ -89,6 +89,7 @@ async def _claim_and_run(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -
 async def _give_up(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
     """What cannot be begun would be rung for again and again, with its hold taken."""
     async with runtime.units(tenant_id) as uow:
+        await uow.knowledge.of_job(job_id, lock=True)
         lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
         if lease is not None:
             await steps.fail(uow, lease, DocumentErrorCode.INTERNAL)

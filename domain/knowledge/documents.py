@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.files.entities import File, FilePurpose
-from domain.ids import ChunkId, FileId, KnowledgeBaseId, SourceDocumentId, new_id
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, new_id
 from domain.jobs import Stopped, Waiting, claim, scoped_key
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
 from domain.knowledge.feed import tell, tell_deleted
@@ -137,6 +137,16 @@ async def delete_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocu
     document.deleted_at = document.updated_at = uow.now
     await tell_deleted(uow, document)
     return document, stopped
+
+
+async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[JobId | None, Stopped]]:
+    """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
+    actor.require(Permission.WRITE)
+    base = await get_base(uow, actor, base_id, lock=True)
+    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.documents_at_work(base_id)]
+    await uow.knowledge.delete_chunks(base_id=base_id)
+    base.deleted_at = uow.now
+    return stopped
 
 
 async def update_chunk(

@@ -82,14 +82,13 @@ async def keep_reading(uow: UnitOfWork, lease: Lease, lease_s: float, reading: R
     Raises LeaseLost, or IngestFailed when there is nothing to embed or nothing to pay it with.
     """
     document = await _of_lease(uow, lease)
-    parsed = reading.parsed
     if not reading.pieces:
         raise IngestFailed(DocumentErrorCode.EMPTY)
-    document.text, document.pages, document.language = parsed.text, list(parsed.pages), parsed.language
-    document.characters, document.chunk_count = len(parsed.text), len(reading.pieces)
+    document.text, document.pages, document.language = reading.text, list(reading.pages), reading.language
+    document.characters, document.chunk_count = len(reading.text), len(reading.pieces)
     document.version += 1
     document.state, document.progress, document.updated_at = DocumentState.EMBEDDING, CUT_PERCENT, uow.now
-    chunks = [_chunk(document, parsed.text, position, piece) for position, piece in enumerate(reading.pieces)]
+    chunks = (_chunk(document, reading.text, position, piece) for position, piece in enumerate(reading.pieces))
     await uow.knowledge.replace_chunks(document, chunks)
     await uow.jobs.beat(lease, lease_s, CUT_PERCENT)
     await tell(uow, document)

@@ -12,6 +12,7 @@ from domain.knowledge.entities import Document, DocumentErrorCode, DocumentState
 from domain.knowledge.feed import tell
 from domain.knowledge.ingestion import embedding_cost, failed, pay
 from domain.knowledge.policies import ChunkPolicy
+from domain.knowledge.service import get_base
 from domain.text import estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
@@ -78,7 +79,8 @@ async def stop(uow: UnitOfWork, document: Document) -> Stopped:
 async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Stopped:
     """Ask a document's job to stop, as `stop` does. What is already embedded stays, and is paid for."""
     actor.require(Permission.GENERATE)
-    return await stop(uow, await _of_job(uow, job_id))
+    document, _ = await _of_job(uow, actor, job_id)
+    return await stop(uow, document)
 
 
 async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: str, concurrency_max: int) -> Waiting:
@@ -87,10 +89,9 @@ async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: s
     key = scoped_key(actor.principal, "jobRetry", idempotency_key, {"job_id": job_id})
     if (before := await claim(uow.jobs, key)) is not None:
         return Waiting(JobId(before), False)
-    document = await _of_job(uow, job_id)
-    base = await uow.knowledge.base(document.base_id)
+    document, base = await _of_job(uow, actor, job_id)
     job = await uow.jobs.lock(job_id)
-    if base is None or job is None:
+    if job is None:
         raise NotFound("The job", "input", "id")
     if not JobState(job.state).terminal or job.state == JobState.SUCCEEDED:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a job that ended without success can be retried.", "input", "id")
@@ -99,8 +100,12 @@ async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: s
     return started
 
 
-async def _of_job(uow: UnitOfWork, job_id: JobId) -> Document:
+async def _of_job(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Document, KnowledgeBase]:
+    """A job's document, locked, and its base, which the actor sees. Raises NotFound."""
     document = await uow.knowledge.of_job(job_id, lock=True)
     if document is None or document.deleted_at is not None:
         raise NotFound("The job", "input", "id")
-    return document
+    try:
+        return document, await get_base(uow, actor, document.base_id)
+    except NotFound:
+        raise NotFound("The job", "input", "id") from None

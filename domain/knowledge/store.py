@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
@@ -39,7 +39,10 @@ class KnowledgeStore(Protocol):
         """Whether a document reads a file, that lives in a base that lives."""
         ...
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None: ...
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
+        """They are taken as they are written, part after part, so that nothing else waits while they are made."""
+        ...
+
     async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
         """Those of a document, or of the whole base."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Boolean, LargeBinary, Select, Uuid, bindparam, delete, func, insert, select, text, update
@@ -14,6 +15,8 @@ from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, know
 
 _SETTLED = (DocumentState.READY, DocumentState.FAILED)
 _WRITTEN = [column.name for column in knowledge_chunks.columns if column.name not in {"tsv", "created_at"}]
+WRITTEN_AT_ONCE = 500
+"""Chunks: what is made of them on the event loop takes some ten milliseconds."""
 _MARK = (
     update(knowledge_chunks)
     .where(
@@ -25,6 +28,8 @@ _MARK = (
     .values(indexed=True)
 )
 _LOCK_COUNT = text("select pg_advisory_xact_lock(hashtextextended('fabula.knowledge:' || :tenant, 0))")
+_FOR_CHANGE = {"key_share": True}
+"""FOR NO KEY UPDATE: other writers wait, and rows that refer to it are written meanwhile."""
 _document, _chunk = knowledge_documents.c, knowledge_chunks.c
 
 
@@ -42,8 +47,8 @@ class SqlKnowledge:
     async def base(
         self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
     ) -> KnowledgeBase | None:
-        key = (self._tenant_id, base_id)
-        found = await self._session.get(KnowledgeBase, key, with_for_update=lock, populate_existing=lock)
+        key, how = (self._tenant_id, base_id), _FOR_CHANGE if lock else None
+        found = await self._session.get(KnowledgeBase, key, with_for_update=how, populate_existing=lock)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
     async def count_bases(self) -> int:
@@ -55,8 +60,8 @@ class SqlKnowledge:
         return await self._session.scalar(select(func.count()).select_from(self._live(base_id).subquery())) or 0
 
     async def document(self, document_id: SourceDocumentId, *, lock: bool = False) -> Document | None:
-        key = (self._tenant_id, document_id)
-        found = await self._session.get(Document, key, with_for_update=lock, populate_existing=lock)
+        key, how = (self._tenant_id, document_id), _FOR_CHANGE if lock else None
+        found = await self._session.get(Document, key, with_for_update=how, populate_existing=lock)
         return found if found is not None and found.deleted_at is None else None
 
     async def text(self, document_id: SourceDocumentId) -> str:
@@ -66,13 +71,13 @@ class SqlKnowledge:
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         statement = select(Document).where(_document.tenant_id == self._tenant_id, _document.job_id == job_id)
         if lock:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
+            statement = statement.with_for_update(**_FOR_CHANGE).execution_options(populate_existing=True)
         found: Document | None = await self._session.scalar(statement)
         return found
 
     async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
         at_work = self._live(base_id).where(_document.state.not_in(_SETTLED)).order_by(_document.id)
-        locked = at_work.with_for_update().execution_options(populate_existing=True)
+        locked = at_work.with_for_update(**_FOR_CHANGE).execution_options(populate_existing=True)
         return list(await self._session.scalars(locked))
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
@@ -91,10 +96,11 @@ class SqlKnowledge:
         )
         return bool(await self._session.scalar(select(reading.exists())))
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
         await self.delete_chunks(base_id=document.base_id, document_id=document.id)
-        rows = [{name: getattr(chunk, name) for name in _WRITTEN} for chunk in chunks]
-        await self._session.execute(insert(knowledge_chunks), rows)
+        coming = iter(chunks)
+        while part := [_row(chunk) for chunk in islice(coming, WRITTEN_AT_ONCE)]:
+            await self._session.execute(insert(knowledge_chunks), part)
 
     async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
         await self._session.flush()
@@ -132,3 +138,7 @@ class SqlKnowledge:
         return select(Document).where(
             _document.tenant_id == self._tenant_id, _document.base_id == base_id, _document.deleted_at.is_(None)
         )
+
+
+def _row(chunk: Chunk) -> dict[str, Any]:
+    return {name: getattr(chunk, name) for name in _WRITTEN}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
@@ -56,7 +56,7 @@ class MemoryKnowledge:
     async def stands_on(self, file_id: FileId) -> bool:
         return any(one.file_id == file_id for base_id in self.bases for one in self._living(base_id))
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
         await self.delete_chunks(base_id=document.base_id, document_id=document.id)
         self.chunks |= {one.id: one for one in chunks}
 
