@@ -15,6 +15,8 @@ from adapters.embedder_hashed import HashedEmbedder
 from adapters.factory import embedder_for
 from bench.retrieval.corpus import read
 from bench.retrieval.vectors import kept
+from domain.channels.entities import Channel, ChannelModel, Modality, ProviderKind
+from domain.channels.offers import Offer
 from domain.generation.provider import (
     EmbeddingProvider,
     Embeddings,
@@ -61,7 +63,12 @@ class Naps:
 
 
 def patient(provider: EmbeddingProvider, naps: Naps, **options: object) -> Patient:
-    return Patient("a-model", 2, provider, "upstream", "a channel", Pace(sleep=naps), **options)  # type: ignore[arg-type]
+    return Patient(2, provider, offering("a-model"), Pace(sleep=naps), **options)  # type: ignore[arg-type]
+
+
+def offering(name: str, upstream: str = "upstream") -> Offer:
+    model = ChannelModel(name, upstream, modalities=(Modality.EMBEDDING.value,))
+    return Offer(Channel.offering("a channel", ProviderKind.OPENAI_COMPATIBLE, model), model)
 
 
 def error(code: ProviderErrorCode, retry_after_s: float | None = None) -> ProviderError:
@@ -177,8 +184,8 @@ async def test_vectors_of_another_length_are_refused_and_not_asked_for_again() -
 
 async def test_only_a_length_that_is_not_the_models_own_is_asked_for() -> None:
     naps, script = Naps(), Script([Embeddings(((1.0,) * 512,)), Embeddings(((1.0,) * 1_536,))])
-    await Patient("text-embedding-3-small", 512, script, "up", None, Pace(sleep=naps)).embed(["a"], query=False)
-    await Patient("text-embedding-3-small", 1_536, script, "up", None, Pace(sleep=naps)).embed(["a"], query=False)
+    await Patient(512, script, offering("text-embedding-3-small"), Pace(sleep=naps)).embed(["a"], query=False)
+    await Patient(1_536, script, offering("text-embedding-3-small"), Pace(sleep=naps)).embed(["a"], query=False)
     assert script.dimensions == [512, None]
 
 
@@ -202,7 +209,8 @@ async def test_over_the_wire_a_refusal_is_waited_out() -> None:
     async with FakeOpenAI() as fake:
         provider = embedder_for("OPENAI_COMPATIBLE", base_url=fake.base_url, api_key="k", limits=ProviderLimits())
         naps = Naps()
-        one = Patient("m", 8, provider, "status:status=429,times=1,retry_after=2", "c", Pace(sleep=naps))
+        offer = offering("m", "status:status=429,times=1,retry_after=2")
+        one = Patient(8, provider, offer, Pace(sleep=naps))
         found = await one.embed(["雾里的钥匙", "x"], query=False)
         await one.aclose()
     assert (len(found.vectors), naps.taken, len(fake.exchanges)) == (2, [2.0], 2)
