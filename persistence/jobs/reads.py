@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, literal_column, not_, or_, select, text
 
-from domain.jobs import PRIVATE_KINDS
+from domain.jobs import PRIVATE_KINDS, JobKind
 from persistence.jobs.tables import jobs, queue_controls, workers
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
@@ -23,7 +23,7 @@ _READABLE = or_(not_(_private), _job.requested_by == ACTOR)
 JOBS = Listing(
     Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True),
     jobs,
-    where=(_READABLE,),
+    where=(_READABLE, _job.kind != literal_column(f"'{JobKind.KNOWLEDGE_SEARCH}'")),
     filters={
         "states": _job.state == any_(bindparam("states", type_=ARRAY(Text))),
         "kind": _job.kind == bindparam("kind", type_=Text),

@@ -100,11 +100,11 @@ class SqlJobs:
 
     async def begin(self, job: Job, lease_s: float) -> Lease:
         lease = Lease(self._tenant_id, job.id, uuid4(), 1)
-        job.state, job.attempt, job.lease_token = JobState.RUNNING, lease.attempt, lease.token
+        begun = {"state": JobState.RUNNING, "attempt": lease.attempt, "lease_token": lease.token}
+        begun |= {"lease_expires_at": after(lease_s), "started_at": func.now()}
         self._session.add(job)
         await self._session.flush()
-        begun = update(jobs).where(*self._is(job.id))
-        await self._session.execute(begun.values(lease_expires_at=after(lease_s), started_at=func.now()))
+        await self._session.execute(update(jobs).where(*self._is(job.id)).values(**begun))
         return lease
 
     async def claim(self, job_id: JobId, worker: str, lease_s: float) -> Lease | None:

@@ -199,6 +199,43 @@ async def test_calls_line_up_behind_a_rate() -> None:
     assert len(naps.taken) == 3
 
 
+async def test_a_query_that_would_wait_too_long_is_refused_at_once_and_takes_no_share() -> None:
+    naps = Naps()
+    pace = Pace(calls_per_minute=60, sleep=naps)
+    for _ in range(3):
+        await pace.wait(1, 100.0, embedding.QUERY_WAIT_S)
+    assert naps.taken == [1.0, 2.0]
+    for _ in range(200):
+        with pytest.raises(ProviderError) as refused:
+            await pace.wait(1, 100.0, embedding.QUERY_WAIT_S)
+    assert (refused.value.code, refused.value.retry_after_s) == (ProviderErrorCode.RATE_LIMITED, 3.0)
+    await pace.wait(1, 101.0, embedding.QUERY_WAIT_S)
+    assert naps.taken == [1.0, 2.0, 2.0]
+
+
+async def test_who_leaves_the_line_gives_back_its_share() -> None:
+    pace = Pace(calls_per_minute=1)
+    await pace.wait(1, 100.0)
+    waiting = [asyncio.create_task(pace.wait(1, 100.0)) for _ in range(50)]
+    await asyncio.sleep(0)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await pace.wait(1, 160.0, 0.0)
+
+
+async def test_a_query_is_asked_for_once_within_a_short_time() -> None:
+    naps, script = Naps(), Script([error(ProviderErrorCode.OVERLOADED), GOOD])
+    with pytest.raises(ProviderError):
+        await patient(script, naps).embed(["a", "b"], query=True)
+    assert (naps.taken, len(script.answers)) == ([], 1)
+    slow = Script([60.0])
+    with pytest.raises(ProviderError) as late:
+        await patient(slow, naps, query_s=0.05).embed(["a", "b"], query=True)
+    assert late.value.code is ProviderErrorCode.TIMEOUT
+    assert embedding.QUERY_WAIT_S + embedding.QUERY_S <= 5.0
+
+
 def test_pauses_grow_and_end() -> None:
     assert 0.5 <= pause_s(1, None) <= 1.0
     assert pause_s(9, None) <= embedding.PAUSE_S_MAX
