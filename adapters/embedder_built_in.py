@@ -33,7 +33,7 @@ class BuiltInEmbedder:
     name = BUILT_IN
     dimensions = DIMENSIONS[BUILT_IN]
     batch_max = BATCH_MAX
-    channel = None
+    offer = None
 
     def __init__(self, threads: int = 1) -> None:
         self._threads = threads

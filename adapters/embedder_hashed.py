@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from hashlib import blake2b
 
+from domain.channels.offers import Offer
 from domain.generation.provider import Embeddings, UsageReport, UsageSource
 from domain.knowledge.embedding import HASHED
 from domain.knowledge.terms import terms_of
@@ -15,11 +16,11 @@ from domain.text import estimated_tokens
 class HashedEmbedder:
     """`asked` counts the texts that were embedded."""
 
-    def __init__(self, dimensions: int = 384, *, name: str = HASHED, channel: str | None = None) -> None:
+    def __init__(self, dimensions: int = 384, *, name: str = HASHED, offer: Offer | None = None) -> None:
         self.name = name
         self.dimensions = dimensions
         self.batch_max = 32
-        self.channel = channel
+        self.offer = offer
         self.asked = 0
 
     async def embed(self, texts: Sequence[str], *, query: bool) -> Embeddings:

@@ -8,6 +8,7 @@ from adapters.rerank import ProviderReranker
 from app.embedders import TenantEmbedders, embedding_providers
 from app.settings import Settings
 from domain.knowledge.chunk_index import ChunkIndexer
+from domain.knowledge.paying import JobTill
 from domain.knowledge.retrieval import KnowledgeRetriever
 from domain.knowledge.vectors import VectorStore
 from domain.unit_of_work import OpenUnitOfWork
@@ -20,18 +21,22 @@ from persistence.weaviate.routed import RoutedStore
 from persistence.weaviate.store import WeaviateStore
 
 
-def indexer_of(settings: Settings, units: OpenUnitOfWork, engine: AsyncEngine) -> ChunkIndexer:
-    return ChunkIndexer(units, embedders_of(settings, units), SqlEmbeddings(engine), PgVectorStore(engine))
+def indexer_of(embedders: TenantEmbedders, units: OpenUnitOfWork, engine: AsyncEngine) -> ChunkIndexer:
+    return ChunkIndexer(units, embedders, SqlEmbeddings(engine), PgVectorStore(engine))
 
 
 def retriever_of(
-    settings: Settings, units: OpenUnitOfWork, database: Database, index: WeaviateStore | None = None
+    settings: Settings,
+    embedders: TenantEmbedders,
+    units: OpenUnitOfWork,
+    database: Database,
+    index: WeaviateStore | None = None,
 ) -> KnowledgeRetriever:
     """Searches the index, where there is one outside PostgreSQL."""
     store: VectorStore = PgVectorStore(database.engine)
     if index is not None:
         store = RoutedStore(database.engine, store, index)
-    return KnowledgeRetriever(SqlPassages(database), embedders_of(settings, units), store, reranker_of(settings))
+    return KnowledgeRetriever(SqlPassages(database), embedders, store, JobTill(units), reranker_of(settings))
 
 
 def index_of(settings: Settings) -> WeaviateStore | None:
@@ -50,4 +55,5 @@ def reranker_of(settings: Settings) -> ProviderReranker | None:
 
 
 def embedders_of(settings: Settings, units: OpenUnitOfWork) -> TenantEmbedders:
+    """For all of a process, which closes them."""
     return TenantEmbedders(units, embedding_providers(settings))

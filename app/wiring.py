@@ -12,6 +12,7 @@ from graphql import GraphQLSchema
 from adapters.key_vault import WebhookVault
 from app.auth import Argon2Passwords, Authenticator, TokenCredentials
 from app.channel_services import channel_services
+from app.embedders import TenantEmbedders
 from app.file_services import blobs_of, desk_of, links_of
 from app.graphql.cost import Costs
 from app.graphql.documents import Documents
@@ -22,7 +23,7 @@ from app.graphql.measure import Measures
 from app.graphql.sqlplan import SqlPlans
 from app.graphql.trusted import Registry
 from app.graphql.usage import UseCounter, Write
-from app.indexing import index_of, retriever_of
+from app.indexing import embedders_of, index_of, retriever_of
 from app.invoice_files import SignedInvoiceFiles
 from app.manifest import first_party_documents
 from app.origins import AppOrigins
@@ -67,8 +68,10 @@ class Api:
     uses: UseCounter
     origins: AppOrigins
     search_index: WeaviateStore | None
+    embedders: TenantEmbedders
 
     async def close(self) -> None:
+        await self.embedders.aclose()
         if self.search_index is not None:
             await self.search_index.link.close()
         await self.uses.stop()
@@ -130,7 +133,7 @@ def build_api(settings: Settings) -> Api:
 
     units = Units(database.engine, bell.ring, feed_bell.ring)
     payments = payments_of(settings, units)
-    blobs, index = blobs_of(settings), index_of(settings)
+    blobs, index, embedders = blobs_of(settings), index_of(settings), embedders_of(settings, units)
     services = Services(
         database=database,
         units=units,
@@ -151,7 +154,7 @@ def build_api(settings: Settings) -> Api:
         may_redeem=AttemptLimit(redis, "coupon", CODES_MAX),
         gatekeeper=Gatekeeper(EVERYTHING if settings.entitlements == "open" else NOTHING),
         webhook_secrets=WebhookVault(settings.master_keys),
-        retriever=retriever_of(settings, units, database, index),
+        retriever=retriever_of(settings, embedders, units, database, index),
         channels=channel_services(settings, redis),
         invoice_files=SignedInvoiceFiles(units, settings.secret.get_secret_value(), settings.invoice_font),
         blobs=blobs,
@@ -161,7 +164,9 @@ def build_api(settings: Settings) -> Api:
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,
     )
-    return Api(services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins, index)
+    return Api(
+        services, authenticator, hub, redis, database, buckets, schema, registry, gate, uses, origins, index, embedders
+    )  # fmt: skip
 
 
 def _writer(database: Database) -> Write:

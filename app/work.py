@@ -19,8 +19,9 @@ from dramatiq.asyncio import get_event_loop_thread
 from adapters.reading.process import ChildReader
 from app import telemetry
 from app.channels import preload_providers, provider_factory
+from app.embedders import TenantEmbedders
 from app.file_services import blobs_of
-from app.indexing import index_of, indexer_of, retriever_of
+from app.indexing import embedders_of, indexer_of
 from app.settings import Settings
 from domain.ids import JobId, TenantId
 from domain.jobs import QUEUES, JobKind
@@ -94,6 +95,7 @@ class WorkerProcess:
         self._settings = settings
         self._runtime: Runtime | None = None
         self._database: Database | None = None
+        self._embedders: TenantEmbedders | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -120,7 +122,7 @@ class WorkerProcess:
 
     async def _ready(self) -> Runtime:
         if self._runtime is None:
-            self._runtime, self._database = build_runtime(self._settings)
+            self._runtime, self._database, self._embedders = build_runtime(self._settings)
         return self._runtime
 
     async def _start(self) -> None:
@@ -141,6 +143,8 @@ class WorkerProcess:
                 await asyncio.gather(runtime.cancels.until_idle(), runtime.drains.end())
         for task in self._tasks:
             task.cancel()
+        assert self._embedders is not None
+        await self._embedders.aclose()
         with contextlib.suppress(*OUTAGES):
             assert self._database is not None
             await forget_worker(self._database.engine, runtime.worker_id)
@@ -156,10 +160,11 @@ class WorkerProcess:
             await asyncio.sleep(REPORT_S)
 
 
-def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
+def build_runtime(settings: Settings) -> tuple[Runtime, Database, TenantEmbedders]:
     database = Database(create_engine(settings.database_app_url.get_secret_value(), application="fabula-worker"))
     redis = connect(settings.redis_url.get_secret_value())
     units = Units(database.engine, Bell(redis, MONEY).ring, Bell(redis, FEEDS).ring)
+    embedders = embedders_of(settings, units)
     runtime = Runtime(
         worker_id=f"{socket.gethostname()}:{os.getpid()}",
         lease_s=settings.lease_s,
@@ -169,8 +174,7 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
         provider_for=provider_factory(settings),
         board=Board(redis),
         reader=ChildReader(),
-        indexer=indexer_of(settings, units, database.engine),
-        retriever=retriever_of(settings, units, database, index_of(settings)),
+        indexer=indexer_of(embedders, units, database.engine),
         blobs=blobs_of(settings),
     )
-    return runtime, database
+    return runtime, database, embedders

@@ -61,6 +61,7 @@ class JobKind(StrEnum):
     CONVERSATION_TITLE = "conversation.title"
     CONVERSATION_SUMMARY = "conversation.summary"
     DOCUMENT_INGEST = "knowledge.ingest"
+    KNOWLEDGE_SEARCH = "knowledge.search"
 
 
 QUEUES: dict[JobKind, str] = {
@@ -69,9 +70,13 @@ QUEUES: dict[JobKind, str] = {
     JobKind.CONVERSATION_TITLE: "generation",
     JobKind.CONVERSATION_SUMMARY: "generation",
     JobKind.DOCUMENT_INGEST: "ingestion",
+    JobKind.KNOWLEDGE_SEARCH: "ingestion",
 }
-PRIVATE_KINDS = (JobKind.MESSAGE_GENERATE, JobKind.CONVERSATION_TITLE, JobKind.CONVERSATION_SUMMARY)
-"""Work in a conversation: nobody but who asked for it sees it."""
+"""A search is done where it is asked for: nobody is rung for it."""
+PRIVATE_KINDS = (
+    JobKind.MESSAGE_GENERATE, JobKind.CONVERSATION_TITLE, JobKind.CONVERSATION_SUMMARY, JobKind.KNOWLEDGE_SEARCH,
+)  # fmt: skip
+"""Work in a conversation, and searches: nobody but who asked for it sees it."""
 
 
 @dataclass(eq=False)
@@ -183,6 +188,10 @@ class JobStore(Protocol):
     async def complete_key(self, key: IdempotencyKey, result_id: UUID) -> None: ...
     async def enqueue(self, job: Job, *, concurrency_max: int) -> bool:
         """Write the job and its outbox row. True when the tenant is under its cap, so the caller may ring now."""
+        ...
+
+    async def begin(self, job: Job, lease_s: float) -> Lease:
+        """Write a job that whoever asks for it does at once."""
         ...
 
     async def claim(self, job_id: JobId, worker: str, lease_s: float) -> Lease | None:

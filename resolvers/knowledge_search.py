@@ -4,6 +4,7 @@ from typing import Annotated
 
 import strawberry
 
+from domain.billing import QuotaExhausted
 from domain.errors import ErrorCode, Rejected
 from domain.generation.provider import ProviderError
 from domain.ids import KnowledgeBaseId, SourceDocumentId
@@ -24,9 +25,14 @@ class KnowledgeSearchQueries:
         info.context.reader()
         actor = info.context.actor
         try:
-            found = await info.context.services.retriever.search(actor.tenant_id, actor.user_id, _query(input))
+            found = await info.context.services.retriever.search(
+                actor.tenant_id, actor.user_id, _query(input), principal=actor.principal
+            )
         except ProviderError as error:
-            raise Rejected(ErrorCode.NO_CHANNEL, error.message) from error
+            code = ErrorCode.MODEL_UNAVAILABLE if error.retryable else ErrorCode.NO_CHANNEL
+            raise Rejected(code, error.message) from error
+        except QuotaExhausted as error:
+            raise Rejected(error.code, error.message) from error
         return types.search_result(found)
 
 

@@ -277,6 +277,7 @@ described_enum(
     PAYMENT_REFUSED="The payment service, or the payer's bank, does not take the payment.",
     CONTEXT_TOO_SMALL="What must be in the prompt does not fit the model's window.",
     NO_CHANNEL="No model channel is available.",
+    MODEL_UNAVAILABLE="The model does not answer now, or has too much to do: try again a little later.",
     INVALID_CREDENTIALS="E-mail address or password is wrong.",
     TOKEN_EXPIRED="The token has expired.",
     TOKEN_REUSED="A refresh token was used twice: the session has ended for safety.",

@@ -24,7 +24,7 @@ from adapters.reading.process import ChildReader
 from app.channels import provider_factory
 from app.embedded import PostgresServer, ValkeyServer
 from app.file_services import blobs_of
-from app.indexing import indexer_of, retriever_of
+from app.indexing import embedders_of, indexer_of
 from app.serve import server_of
 from app.settings import Settings
 from app.wiring import Api, build_api
@@ -162,6 +162,7 @@ async def runtime(
     """A worker without its queue: `run_job(runtime, ...)` does what an actor does."""
     cancels = CancelWatch(CancelFlags(redis))
     watching = asyncio.create_task(cancels.run())
+    embedders = embedders_of(settings, units)
     yield Runtime(
         "in-process",
         settings.lease_s,
@@ -172,11 +173,11 @@ async def runtime(
         Board(redis),
         blobs_of(settings),
         ChildReader(),
-        indexer_of(settings, units, database.engine),
-        retriever_of(settings, units, database),
+        indexer_of(embedders, units, database.engine),
     )
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+    await embedders.aclose()
 
 
 @contextlib.asynccontextmanager

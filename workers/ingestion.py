@@ -30,7 +30,6 @@ from domain.jobs import FAILURES_MAX, Lease
 from domain.knowledge import ingestion as steps
 from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, DocumentState
 from domain.knowledge.failures import SENTENCES, IngestFailed
-from domain.knowledge.indexing import Indexed
 from domain.knowledge.parsing import Source, in_one
 from domain.knowledge.policies import ChunkPolicy
 from domain.unit_of_work import UnitOfWork
@@ -140,7 +139,6 @@ class IngestionRun:
         try:
             if not self._work.cut:
                 await self._read()
-            await self._in_unit(partial(steps.hold_enough, **self._fence, work=self._work))
             self._say("Embedding")
             while not await self._embedded():
                 pass
@@ -179,13 +177,13 @@ class IngestionRun:
 
     async def _embedded(self) -> bool:
         """Embed one batch; whether the document is READY because there was none left."""
-        chunks = await self._in_unit(partial(steps.next_chunks, work=self._work, limit=BATCH))
+        chunks = await self._in_unit(partial(steps.next_chunks, **self._fence, work=self._work, limit=BATCH))
         if not chunks:
             async with self._lease_in_use:
                 self._ended = await self._in_unit(self._finish, already=self._finished)
             return self._ended
-        indexed = await self._patiently(chunks)
-        self._heard(await self._in_unit(partial(steps.keep_indexed, **self._fence, chunks=chunks, indexed=indexed)))
+        await self._patiently(chunks)
+        self._heard(await self._in_unit(partial(steps.keep_indexed, **self._fence, chunks=chunks)))
         self._say("Embedding")
         return False
 
@@ -197,11 +195,12 @@ class IngestionRun:
         await steps.already_ended(uow, self._lease)
         return True
 
-    async def _patiently(self, chunks: Sequence[Chunk]) -> Indexed:
+    async def _patiently(self, chunks: Sequence[Chunk]) -> None:
         """Ask again what may answer the next time. Raises IngestFailed when it never does."""
         for tried in range(1, FAILURES_MAX + 1):
             try:
-                return await self._runtime.indexer.index(self._lease.tenant_id, self._work.base, chunks)
+                await self._runtime.indexer.index(self._lease.tenant_id, self._work.base, chunks)
+                return
             except ProviderError as error:
                 logger.info("job %s: %s: %s", self._lease.job_id, error.code, error.detail)
                 if not error.retryable or tried == FAILURES_MAX:
@@ -210,7 +209,6 @@ class IngestionRun:
                 await asyncio.sleep(pause_s * (0.5 + random.random() / 2))
             except Rejected as refusal:
                 raise IngestFailed(DocumentErrorCode.EMBEDDING_FAILED, refusal.message) from None
-        raise AssertionError("the last try returns or raises")
 
     async def _in_unit(
         self, step: Callable[[UnitOfWork], Awaitable[T]], already: Callable[[UnitOfWork], Awaitable[T]] | None = None

@@ -64,7 +64,7 @@ class PassageFinder:
             return NOTHING
         query = SearchQuery(base_ids, text.strip()[:QUERY_CHARS_MAX], first=policy.passages)
         try:
-            result = await self.retriever.search(actor.tenant_id, actor.user_id, query)
+            result = await self.retriever.search(actor.tenant_id, actor.user_id, query, principal=actor.principal)
         except (Rejected, ProviderError) as refusal:
             logger.warning("no passages for conversation %s: %s", conversation.id, refusal)
             return NOTHING

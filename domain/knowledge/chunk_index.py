@@ -1,8 +1,9 @@
 """Chunks become rows of an index, and no text is paid for twice.
 
 A text's vector is kept by (hash of the text, model) as soon as a call has brought it, in a transaction of its own. Who
-is about to ask for one claims it first: others wait for the answer instead of asking for themselves. A claim lapses
-when its owner does not come back; the same owner, started again, takes it up at once.
+is about to ask for one claims it first: others wait for the answer instead of asking for themselves. A claim is renewed
+while its call goes on and lapses when its owner does not come back; the same owner, a document, started again, takes it
+up at once. What a call cost is kept with its vectors, for the document's next job to count.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from domain.generation.provider import Embeddings
 from domain.ids import KnowledgeBaseId, TenantId
 from domain.knowledge.embedding import Embedder, Embedders
 from domain.knowledge.entities import Chunk, KnowledgeBase
-from domain.knowledge.indexing import Indexed
+from domain.knowledge.indexing import Indexed, Spent
 from domain.knowledge.vectors import IndexKey, Vector, VectorRow, VectorStore
 from domain.unit_of_work import OpenUnitOfWork
+from domain.whole import whole
 
 LEASE_S = 120.0
-"""Longer than a call with all its tries and pauses."""
+"""Renewed RENEWALS times before it is over, however long a call waits for its turn and is tried again."""
+RENEWALS = 3
 POLL_S = 0.1
 BATCH_MAX = 64
 """Texts of one call, and rows of one statement, at most."""
@@ -47,8 +50,10 @@ class EmbeddingCache(Protocol):
     ) -> Claimed: ...
 
     async def keep(
-        self, tenant_id: TenantId, index: IndexKey, vectors: Mapping[bytes, Vector], tokens: int
-    ) -> None: ...
+        self, tenant_id: TenantId, index: IndexKey, vectors: Mapping[bytes, Vector], owner: UUID, spent: Spent
+    ) -> None:
+        """What was spent is unbilled until the owner's job counts it."""
+        ...
 
     async def release(self, tenant_id: TenantId, index: IndexKey, hashes: Sequence[bytes], owner: UUID) -> None:
         """Give up what was claimed and not kept."""
@@ -153,20 +158,36 @@ class ChunkIndexer:
     async def _embed(
         self, tenant_id: TenantId, index: IndexKey, embedder: Embedder, texts: Mapping[bytes, str], owner: UUID
     ) -> tuple[dict[bytes, Vector], Indexed]:
+        renewing = asyncio.create_task(self._renew(tenant_id, index, list(texts), owner))
         try:
-            found = await embedder.embed(list(texts.values()), query=False)
+            try:
+                found = await embedder.embed(list(texts.values()), query=False)
+            finally:
+                renewing.cancel()
+                await asyncio.gather(renewing, return_exceptions=True)
         except BaseException:
-            await asyncio.shield(self.cache.release(tenant_id, index, list(texts), owner))
+            await whole(self.cache.release(tenant_id, index, list(texts), owner))
             raise
         vectors: dict[bytes, Vector] = dict(zip(texts, found.vectors, strict=True))
-        tokens = found.usage.input_tokens if found.usage is not None else 0
-        # Paid for is paid for: a job that is cancelled now still keeps what it was given.
-        await asyncio.shield(self.cache.keep(tenant_id, index, vectors, tokens))
-        return vectors, Indexed(tokens, 0, await self._cost(tenant_id, embedder, found))
 
-    async def _cost(self, tenant_id: TenantId, embedder: Embedder, found: Embeddings) -> int:
-        if embedder.channel is None or found.usage is None:
-            return 0
+        async def keep() -> Spent:
+            spent = await self._spent(tenant_id, embedder, found)
+            await self.cache.keep(tenant_id, index, vectors, owner, spent)
+            return spent
+
+        # Paid for is paid for: a job that is cancelled now still keeps what it was given.
+        spent = await whole(keep())
+        return vectors, Indexed(spent.tokens, 0, spent.cost_micros)
+
+    async def _renew(self, tenant_id: TenantId, index: IndexKey, hashes: Sequence[bytes], owner: UUID) -> None:
+        while True:
+            await asyncio.sleep(self.lease_s / RENEWALS)
+            await self.cache.claim(tenant_id, index, hashes, owner, self.lease_s)
+
+    async def _spent(self, tenant_id: TenantId, embedder: Embedder, found: Embeddings) -> Spent:
+        tokens = found.usage.input_tokens if found.usage is not None else 0
+        if embedder.offer is None:
+            return Spent(tokens)
         async with self.units(tenant_id) as uow:
-            price = await uow.billing.price_of(embedder.name, embedder.channel)
-        return cost(price, Usage(found.usage.input_tokens, 0))
+            price = await uow.billing.price_of(*embedder.offer.priced_as)
+        return Spent(tokens, cost(price, Usage(tokens, 0)), embedder.offer.channel.id, price.id)

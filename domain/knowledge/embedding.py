@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from domain.channels.entities import Channel, Modality
+from domain.channels.offers import Offer
 from domain.errors import ErrorCode, Rejected
 from domain.generation.provider import (
     EmbeddingProvider,
@@ -43,12 +45,16 @@ INDEXED_DIMENSIONS = (384, 512, 768, 1_024, 1_536, 3_072)
 """The lengths that a store is ready for."""
 TRIES = 4
 CALL_S = 20.0
+QUERY_S = 3.0
+"""For a query's one call."""
+QUERY_WAIT_S = 2.0
+"""So long a query waits for its turn; one that would wait longer is refused at once."""
 PAUSE_S = 0.5
 PAUSE_S_MAX = 20.0
 
 
 class Embedder(Protocol):
-    """One model. `channel` is the name of the channel that is paid for its use, None for one that costs nothing."""
+    """One model. `offer` is the channel that it is reached through and paid by, None for one that costs nothing."""
 
     @property
     def name(self) -> str: ...
@@ -60,7 +66,7 @@ class Embedder(Protocol):
         ...
 
     @property
-    def channel(self) -> str | None: ...
+    def offer(self) -> Offer | None: ...
 
     async def embed(self, texts: Sequence[str], *, query: bool) -> Embeddings:
         """One vector a text; a `query` is not embedded as a passage is. Raises ProviderError."""
@@ -76,6 +82,18 @@ class Embedders(Protocol):
 class NoEmbedder(Rejected):
     def __init__(self, model: str) -> None:
         super().__init__(ErrorCode.NO_CHANNEL, f"No channel of yours offers the embedding model {model}.")
+
+
+def embedding_offer(channels: Sequence[Channel], model: str) -> Offer:
+    """Of the channels that embed by this model, the one with the highest priority. Raises NoEmbedder."""
+    offers = [
+        Offer(channel, offer)
+        for channel in channels
+        if (offer := channel.model_named(model)) is not None and Modality.EMBEDDING in offer.modalities
+    ]
+    if not offers:
+        raise NoEmbedder(model)
+    return max(offers, key=lambda one: (one.channel.priority, not one.channel.of_platform, str(one.channel.id)))
 
 
 class WrongDimensions(ProviderError):
@@ -121,53 +139,70 @@ class Pace:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _free_at: float = field(default=0.0, init=False)
 
-    async def wait(self, tokens: int, now: float) -> None:
-        """Until a call may be made; what it takes is taken at once, so that calls line up."""
-        share = max(1 / self.calls_per_minute if self.calls_per_minute else 0.0,
-                    tokens / self.tokens_per_minute if self.tokens_per_minute else 0.0)  # fmt: skip
+    async def wait(self, tokens: int, now: float, longest_s: float = math.inf) -> None:
+        """Until a call may be made; what it takes is taken at once, so that calls line up.
+
+        Raises ProviderError(RATE_LIMITED) at once when that would be longer. Who leaves the line gives back its share.
+        """
+        share = 60 * max(1 / self.calls_per_minute if self.calls_per_minute else 0.0,
+                         tokens / self.tokens_per_minute if self.tokens_per_minute else 0.0)  # fmt: skip
         begin = max(self._free_at, now)
-        self._free_at = begin + share * 60
+        if begin - now > longest_s:
+            raise ProviderError(
+                ProviderErrorCode.RATE_LIMITED, "The embedding model is busy.", retry_after_s=begin - now,
+                detail=f"{begin - now:.1f} s behind others on this channel",
+            )  # fmt: skip
+        self._free_at = begin + share
         if begin > now:
-            await self.sleep(begin - now)
+            try:
+                await self.sleep(begin - now)
+            except asyncio.CancelledError:
+                self._free_at -= share
+                raise
 
 
 @dataclass(eq=False)
 class Patient:
-    """An embedder of a provider. `upstream` is what the provider calls the model."""
+    """An embedder of a provider, as a channel offers it. A query, for which a person waits, is asked for once."""
 
-    name: str
     dimensions: int
     provider: EmbeddingProvider
-    upstream: str
-    channel: str | None
+    offer: Offer
     pace: Pace = field(default_factory=Pace)
     call_s: float = CALL_S
+    query_s: float = QUERY_S
+
+    @property
+    def name(self) -> str:
+        return self.offer.model.name
 
     @property
     def batch_max(self) -> int:
         return self.provider.embedding_batch_max
 
     async def embed(self, texts: Sequence[str], *, query: bool) -> Embeddings:
+        if query:
+            return await self._once(texts, QUERY_WAIT_S, self.query_s)
         for tried in range(1, TRIES + 1):
             try:
-                return await self._once(texts)
+                return await self._once(texts, math.inf, self.call_s)
             except ProviderError as error:
                 if not error.retryable or tried == TRIES:
                     raise
                 await self.pace.sleep(pause_s(tried, error.retry_after_s))
         raise AssertionError("the last try returns or raises")
 
-    async def _once(self, texts: Sequence[str]) -> Embeddings:
+    async def _once(self, texts: Sequence[str], wait_s: float, call_s: float) -> Embeddings:
         guessed = sum(map(estimated_tokens, texts))
-        await self.pace.wait(guessed, asyncio.get_running_loop().time())
+        await self.pace.wait(guessed, asyncio.get_running_loop().time(), wait_s)
         shorter = None if DIMENSIONS.get(self.name, self.dimensions) == self.dimensions else self.dimensions
         try:
-            async with asyncio.timeout(self.call_s):
-                found = await self.provider.embed(texts, self.upstream, shorter)
+            async with asyncio.timeout(call_s):
+                found = await self.provider.embed(texts, self.offer.model.upstream, shorter)
         except TimeoutError:
             raise ProviderError(
                 ProviderErrorCode.TIMEOUT, "The embedding model did not answer in time.",
-                detail=f"no answer within {self.call_s:g} s",
+                detail=f"no answer within {call_s:g} s",
             ) from None  # fmt: skip
         usage = found.usage or UsageReport(guessed, 0, source=UsageSource.ESTIMATE)
         return checked(Embeddings(found.vectors, usage), len(texts), self.dimensions)

@@ -8,7 +8,18 @@ from enum import StrEnum
 from typing import Any
 
 from domain.accounts import Actor
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, ProjectId, SourceDocumentId, TenantId, UserId
+from domain.ids import (
+    ChannelId,
+    ChunkId,
+    FileId,
+    JobId,
+    KnowledgeBaseId,
+    PriceId,
+    ProjectId,
+    SourceDocumentId,
+    TenantId,
+    UserId,
+)
 
 
 class KnowledgeScope(StrEnum):
@@ -88,7 +99,8 @@ class Document:
     """`text` is what was given until it is parsed, then the whole text that was found; `pages` are the offsets in it
     at which pages begin, empty where there are none. `version` counts how often it was cut into chunks.
 
-    `embedded_tokens` and `embedded_micros` are what the job in `job_id` has paid for so far.
+    `embedded_tokens` and `embedded_micros` are what the job in `job_id` has paid for so far, `embedded_channel_id` and
+    `embedded_price_id` what its last call went through and was reckoned by.
     """
 
     tenant_id: TenantId
@@ -111,6 +123,8 @@ class Document:
     version: int = 0
     embedded_tokens: int = 0
     embedded_micros: int = 0
+    embedded_channel_id: ChannelId | None = None
+    embedded_price_id: PriceId | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     ready_at: datetime | None = None

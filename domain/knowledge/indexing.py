@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from domain.ids import TenantId
+from domain.ids import ChannelId, PriceId, TenantId
 from domain.knowledge.entities import Chunk, KnowledgeBase
 
 
@@ -19,7 +19,20 @@ class Indexed:
     cost_micros: int
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What embedding has used, through which channel, and what that cost by which price."""
+
+    tokens: int = 0
+    cost_micros: int = 0
+    channel_id: ChannelId | None = None
+    price_id: PriceId | None = None
+
+
 class Indexer(Protocol):
     async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
-        """Write the vectors of chunks. Repeating a call costs nothing twice. Raises ProviderError."""
+        """Write the vectors of chunks, of one document. Repeating a call costs nothing twice. Raises ProviderError.
+
+        What it has spent is kept until `KnowledgeStore.take_unbilled`.
+        """
         ...

@@ -10,23 +10,25 @@ from dataclasses import dataclass
 
 from domain.billing import Usage, UsageRecord, book_usage, cost, extend_hold
 from domain.billing.alerts import end_hold
+from domain.channels.offers import price_name
 from domain.errors import LeaseLost
 from domain.files.entities import File
 from domain.generation.provider import UsageSource
 from domain.ids import ChunkId, JobId, SourceDocumentId, new_id
 from domain.jobs import CRASHES_MAX, JobState, Lease
-from domain.knowledge.embedding import BUILT_IN, HASHED
+from domain.knowledge.embedding import BUILT_IN, HASHED, NoEmbedder, embedding_offer
 from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.failures import SENTENCES, IngestFailed
 from domain.knowledge.feed import tell
-from domain.knowledge.indexing import Indexed
 from domain.knowledge.parsing import Reading
 from domain.knowledge.pieces import Piece, text_hash
 from domain.unit_of_work import UnitOfWork
 
 USAGE_KIND = "EMBED"
 CHANNEL = "embedding"
-"""Under what name usage of embedding models is kept: they go through no writer's channel."""
+"""Under what name usage is kept that goes through no channel."""
+CALL_TEXTS = 8
+"""Texts of one call that a hold is reckoned with: the fewest that an embedder takes."""
 FREE_MODELS = frozenset({BUILT_IN, HASHED})
 CUT_PERCENT = 10
 """How far a document is when it is cut; the rest is embedding."""
@@ -48,11 +50,18 @@ class Work:
         return self.document.id
 
 
-async def embedding_cost(uow: UnitOfWork, base: KnowledgeBase, tokens: int) -> int:
-    """What embedding so much for a base costs, in micro-units. A model that runs in the process costs nothing."""
+async def embedding_cost(uow: UnitOfWork, base: KnowledgeBase, tokens: int, texts: int) -> int:
+    """What embedding so much for a base is expected to cost, in micro-units, by the price of the channel that would be
+    asked now. A model that runs in the process costs nothing.
+    """
     if base.embedding_model in FREE_MODELS:
         return 0
-    return cost(await uow.billing.price_of(base.embedding_model), Usage(tokens, 0))
+    try:
+        priced_as = embedding_offer(await uow.channels.offered(), base.embedding_model).priced_as
+    except NoEmbedder:  # which the document will fail by, unless a channel comes back until then
+        priced_as = base.embedding_model, price_name(None)
+    calls = max(1, -(-texts // CALL_TEXTS))
+    return calls * cost(await uow.billing.price_of(*priced_as), Usage(-(-tokens // calls), 0))
 
 
 async def begin(uow: UnitOfWork, lease: Lease) -> Work:
@@ -103,29 +112,27 @@ def _chunk(document: Document, whole: str, position: int, piece: Piece) -> Chunk
     )  # fmt: skip
 
 
-async def hold_enough(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work) -> None:
-    """Have what embedding the rest may cost held. Raises LeaseLost, QuotaExhausted or BudgetExceeded."""
+async def next_chunks(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work, limit: int) -> list[Chunk]:
+    """Those to be embedded next. What they and the rest may cost is held by then, and what is embedded already did.
+
+    Raises LeaseLost, QuotaExhausted or BudgetExceeded.
+    """
     document = await _of_lease(uow, lease)
-    _, tokens = await uow.knowledge.unindexed_tokens(document.id)
-    needed = document.embedded_micros + await embedding_cost(uow, work.base, tokens)
     await uow.jobs.beat(lease, lease_s, document.progress)
+    await _count(uow, document)
+    texts, tokens = await uow.knowledge.unindexed_tokens(document.id)
+    needed = document.embedded_micros + (await embedding_cost(uow, work.base, tokens, texts) if texts else 0)
     held = await uow.billing.held(lease.job_id)
     if needed > held:
         await extend_hold(uow.billing, lease.job_id, needed - held)
+    return await uow.knowledge.unindexed(document.id, limit)
 
 
-async def next_chunks(uow: UnitOfWork, work: Work, limit: int) -> list[Chunk]:
-    return await uow.knowledge.unindexed(work.document_id, limit)
-
-
-async def keep_indexed(
-    uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Sequence[Chunk], indexed: Indexed
-) -> Document:
+async def keep_indexed(uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Sequence[Chunk]) -> Document:
     """Note that these chunks' vectors are written, and what that cost. Raises LeaseLost."""
     document = await _of_lease(uow, lease)
     await uow.knowledge.mark_indexed(chunks)
-    document.embedded_tokens += indexed.tokens
-    document.embedded_micros += indexed.cost_micros
+    await _count(uow, document)
     left, _ = await uow.knowledge.unindexed_tokens(document.id)
     done = max(0, document.chunk_count - left)
     document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(1, document.chunk_count)
@@ -133,6 +140,15 @@ async def keep_indexed(
     await uow.jobs.beat(lease, lease_s, document.progress)
     await tell(uow, document)
     return document
+
+
+async def _count(uow: UnitOfWork, document: Document) -> None:
+    """Count for a locked document's job what was asked for it, each call once, whoever has made it."""
+    spent = await uow.knowledge.take_unbilled(document.id)
+    document.embedded_tokens += spent.tokens
+    document.embedded_micros += spent.cost_micros
+    document.embedded_channel_id = spent.channel_id or document.embedded_channel_id
+    document.embedded_price_id = spent.price_id or document.embedded_price_id
 
 
 async def finish(uow: UnitOfWork, lease: Lease) -> Document | None:
@@ -174,16 +190,25 @@ def failed(uow: UnitOfWork, document: Document, code: DocumentErrorCode, message
 
 async def pay(uow: UnitOfWork, job_id: JobId, attempt: int, document: Document | None) -> None:
     """Settle a job's hold, with one usage record for all that it has embedded over all its attempts."""
-    spent = document.embedded_micros if document is not None else 0
-    if document is not None and document.embedded_tokens:
-        base = await uow.knowledge.base(document.base_id, deleted=True)
-        record = UsageRecord(
-            job_id, attempt, USAGE_KIND, base.embedding_model if base is not None else "", CHANNEL,
-            Usage(document.embedded_tokens, 0, source=UsageSource.PROVIDER_FINAL), spent, True, uow.now,
-            project_id=base.project_id if base is not None else None,
-        )  # fmt: skip
-        await book_usage(uow.billing, record)
+    spent = 0
+    if document is not None:
+        await _count(uow, document)
+        spent = document.embedded_micros
+        if document.embedded_tokens:
+            await book_usage(uow.billing, await _record(uow, job_id, attempt, document))
     await end_hold(uow, job_id, attempt, spent)
+
+
+async def _record(uow: UnitOfWork, job_id: JobId, attempt: int, document: Document) -> UsageRecord:
+    base = await uow.knowledge.base(document.base_id, deleted=True)
+    channel_id = document.embedded_channel_id
+    channel = await uow.channels.channel(channel_id) if channel_id is not None else None
+    usage = Usage(document.embedded_tokens, 0, source=UsageSource.PROVIDER_FINAL)
+    return UsageRecord(
+        job_id, attempt, USAGE_KIND, base.embedding_model if base is not None else "",
+        channel.name if channel is not None else CHANNEL, usage, document.embedded_micros, True, uow.now,
+        document.embedded_price_id, base.project_id if base is not None else None, channel_id,
+    )  # fmt: skip
 
 
 async def _of_lease(uow: UnitOfWork, lease: Lease) -> Document:

@@ -102,8 +102,14 @@ class SearchResult:
 
 
 class Retriever(Protocol):
-    async def search(self, tenant_id: TenantId, actor_user_id: UserId | None, query: SearchQuery) -> SearchResult:
-        """Raises Rejected (NotFound for a base that is not there for this user, NoEmbedder) and ProviderError."""
+    async def search(
+        self, tenant_id: TenantId, actor_user_id: UserId | None, query: SearchQuery, *, principal: str = ""
+    ) -> SearchResult:
+        """What it asks of providers is paid by the tenant, under the budgets of the user and of who is its `principal`.
+
+        Raises Rejected (NotFound for a base that is not there for this user, NoEmbedder). By meaning alone also
+        ProviderError, QuotaExhausted and BudgetExceeded; by both, words are looked for then without it.
+        """
         ...
 
 

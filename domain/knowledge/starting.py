@@ -38,26 +38,28 @@ async def enqueue(
     document.job_id, document.state, document.progress = job.id, DocumentState.PENDING, 0
     document.error_code = document.error_message = None
     document.embedded_tokens = document.embedded_micros = 0
+    document.embedded_channel_id = document.embedded_price_id = None
     document.updated_at = uow.now
-    tokens = await _expected_tokens(uow, document, base)
-    held = await embedding_cost(uow, base, tokens)
+    texts, tokens = await _expected(uow, document, base)
+    held = await embedding_cost(uow, base, tokens, texts)
     spender = Spender.of(actor.user_id, actor.principal, base.embedding_model)
     await take_hold(uow.billing, job.id, held, spender)
     await tell(uow, document)
     return Waiting(job.id, ring)
 
 
-async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeBase) -> int:
-    """Of what is left to embed: exactly where it is cut already."""
+async def _expected(uow: UnitOfWork, document: Document, base: KnowledgeBase) -> tuple[int, int]:
+    """Chunks that are left to embed, and their tokens: exactly where it is cut already."""
     if document.chunk_count:
-        _, tokens = await uow.knowledge.unindexed_tokens(document.id)
-        return tokens
+        return await uow.knowledge.unindexed_tokens(document.id)
     policy = ChunkPolicy.from_json(base.chunk_policy)
     repeated = policy.size / (policy.size - policy.overlap)
     if document.file_id is None:
-        return round(estimated_tokens(await uow.knowledge.text(document.id)) * repeated)
-    file = await uow.files.file(document.file_id)
-    return round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
+        tokens = round(estimated_tokens(await uow.knowledge.text(document.id)) * repeated)
+    else:
+        file = await uow.files.file(document.file_id)
+        tokens = round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
+    return -(-tokens // policy.size), tokens
 
 
 async def stop(uow: UnitOfWork, document: Document) -> Stopped:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
 from domain.knowledge.entities import Chunk, Document, KnowledgeBase
+from domain.knowledge.indexing import Spent
 
 
 class KnowledgeStore(Protocol):
@@ -54,6 +55,13 @@ class KnowledgeStore(Protocol):
 
     async def unindexed_tokens(self, document_id: SourceDocumentId) -> tuple[int, int]:
         """How many chunks have no vectors of their text, and their estimated tokens."""
+        ...
+
+    async def take_unbilled(self, document_id: SourceDocumentId) -> Spent:
+        """What was asked for a document and not counted for a job yet; from now on it is.
+
+        The channel and the price are those of the last call of it.
+        """
         ...
 
     async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:

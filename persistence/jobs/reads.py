@@ -58,7 +58,7 @@ was ingested by before: whose base that was in is not looked for.
 JOBS = Listing(
     Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True),
     jobs,
-    where=(_READABLE,),
+    where=(_READABLE, _job.kind != literal_column(f"'{JobKind.KNOWLEDGE_SEARCH}'")),
     filters={
         "states": _job.state == any_(bindparam("states", type_=ARRAY(Text))),
         "kind": _job.kind == bindparam("kind", type_=Text),

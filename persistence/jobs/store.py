@@ -98,6 +98,15 @@ class SqlJobs:
         paused = select(queue_controls.c.paused).where(queue_controls.c.queue == queue)
         return bool(await self._session.scalar(paused))
 
+    async def begin(self, job: Job, lease_s: float) -> Lease:
+        lease = Lease(self._tenant_id, job.id, uuid4(), 1)
+        begun = {"state": JobState.RUNNING, "attempt": lease.attempt, "lease_token": lease.token}
+        begun |= {"lease_expires_at": after(lease_s), "started_at": func.now()}
+        self._session.add(job)
+        await self._session.flush()
+        await self._session.execute(update(jobs).where(*self._is(job.id)).values(**begun))
+        return lease
+
     async def claim(self, job_id: JobId, worker: str, lease_s: float) -> Lease | None:
         paused = select(queue_controls.c.queue).where(queue_controls.c.paused)
         claimed = await self._session.execute(

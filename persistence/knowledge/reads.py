@@ -16,7 +16,10 @@ from persistence.shapes import IDS, TENANT, Shape
 
 _base, _document, _chunk = knowledge_bases.c, knowledge_documents.c, knowledge_chunks.c
 _FEED_END = feed_end(_base.id)
-_OF_DOCUMENT = frozenset({"tenant_id", "text", "content_hash", "embedded_tokens", "embedded_micros"})
+_OF_DOCUMENT = frozenset(
+    {"tenant_id", "text", "content_hash", "embedded_tokens", "embedded_micros", "embedded_channel_id"}
+    | {"embedded_price_id"}
+)
 _OF_CHUNK = frozenset({"tenant_id", "tsv", "text_hash"})
 USER_SCOPE: ColumnElement[Any] = literal_column("'USER'")
 

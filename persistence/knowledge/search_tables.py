@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Uuid
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Index, Integer, LargeBinary, Uuid
 from sqlalchemy import cast as sql_cast
 
 from domain.knowledge.embedding import INDEXED_DIMENSIONS
@@ -18,14 +18,26 @@ knowledge_embeddings = tenant_table(
     Column("owner", Uuid, nullable=False),
     timestamp("claimed_until"),
     Column("tokens", Integer, nullable=False, server_default="0"),
+    Column("cost_micros", BigInteger, nullable=False, server_default="0"),
+    Column("channel_id", Uuid),
+    Column("price_id", Uuid),
+    Column("unbilled", Boolean, nullable=False, server_default="false"),
     timestamp("created_at", default=True),
     CheckConstraint("vector is null or vector_dims(vector) = dimensions", name="vector"),
     CheckConstraint("tokens >= 0", name="tokens"),
+    CheckConstraint("cost_micros >= 0", name="cost"),
     of_tenant(),
     key=("text_hash", "model", "dimensions"),
 )
-"""A row without a vector is claimed by its owner."""
+"""A row without a vector is claimed by its owner, a document; one with a vector was asked for by it, and is `unbilled`
+until what it cost has been counted for a job of the document."""
 knowledge_embeddings.c.claimed_until.nullable = False
+Index(
+    "knowledge_embeddings_unbilled_idx",
+    knowledge_embeddings.c.tenant_id,
+    knowledge_embeddings.c.owner,
+    postgresql_where=knowledge_embeddings.c.unbilled,
+)
 
 chunk_vectors = tenant_table(
     "chunk_vectors",

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.knowledge.indexing import Spent
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 
 _SETTLED = (DocumentState.READY, DocumentState.FAILED)
@@ -31,6 +32,23 @@ _LOCK_COUNT = text("select pg_advisory_xact_lock(hashtextextended('fabula.knowle
 _FOR_CHANGE = {"key_share": True}
 """FOR NO KEY UPDATE: other writers wait, and rows that refer to it are written meanwhile."""
 _document, _chunk = knowledge_documents.c, knowledge_chunks.c
+
+
+_TAKE_UNBILLED = text("""
+    with mine as (
+        select text_hash, model, dimensions, tokens, cost_micros, channel_id, price_id, created_at
+        from app.knowledge_embeddings where tenant_id = :tenant and owner = :document and unbilled
+        order by text_hash, model, dimensions for update
+    ), taken as (
+        update app.knowledge_embeddings one set unbilled = false from mine
+        where one.tenant_id = :tenant
+          and (one.text_hash, one.model, one.dimensions) = (mine.text_hash, mine.model, mine.dimensions)
+    )
+    select coalesce(sum(tokens), 0) as tokens, coalesce(sum(cost_micros), 0) as cost_micros,
+           (array_agg(channel_id order by created_at desc))[1] as channel_id,
+           (array_agg(price_id order by created_at desc))[1] as price_id
+    from mine
+""")
 
 
 class SqlKnowledge:
@@ -123,6 +141,10 @@ class SqlKnowledge:
         sums = select(func.count(), func.coalesce(func.sum(_chunk.tokens), 0)).where(*self._unindexed(document_id))
         count, tokens = (await self._session.execute(sums)).one()
         return int(count), int(tokens)
+
+    async def take_unbilled(self, document_id: SourceDocumentId) -> Spent:
+        row = (await self._session.execute(_TAKE_UNBILLED, {"tenant": self._tenant_id, "document": document_id})).one()
+        return Spent(int(row.tokens), int(row.cost_micros), row.channel_id, row.price_id)
 
     async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
         connection = await self._session.connection()

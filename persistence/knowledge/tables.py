@@ -64,6 +64,8 @@ knowledge_documents = tenant_table(
     Column("version", Integer, nullable=False, server_default="0"),
     Column("embedded_tokens", BigInteger, nullable=False, server_default="0"),
     Column("embedded_micros", BigInteger, nullable=False, server_default="0"),
+    Column("embedded_channel_id", Uuid),
+    Column("embedded_price_id", Uuid),
     timestamp("created_at", default=True),
     timestamp("updated_at", default=True),
     timestamp("ready_at"),

@@ -109,7 +109,9 @@ class UsageReport:
 @strawberry.type(description="What one try of a job used, of one kind.")
 class UsageRecord:
     attempt: int = strawberry.field(description="Which try.")
-    kind: str = strawberry.field(description="What was asked for: LLM for a text.")
+    kind: str = strawberry.field(
+        description="What was asked for: LLM for a text, EMBED for a document or a search, RERANK for the order of hits."
+    )
     model: str = strawberry.field(description="The model.")
     channel: str = strawberry.field(description="The channel.")
     provider: str | None = strawberry.field(description="The protocol that it spoke; null where that is not known.")

@@ -13,7 +13,7 @@ described_enum(
     SearchMode,
     VECTOR="By meaning: passages in other words, and in other languages, are found.",
     KEYWORD="By words: what must stand as it is written, such as names and numbers.",
-    HYBRID="By both.",
+    HYBRID="By both; by words alone while the model for the meaning does not answer or is not paid for.",
 )
 FREE = [Cost(weight=0)]
 """The search itself is what costs."""
@@ -50,7 +50,9 @@ class KnowledgeHit:
 
 @strawberry.type(description="A part of a search.", directives=FREE)
 class SearchStage:
-    name: str = strawberry.field(description="What was done.")
+    name: str = strawberry.field(
+        description="What was done. `embed: refused, by words alone`: the meaning could not be looked for."
+    )
     ms: float = strawberry.field(description="How long it took, in milliseconds; 0 for a list inside another stage.")
     candidates: int = strawberry.field(description="With how many passages it ended.")
 

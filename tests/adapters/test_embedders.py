@@ -15,6 +15,8 @@ from adapters.embedder_hashed import HashedEmbedder
 from adapters.factory import embedder_for
 from bench.retrieval.corpus import read
 from bench.retrieval.vectors import kept
+from domain.channels.entities import Channel, ChannelModel, Modality, ProviderKind
+from domain.channels.offers import Offer
 from domain.generation.provider import (
     EmbeddingProvider,
     Embeddings,
@@ -61,7 +63,12 @@ class Naps:
 
 
 def patient(provider: EmbeddingProvider, naps: Naps, **options: object) -> Patient:
-    return Patient("a-model", 2, provider, "upstream", "a channel", Pace(sleep=naps), **options)  # type: ignore[arg-type]
+    return Patient(2, provider, offering("a-model"), Pace(sleep=naps), **options)  # type: ignore[arg-type]
+
+
+def offering(name: str, upstream: str = "upstream") -> Offer:
+    model = ChannelModel(name, upstream, modalities=(Modality.EMBEDDING.value,))
+    return Offer(Channel.offering("a channel", ProviderKind.OPENAI_COMPATIBLE, model), model)
 
 
 def error(code: ProviderErrorCode, retry_after_s: float | None = None) -> ProviderError:
@@ -177,8 +184,8 @@ async def test_vectors_of_another_length_are_refused_and_not_asked_for_again() -
 
 async def test_only_a_length_that_is_not_the_models_own_is_asked_for() -> None:
     naps, script = Naps(), Script([Embeddings(((1.0,) * 512,)), Embeddings(((1.0,) * 1_536,))])
-    await Patient("text-embedding-3-small", 512, script, "up", None, Pace(sleep=naps)).embed(["a"], query=False)
-    await Patient("text-embedding-3-small", 1_536, script, "up", None, Pace(sleep=naps)).embed(["a"], query=False)
+    await Patient(512, script, offering("text-embedding-3-small"), Pace(sleep=naps)).embed(["a"], query=False)
+    await Patient(1_536, script, offering("text-embedding-3-small"), Pace(sleep=naps)).embed(["a"], query=False)
     assert script.dimensions == [512, None]
 
 
@@ -192,6 +199,43 @@ async def test_calls_line_up_behind_a_rate() -> None:
     assert len(naps.taken) == 3
 
 
+async def test_a_query_that_would_wait_too_long_is_refused_at_once_and_takes_no_share() -> None:
+    naps = Naps()
+    pace = Pace(calls_per_minute=60, sleep=naps)
+    for _ in range(3):
+        await pace.wait(1, 100.0, embedding.QUERY_WAIT_S)
+    assert naps.taken == [1.0, 2.0]
+    for _ in range(200):
+        with pytest.raises(ProviderError) as refused:
+            await pace.wait(1, 100.0, embedding.QUERY_WAIT_S)
+    assert (refused.value.code, refused.value.retry_after_s) == (ProviderErrorCode.RATE_LIMITED, 3.0)
+    await pace.wait(1, 101.0, embedding.QUERY_WAIT_S)
+    assert naps.taken == [1.0, 2.0, 2.0]
+
+
+async def test_who_leaves_the_line_gives_back_its_share() -> None:
+    pace = Pace(calls_per_minute=1)
+    await pace.wait(1, 100.0)
+    waiting = [asyncio.create_task(pace.wait(1, 100.0)) for _ in range(50)]
+    await asyncio.sleep(0)
+    for one in waiting:
+        one.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    await pace.wait(1, 160.0, 0.0)
+
+
+async def test_a_query_is_asked_for_once_within_a_short_time() -> None:
+    naps, script = Naps(), Script([error(ProviderErrorCode.OVERLOADED), GOOD])
+    with pytest.raises(ProviderError):
+        await patient(script, naps).embed(["a", "b"], query=True)
+    assert (naps.taken, len(script.answers)) == ([], 1)
+    slow = Script([60.0])
+    with pytest.raises(ProviderError) as late:
+        await patient(slow, naps, query_s=0.05).embed(["a", "b"], query=True)
+    assert late.value.code is ProviderErrorCode.TIMEOUT
+    assert embedding.QUERY_WAIT_S + embedding.QUERY_S <= 5.0
+
+
 def test_pauses_grow_and_end() -> None:
     assert 0.5 <= pause_s(1, None) <= 1.0
     assert pause_s(9, None) <= embedding.PAUSE_S_MAX
@@ -202,7 +246,8 @@ async def test_over_the_wire_a_refusal_is_waited_out() -> None:
     async with FakeOpenAI() as fake:
         provider = embedder_for("OPENAI_COMPATIBLE", base_url=fake.base_url, api_key="k", limits=ProviderLimits())
         naps = Naps()
-        one = Patient("m", 8, provider, "status:status=429,times=1,retry_after=2", "c", Pace(sleep=naps))
+        offer = offering("m", "status:status=429,times=1,retry_after=2")
+        one = Patient(8, provider, offer, Pace(sleep=naps))
         found = await one.embed(["雾里的钥匙", "x"], query=False)
         await one.aclose()
     assert (len(found.vectors), naps.taken, len(fake.exchanges)) == (2, [2.0], 2)

@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from adapters.embedder_hashed import HashedEmbedder
 from domain.billing import Price
+from domain.channels.entities import Channel, ChannelModel, Modality, ProviderKind
+from domain.channels.offers import Offer
 from domain.generation.provider import Embeddings, ProviderError, ProviderErrorCode
 from domain.ids import TenantId
 from domain.knowledge.chunk_index import ChunkIndexer
@@ -148,7 +150,9 @@ async def test_a_job_that_is_cancelled_while_it_asks_leaves_no_claim(
 async def test_a_channels_model_costs_what_its_price_says(shelf: Shelf, models: Models, indexer: ChunkIndexer) -> None:
     async with shelf.units(shelf.tenant_id) as uow:
         price: Price = await uow.billing.price_of("hash", "embedding channel")
-    models.own[INDEX].channel = "embedding channel"
+    model = ChannelModel("hash", "hash", modalities=(Modality.EMBEDDING.value,))
+    channel = Channel.offering("embedding channel", ProviderKind.OPENAI_COMPATIBLE, model)
+    models.own[INDEX].offer = Offer(channel, model)
     base = await shelf.base()
     done = await indexer.index(shelf.tenant_id, base, await shelf.document(base, *PASSAGES))
     assert done.cost_micros == -(-done.tokens * price.input_micros // 1_000_000) > 0

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from domain.ids import TenantId, new_id
+from domain.knowledge.indexing import Spent
 from domain.knowledge.vectors import IndexKey, SearchMode
 from persistence.database import Database
 from persistence.knowledge.embeddings import SqlEmbeddings
@@ -86,7 +87,7 @@ async def test_a_text_is_claimed_once_kept_and_known_from_then_on(shelf: Shelf, 
     assert (await cache.claim(shelf.tenant_id, INDEX, [key], mine, 60)).mine == {key}
     waiting = await cache.claim(shelf.tenant_id, INDEX, [key], yours, 60)
     assert (waiting.mine, waiting.known) == (frozenset(), {})
-    await cache.keep(shelf.tenant_id, INDEX, {key: VECTOR}, 7)
+    await cache.keep(shelf.tenant_id, INDEX, {key: VECTOR}, new_id(), Spent(7))
     known = await cache.claim(shelf.tenant_id, INDEX, [key], yours, 60)
     assert known.mine == frozenset()
     assert known.known[key] == pytest.approx(VECTOR, abs=2e-3)
@@ -108,7 +109,7 @@ async def test_what_is_given_up_can_be_claimed_and_what_is_kept_cannot_be_given_
 ) -> None:
     mine, yours, gone, kept = new_id(), new_id(), b"c" * 32, b"d" * 32
     await cache.claim(shelf.tenant_id, INDEX, [gone, kept], mine, 60)
-    await cache.keep(shelf.tenant_id, INDEX, {kept: VECTOR}, 7)
+    await cache.keep(shelf.tenant_id, INDEX, {kept: VECTOR}, mine, Spent(7))
     await cache.release(shelf.tenant_id, INDEX, [gone, kept], yours)
     assert (await cache.claim(shelf.tenant_id, INDEX, [gone], yours, 60)).mine == frozenset()
     await cache.release(shelf.tenant_id, INDEX, [gone, kept], mine)
@@ -119,5 +120,5 @@ async def test_what_is_given_up_can_be_claimed_and_what_is_kept_cannot_be_given_
 async def test_a_tenants_embeddings_are_unknown_to_another(units: Units, shelf: Shelf, cache: SqlEmbeddings) -> None:
     other, key = await Shelf(units, shelf.store, tenant_id=TenantId(new_id())).open(), b"e" * 32
     await cache.claim(shelf.tenant_id, INDEX, [key], new_id(), 60)
-    await cache.keep(shelf.tenant_id, INDEX, {key: VECTOR}, 7)
+    await cache.keep(shelf.tenant_id, INDEX, {key: VECTOR}, new_id(), Spent(7))
     assert (await cache.claim(other.tenant_id, INDEX, [key], new_id(), 60)).mine == {key}

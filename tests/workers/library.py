@@ -9,15 +9,20 @@ from typing import Any
 
 from sqlalchemy import text
 
-from domain.accounts import Actor
+from domain.accounts import GRANTS, Actor, Role
+from domain.billing import top_up_entry
 from domain.events import Event, Position
-from domain.ids import JobId, SourceDocumentId, TenantId
+from domain.ids import JobId, SourceDocumentId, TenantId, UserId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState, Lease
-from domain.knowledge import documents
+from domain.knowledge import documents, service
+from domain.knowledge.chunk_index import EmbeddingCache
 from domain.knowledge.entities import Chunk, KnowledgeBase
-from domain.knowledge.indexing import Indexed, Indexer
+from domain.knowledge.indexing import Indexed, Indexer, Spent
+from domain.knowledge.policies import ChunkPolicy
+from domain.knowledge.vectors import IndexKey
 from persistence.database import Database
+from persistence.knowledge.embeddings import SqlEmbeddings
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
 from workers.ingestion import run_job
@@ -32,9 +37,14 @@ TEXT = "\n\n".join(
 
 @dataclass
 class Counting:
-    """Implements `Indexer` in memory: every text is embedded once, and what was asked for is kept."""
+    """Implements `Indexer` in memory: every text is embedded once, and what was asked for is kept. What that has cost
+    is kept as every indexer keeps it, under a model of its own.
+    """
 
-    micros_per_token: int = 0
+    micros_per_token: int
+    cache: EmbeddingCache
+    tokens_per_token: int = 1
+    model: IndexKey = field(default_factory=lambda: IndexKey(secrets.token_hex(8), 1))
     known: dict[bytes, int] = field(default_factory=dict)
     rows: dict[Any, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -47,8 +57,15 @@ class Counting:
         self.asked += [one.text for one in fresh]
         self.known |= {one.text_hash: one.tokens for one in fresh}
         self.rows |= {one.id: one.text_hash for one in chunks}
-        tokens = sum(one.tokens for one in fresh)
-        return Indexed(tokens, len(chunks) - len(fresh), tokens * self.micros_per_token)
+        tokens = sum(one.tokens for one in fresh) * self.tokens_per_token
+        spent = Spent(tokens, tokens * self.micros_per_token)
+        if fresh:
+            vectors = {one.text_hash: (1.0,) for one in fresh}
+            await self.cache.keep(tenant_id, self.model, vectors, fresh[0].document_id, spent)
+        return Indexed(tokens, len(chunks) - len(fresh), spent.cost_micros)
+
+    def another(self, **more: Any) -> Counting:
+        return Counting(self.micros_per_token, self.cache, **more)
 
 
 @dataclass
@@ -131,3 +148,33 @@ class Library:
             stopped = await KINDS[JobKind.DOCUMENT_INGEST].cancel(uow, self.actor, job_id)
         if stopped.tell_worker:
             await self.runtime.cancels._flags.raise_for(job_id)
+
+
+async def opened(units: Units, admin: Database, database: Database, log: StreamLog, runtime: Runtime) -> Library:
+    tenant_id = TenantId(new_id())
+    actor = Actor(tenant_id, UserId(new_id()), Role.OWNER, GRANTS[Role.OWNER])
+    async with admin.engine.begin() as connection:
+        await connection.execute(
+            text("insert into app.tenants (tenant_id, slug, name) values (:id, :slug, 'x')"),
+            {"id": tenant_id, "slug": str(tenant_id)},
+        )
+        await connection.execute(
+            text(
+                "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros, valid_from) "
+                "select gen_random_uuid(), 'text-embedding-v4', :micros, 0, 0, now() - interval '1 day' "
+                "where not exists (select 1 from app.prices where model = 'text-embedding-v4')"
+            ),
+            {"micros": MICROS_PER_TOKEN * 1_000_000},
+        )
+    async with units(tenant_id) as uow:
+        await uow.billing.open_wallet()
+        await uow.billing.post(top_up_entry("starting-credit", CREDIT_MICROS))
+        base = await service.create_base(
+            uow,
+            actor,
+            service.BaseDraft("Papers", embedding_model="hash", chunk_policy=ChunkPolicy(size=120, overlap=0)),
+        )
+        # A model behind a channel, without the channel.
+        base.embedding_model, base.dimensions = "text-embedding-v4", 1_024
+    index = Counting(MICROS_PER_TOKEN, SqlEmbeddings(database.engine))
+    return Library(units, admin, log, replace(runtime, lease_s=2.0), actor, base, index)

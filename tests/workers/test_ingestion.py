@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from domain.accounts import GRANTS, Actor, Role
-from domain.billing import QuotaExhausted, top_up_entry
+from domain.billing import QuotaExhausted
 from domain.errors import LeaseLost
 from domain.events import EventType
 from domain.generation.provider import ProviderError, ProviderErrorCode
-from domain.ids import TenantId, UserId, new_id
+from domain.ids import TenantId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState
 from domain.knowledge import documents, ingestion, service
@@ -26,40 +25,15 @@ from domain.unit_of_work import UnitOfWork
 from persistence.database import Database
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
-from tests.workers.library import CREDIT_MICROS, MICROS_PER_TOKEN, Counting, Library
+from tests.workers.library import CREDIT_MICROS, MICROS_PER_TOKEN, Counting, Library, opened
 from workers import ingestion as worker
 from workers.relay import Relay
 from workers.runtime import Runtime
 
 
 @pytest.fixture
-async def library(units: Units, admin: Database, log: StreamLog, runtime: Runtime) -> AsyncIterator[Library]:
-    tenant_id = TenantId(new_id())
-    actor = Actor(tenant_id, UserId(new_id()), Role.OWNER, GRANTS[Role.OWNER])
-    async with admin.engine.begin() as connection:
-        await connection.execute(
-            text("insert into app.tenants (tenant_id, slug, name) values (:id, :slug, 'x')"),
-            {"id": tenant_id, "slug": str(tenant_id)},
-        )
-        await connection.execute(
-            text(
-                "insert into app.prices (id, model, input_micros, cached_input_micros, output_micros, valid_from) "
-                "select gen_random_uuid(), 'text-embedding-v4', :micros, 0, 0, now() - interval '1 day' "
-                "where not exists (select 1 from app.prices where model = 'text-embedding-v4')"
-            ),
-            {"micros": MICROS_PER_TOKEN * 1_000_000},
-        )
-    async with units(tenant_id) as uow:
-        await uow.billing.open_wallet()
-        await uow.billing.post(top_up_entry("starting-credit", CREDIT_MICROS))
-        base = await service.create_base(
-            uow,
-            actor,
-            service.BaseDraft("Papers", embedding_model="hash", chunk_policy=ChunkPolicy(size=120, overlap=0)),
-        )
-        # A model behind a channel, without the channel.
-        base.embedding_model, base.dimensions = "text-embedding-v4", 1_024
-    yield Library(units, admin, log, replace(runtime, lease_s=2.0), actor, base, Counting(MICROS_PER_TOKEN))
+async def library(units: Units, admin: Database, database: Database, log: StreamLog, runtime: Runtime) -> Library:
+    return await opened(units, admin, database, log, runtime)
 
 
 async def test_a_document_is_told_embedded_and_paid_for(library: Library) -> None:
@@ -126,7 +100,7 @@ async def test_five_kills_leave_the_same_chunks_as_none_and_nothing_is_paid_twic
         assert await library.recover(job_id) is JobState.QUEUED
     library.index.before = lambda: None
     await library.run(job_id)
-    undisturbed = Counting(MICROS_PER_TOKEN)
+    undisturbed = library.index.another()
     other = replace(library, index=undisturbed, base=await another_base(library))
     other_id, other_job = await other.take_in()
     await other.run(other_job)
@@ -163,7 +137,7 @@ async def test_a_worker_whose_lease_was_lost_writes_nothing_more(library: Librar
         asleep.set()
         await woken.wait()
 
-    sleeper = Counting(MICROS_PER_TOKEN, before=sleep)
+    sleeper = library.index.another(before=sleep)
     first = asyncio.create_task(library.run(job_id, sleeper, lease_s=60.0))
     await asleep.wait()
     async with library.admin.engine.begin() as connection:
@@ -191,8 +165,8 @@ async def test_every_write_is_fenced(library: Library) -> None:
     chunk = Chunk(library.tenant_id, new_id(), library.base.id, document_id, 0, "x", 0, 1, 1, b"x")  # type: ignore[arg-type]
     steps: list[Callable[[UnitOfWork], Awaitable[object]]] = [
         lambda uow: ingestion.note(uow, stale, 2.0, DocumentState.PARSING, 1),
-        lambda uow: ingestion.hold_enough(uow, stale, 2.0, work),
-        lambda uow: ingestion.keep_indexed(uow, stale, 2.0, [chunk], Indexed(1, 0, 1)),
+        lambda uow: ingestion.next_chunks(uow, stale, 2.0, work, 1),
+        lambda uow: ingestion.keep_indexed(uow, stale, 2.0, [chunk]),
         lambda uow: ingestion.finish(uow, stale),
         lambda uow: ingestion.fail(uow, stale, DocumentErrorCode.INTERNAL),
         lambda uow: ingestion.hand_back(uow, stale),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from adapters.embedder_hashed import HashedEmbedder
-from domain.errors import NotFound
-from domain.generation.provider import ProviderError, ProviderErrorCode
+from adapters.rerank import CALL_S
+from domain.billing import QuotaExhausted, Usage
+from domain.channels.entities import Channel, ChannelModel, Modality, ProviderKind
+from domain.channels.offers import Offer
+from domain.errors import ErrorCode, NotFound, Rejected
+from domain.generation.provider import Embeddings, ProviderError, ProviderErrorCode
 from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId, UserId, new_id
+from domain.knowledge import embedding, paying
 from domain.knowledge.embedding import Embedder
 from domain.knowledge.fusion import Weights, fused
+from domain.knowledge.paying import Call, Payer
 from domain.knowledge.rerank import Reranker, WordOverlap, overlaps
-from domain.knowledge.retrieval import RERANKED_MAX, KnowledgeRetriever
-from domain.knowledge.search import Passage, SearchedBase, SearchQuery
+from domain.knowledge.retrieval import RECENT_MAX, RECENT_S, RERANKED_MAX, KnowledgeRetriever, Recent
+from domain.knowledge.search import Passage, SearchedBase, SearchQuery, SearchResult
 from domain.knowledge.terms import HALF_EMPTY, NAME, TERMS_MAX, Term, TermKind, names_of, terms_of
 from domain.knowledge.vectors import IndexKey, Ranked, SearchMode, StoreQuery
 
@@ -81,6 +87,23 @@ def test_without_a_shared_word_the_order_stays() -> None:
 # -- the search ------------------------------------------------------------------------------------------------------
 
 
+class Provider(HashedEmbedder):
+    """A model behind a channel, which fails when it is told."""
+
+    failure: ProviderError | None = None
+
+    def __init__(self, name: str) -> None:
+        model = ChannelModel(name, name, modalities=(Modality.EMBEDDING.value,))
+        channel = Channel.offering("far", ProviderKind.OPENAI_COMPATIBLE, model)
+        super().__init__(name=name, offer=Offer(channel, model))
+
+    async def embed(self, texts: Sequence[str], *, query: bool) -> Embeddings:
+        found = await super().embed(texts, query=query)
+        if self.failure is not None:
+            raise self.failure
+        return found
+
+
 @dataclass
 class Library:
     """Bases and passages; a store that finds them in the order in which they were put; embedders of every name."""
@@ -89,6 +112,9 @@ class Library:
     found: dict[ChunkId, Passage] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
     asked: list[StoreQuery] = field(default_factory=list)
+    embedders: dict[str, Provider] = field(default_factory=dict)
+    paid: list[Call] = field(default_factory=list)
+    refusal: Exception | None = None
 
     def base(self, model: str, *texts: str, **policy: object) -> KnowledgeBaseId:
         base_id, document_id = KnowledgeBaseId(new_id()), SourceDocumentId(new_id())
@@ -112,7 +138,15 @@ class Library:
         return [Ranked(one.chunk_id, place, None) for place, one in enumerate(mine, 1)][: query.first]
 
     async def find(self, _tenant_id: TenantId, model: str, _dimensions: int) -> Embedder:
-        return HashedEmbedder(name=model)
+        return self.embedders.get(model) or HashedEmbedder(name=model)
+
+    async def pay(self, payer: Payer, call: Call, ask: Callable[[], Awaitable[tuple[Any, Usage]]]) -> Any:
+        if self.refusal is not None:
+            raise self.refusal
+        found, usage = await ask()
+        assert 0 < usage.input_tokens <= call.tokens
+        self.paid.append(call)
+        return found
 
 
 class Failing:
@@ -129,13 +163,21 @@ class Backwards:
         return list(reversed(range(len(passages))))
 
 
+def retriever_of(library: Library, reranker: Reranker | None = None) -> KnowledgeRetriever:
+    parts: Any = library
+    return KnowledgeRetriever(parts, parts, parts, parts, reranker)
+
+
+async def searched(retriever: KnowledgeRetriever, *base_ids: KnowledgeBaseId, **more: Any) -> SearchResult:
+    query = replace(SearchQuery(base_ids, "lantern"), **more)
+    return await retriever.search(TENANT, USER, query, principal="user")
+
+
 async def search(
     library: Library, *base_ids: KnowledgeBaseId, reranker: Reranker | None = None, **more: Any
 ) -> list[str]:
     """The texts that are found, the best first."""
-    parts: Any = library
-    query = replace(SearchQuery(base_ids, "lantern"), **more)
-    result = await KnowledgeRetriever(parts, parts, parts, reranker).search(TENANT, USER, query)
+    result = await searched(retriever_of(library, reranker), *base_ids, **more)
     assert [one.rank for one in result.hits] == list(range(1, len(result.hits) + 1))
     return [one.text for one in result.hits]
 
@@ -192,3 +234,74 @@ async def test_a_base_that_is_missing_hides_the_others() -> None:
     library = Library()
     with pytest.raises(NotFound):
         await search(library, library.base("hash", "a"), KnowledgeBaseId(new_id()))
+
+
+# -- what it asks of providers ---------------------------------------------------------------------------------------
+
+EXHAUSTED, OVERDUE = QuotaExhausted(1, 0), Rejected(ErrorCode.PAYMENT_OVERDUE, "An invoice is overdue.")
+TIMEOUT = ProviderError(ProviderErrorCode.TIMEOUT, "Too slow.")
+
+
+async def test_a_question_is_asked_of_a_provider_and_paid_once_however_often_it_is_searched_for() -> None:
+    library, provider = Library(), Provider("far")
+    library.embedders["far"] = provider
+    base, retriever = library.base("far", "a"), retriever_of(library)
+    for _ in range(3):
+        await searched(retriever, base)
+    assert (provider.asked, [(one.kind, one.priced_as, one.channel) for one in library.paid]) == (
+        1, [("EMBED", ("far", "far"), "far")],
+    )  # fmt: skip
+    await searched(retriever, base, text="lamp")
+    assert (provider.asked, len(library.paid)) == (2, 2)
+    query = SearchQuery((base,), "lantern")
+    await retriever.search(TenantId(new_id()), USER, query)
+    assert provider.asked == 3, "what a tenant has asked is its own"
+
+
+def test_a_kept_question_is_forgotten_in_time_and_when_others_come() -> None:
+    now = 100.0
+    recent = Recent(lambda: now)
+    recent.keep("a", (1.0, 2.0))
+    assert list(recent.get("a") or ()) == [1.0, 2.0]
+    now += RECENT_S
+    assert recent.get("a") is None
+    for n in range(RECENT_MAX + 1):
+        recent.keep(n, (1.0,))
+    assert recent.get(0) is None and recent.get(1) is not None
+
+
+async def test_a_model_in_the_process_is_paid_by_nobody() -> None:
+    library = Library(refusal=EXHAUSTED)
+    assert await search(library, library.base("hash", "a"), mode=SearchMode.VECTOR) == ["a"]
+
+
+@pytest.mark.parametrize("fault", [TIMEOUT, EXHAUSTED, OVERDUE])
+async def test_what_cannot_be_asked_or_paid_is_looked_for_by_words_alone_or_refused(fault: Exception) -> None:
+    library, provider = Library(), Provider("far")
+    library.embedders["far"] = provider
+    if isinstance(fault, ProviderError):
+        provider.failure = fault
+    else:
+        library.refusal = fault
+    base, retriever = library.base("far", "a"), retriever_of(library)
+    result = await searched(retriever, base, debug=True)
+    assert [one.text for one in result.hits] == ["a"]
+    assert result.stages[0].name == "embed: refused, by words alone"
+    assert (library.asked[0].mode, library.asked[0].vector) == (SearchMode.KEYWORD, None)
+    with pytest.raises(type(fault)):
+        await searched(retriever, base, mode=SearchMode.VECTOR)
+    assert provider.asked == (2 if fault is TIMEOUT else 0), "nothing is asked that cannot be paid"
+    assert library.paid == []
+
+
+async def test_a_model_that_reranks_is_paid_and_what_cannot_be_paid_is_ordered_by_words() -> None:
+    library = Library()
+    base = library.base("hash", "x", "lantern y", reranker="MODEL")
+    assert await search(library, base, reranker=Backwards()) == ["lantern y", "x"]
+    assert [(one.kind, one.priced_as, one.channel) for one in library.paid] == [("RERANK", ("backwards", ""), "rerank")]
+    library.refusal = EXHAUSTED
+    assert await search(library, base, reranker=Failing()) == ["lantern y", "x"]
+
+
+def test_a_search_is_over_before_what_is_held_for_it_is_given_back() -> None:
+    assert max(embedding.QUERY_WAIT_S + embedding.QUERY_S, CALL_S) * 3 < paying.LEASE_S

@@ -41,6 +41,12 @@ class MemoryJobs:
         self.outbox.add(job.id)
         return in_hand < concurrency_max and job.queue not in self.paused
 
+    async def begin(self, job: Job, lease_s: float) -> Lease:
+        self.jobs[job.id] = job
+        job.state, job.attempt, job.lease_token = JobState.RUNNING, 1, uuid4()
+        job.lease_expires_at = NOW + timedelta(seconds=lease_s)
+        return Lease(self._tenant_id, job.id, job.lease_token, 1)
+
     async def claim(self, job_id: JobId, worker: str, lease_s: float) -> Lease | None:
         job = self.jobs.get(job_id)
         if job is None or job.state != JobState.QUEUED or job.queue in self.paused:

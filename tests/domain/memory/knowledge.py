@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.knowledge.indexing import Spent
 
 
 class MemoryKnowledge:
@@ -16,6 +17,7 @@ class MemoryKnowledge:
         self.bases: dict[KnowledgeBaseId, KnowledgeBase] = {}
         self.documents: dict[SourceDocumentId, Document] = {}
         self.chunks: dict[ChunkId, Chunk] = {}
+        self.unbilled: dict[SourceDocumentId, Spent] = {}
 
     async def add(self, row: KnowledgeBase | Document) -> None:
         if isinstance(row, KnowledgeBase):
@@ -76,6 +78,9 @@ class MemoryKnowledge:
     async def unindexed_tokens(self, document_id: SourceDocumentId) -> tuple[int, int]:
         found = self._unindexed(document_id)
         return len(found), sum(one.tokens for one in found)
+
+    async def take_unbilled(self, document_id: SourceDocumentId) -> Spent:
+        return self.unbilled.pop(document_id, Spent())
 
     async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
         for one in chunks:

@@ -280,6 +280,7 @@ export const zh: Strings = {
       PAYMENT_REFUSED: '支付服务或付款方的银行拒绝了这笔付款。',
       CONTEXT_TOO_SMALL: '模型的上下文容不下这些内容。',
       NO_CHANNEL: '没有可用的模型渠道。',
+      MODEL_UNAVAILABLE: '模型现在没有回应或过于繁忙，请稍后再试。',
       INVALID_CREDENTIALS: '邮箱或密码不正确。',
       TOKEN_EXPIRED: '登录已过期，请重新登录。',
       TOKEN_REUSED: '登录已在别处使用，请重新登录。',
