@@ -30,8 +30,12 @@ class KnowledgeStore(Protocol):
         """The document that a job works on, deleted or not. None once another job does."""
         ...
 
-    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
-        """Those of a base that are on their way into search, locked."""
+    async def delete_documents(self, base_id: KnowledgeBaseId) -> list[Document]:
+        """Mark those of a base as deleted. The ones that were on their way into search, locked."""
+        ...
+
+    async def deleted_document(self) -> Document | None:
+        """Some deleted one, locked, of which there is something left to forget."""
         ...
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool: ...
@@ -43,8 +47,8 @@ class KnowledgeStore(Protocol):
         """They are taken as they are written, part after part, so that nothing else waits while they are made."""
         ...
 
-    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
-        """Those of a document, or of the whole base."""
+    async def delete_chunks(self, document_id: SourceDocumentId, most: int | None = None) -> int:
+        """Those of a document, or so many of them; how many that were."""
         ...
 
     async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None: ...

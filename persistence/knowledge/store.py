@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Boolean, LargeBinary, Select, Uuid, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import (
+    Boolean,
+    CursorResult,
+    LargeBinary,
+    Select,
+    Uuid,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    not_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
@@ -75,10 +90,22 @@ class SqlKnowledge:
         found: Document | None = await self._session.scalar(statement)
         return found
 
-    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
-        at_work = self._live(base_id).where(_document.state.not_in(_SETTLED)).order_by(_document.id)
-        locked = at_work.with_for_update(**_FOR_CHANGE).execution_options(populate_existing=True)
-        return list(await self._session.scalars(locked))
+    async def delete_documents(self, base_id: KnowledgeBaseId) -> list[Document]:
+        mine = _document.tenant_id == self._tenant_id, _document.base_id == base_id, _document.deleted_at.is_(None)
+        marked = update(knowledge_documents).where(*mine).values(deleted_at=func.now(), updated_at=func.now())
+        rows = await self._session.execute(marked.returning(_document.id, _document.state))
+        at_work = [row.id for row in rows if row.state not in _SETTLED]
+        same = select(Document).where(_document.tenant_id == self._tenant_id, _document.id.in_(at_work))
+        found = same.order_by(_document.id).execution_options(populate_existing=True)
+        return list(await self._session.scalars(found))
+
+    async def deleted_document(self) -> Document | None:
+        left = _document.deleted_at.is_not(None), _document.characters > literal_column("0")
+        statement = select(Document).where(_document.tenant_id == self._tenant_id, *left).order_by(_document.id)
+        found: Document | None = await self._session.scalar(
+            statement.limit(1).with_for_update(skip_locked=True, **_FOR_CHANGE)
+        )
+        return found
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
         same = self._live(base_id).where(_document.content_hash == content_hash)
@@ -97,18 +124,17 @@ class SqlKnowledge:
         return bool(await self._session.scalar(select(reading.exists())))
 
     async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
-        await self.delete_chunks(base_id=document.base_id, document_id=document.id)
+        await self.delete_chunks(document.id)
         coming = iter(chunks)
         while part := [_row(chunk) for chunk in islice(coming, WRITTEN_AT_ONCE)]:
             await self._session.execute(insert(knowledge_chunks), part)
 
-    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
+    async def delete_chunks(self, document_id: SourceDocumentId, most: int | None = None) -> int:
         await self._session.flush()
-        mine = _chunk.tenant_id == self._tenant_id, _chunk.base_id == base_id
-        statement = delete(knowledge_chunks).where(*mine)
-        if document_id is not None:
-            statement = statement.where(_chunk.document_id == document_id)
-        await self._session.execute(statement)
+        mine = _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id
+        some = select(_chunk.position).where(*mine).order_by(_chunk.position).limit(most)
+        gone = await self._session.execute(delete(knowledge_chunks).where(*mine, _chunk.position.in_(some)))
+        return cast("CursorResult[Any]", gone).rowcount
 
     async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None:
         key = (self._tenant_id, chunk_id)
@@ -132,7 +158,7 @@ class SqlKnowledge:
         await connection.execute(_MARK, rows)
 
     def _unindexed(self, document_id: SourceDocumentId) -> tuple[Any, ...]:
-        return _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id, _chunk.indexed.is_(False)
+        return _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id, not_(_chunk.indexed)
 
     def _live(self, base_id: KnowledgeBaseId) -> Select[Any]:
         return select(Document).where(
