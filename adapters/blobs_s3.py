@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from domain.files.blobs import CHUNK_BYTES, BlobMissing, read_whole
+from domain.files.blobs import CHUNK_BYTES, BlobMissing, BlobsAway, read_whole
 
 CONNECT_S = 5
 ANSWER_S = 30
@@ -84,14 +84,14 @@ class S3Blobs:
         if body is None:
             return
         try:
-            while chunk := await asyncio.to_thread(body.read, CHUNK_BYTES):
+            while chunk := await asyncio.to_thread(_part, body, key):
                 yield chunk
         finally:
             body.close()
 
     def _get(self, key: str, start: int, length: int | None) -> Any:
         """The stream of the bytes; None when there are none behind `start`."""
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         last = "" if length is None else str(start + length - 1)
         try:
@@ -102,7 +102,9 @@ class S3Blobs:
                 raise BlobMissing(key) from None
             if code == _NOTHING_THERE:
                 return None
-            raise
+            raise BlobsAway(f"{key}: {code}") from error
+        except BotoCoreError as error:
+            raise BlobsAway(key) from error
         return answer["Body"]
 
     async def read(self, key: str, max_bytes: int) -> bytes:
@@ -137,3 +139,12 @@ class S3Blobs:
     def _scratch_file(self) -> BinaryIO:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         return tempfile.TemporaryFile(dir=self._scratch)
+
+
+def _part(body: Any, key: str) -> bytes:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return bytes(body.read(CHUNK_BYTES))
+    except BotoCoreError as error:
+        raise BlobsAway(key) from error

@@ -90,6 +90,7 @@ def build_parts(settings: Settings) -> list[Part]:
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         StreamLog(redis),
         tenant_concurrency=settings.tenant_concurrency,
+        tenant_ingestions=settings.tenant_ingestions,
     )
     feeders: list[Part] = []
     if (index := index_of(settings)) is not None:

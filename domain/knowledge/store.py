@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, UserId
 from domain.knowledge.entities import Chunk, Document, KnowledgeBase
 
 
@@ -19,8 +19,8 @@ class KnowledgeStore(Protocol):
     async def base(
         self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
     ) -> KnowledgeBase | None: ...
-    async def count_bases(self) -> int:
-        """Living ones. Nobody else adds one until the end of the transaction."""
+    async def count_bases(self, owner_id: UserId | None = None) -> int:
+        """Living ones that are somebody's alone, or that are not anybody's for None. Nobody else adds one until the end of the transaction."""
         ...
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int: ...

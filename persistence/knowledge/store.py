@@ -12,6 +12,7 @@ from sqlalchemy import (
     LargeBinary,
     Select,
     Uuid,
+    and_,
     bindparam,
     delete,
     func,
@@ -24,8 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
-from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId, UserId
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 
 _SETTLED = (DocumentState.READY, DocumentState.FAILED)
@@ -66,9 +67,11 @@ class SqlKnowledge:
         found = await self._session.get(KnowledgeBase, key, with_for_update=how, populate_existing=lock)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
-    async def count_bases(self) -> int:
+    async def count_bases(self, owner_id: UserId | None = None) -> int:
         await self._session.execute(_LOCK_COUNT, {"tenant": str(self._tenant_id)})
-        live = knowledge_bases.c.tenant_id == self._tenant_id, knowledge_bases.c.deleted_at.is_(None)
+        base, own = knowledge_bases.c, knowledge_bases.c.scope == KnowledgeScope.USER
+        whose = not_(own) if owner_id is None else and_(own, base.owner_id == owner_id)
+        live = base.tenant_id == self._tenant_id, base.deleted_at.is_(None), whose
         return await self._session.scalar(select(func.count()).select_from(knowledge_bases).where(*live)) or 0
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int:

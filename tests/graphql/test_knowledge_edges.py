@@ -11,10 +11,11 @@ from sqlalchemy import text
 
 from app.relay import knowledge_duties
 from app.settings import Settings
+from domain.accounts import Role
 from domain.conversations.service import GROUPS_MAX
 from domain.ids import new_id
 from domain.knowledge.documents import DOCUMENTS_MAX
-from domain.knowledge.service import BASES_MAX
+from domain.knowledge.service import BASES_MAX, OWN_BASES_MAX
 from persistence.database import Database, create_engine
 from persistence.operations.due import DueTenants
 from schema.ids import decode_id
@@ -106,6 +107,21 @@ async def test_a_tenant_has_at_most_five_hundred_bases(site: Site, admin: Databa
     assert (await person.refusal("knowledgeBaseCreate", **given))[0] == "LIMIT_REACHED"
     await person.mutate("knowledgeBaseDelete", id=last)
     await new_base(person)
+
+
+async def test_somebodys_own_bases_are_counted_for_themselves(site: Site, admin: Database) -> None:
+    person = await site.tenant()
+    await filled(
+        admin,
+        "insert into app.knowledge_bases (tenant_id, id, name, scope, owner_id, embedding_model, dimensions, chunk_policy, "
+        "retrieval_policy) select :t, one, 'Base', 'USER', :o, 'hash', 384, '{}', '{}' from unnest(cast(:ids as uuid[])) one",
+        OWN_BASES_MAX - 1, t=person.tenant_id, o=person.user_id,
+    )  # fmt: skip
+    await new_base(person, scope="USER")
+    given = {"name": "One more", "embeddingModel": "hash", "scope": "USER"}
+    assert (await person.refusal("knowledgeBaseCreate", **given))[0] == "LIMIT_REACHED"
+    await new_base(person)
+    await new_base(await site.member(person, Role.AUTHOR), scope="USER")
 
 
 async def test_a_base_has_at_most_five_thousand_documents(site: Site, admin: Database) -> None:

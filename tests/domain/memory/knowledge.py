@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
-from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, UserId
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 
 
 class MemoryKnowledge:
@@ -32,8 +32,10 @@ class MemoryKnowledge:
         found = self.bases.get(base_id)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
-    async def count_bases(self) -> int:
-        return sum(1 for one in self.bases.values() if one.deleted_at is None)
+    async def count_bases(self, owner_id: UserId | None = None) -> int:
+        living = [one for one in self.bases.values() if one.deleted_at is None]
+        own = [one for one in living if one.scope == KnowledgeScope.USER]
+        return len(living) - len(own) if owner_id is None else sum(one.owner_id == owner_id for one in own)
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int:
         return len(self._living(base_id))
