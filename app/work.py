@@ -176,5 +176,6 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database, TenantEmbedder
         reader=ChildReader(),
         indexer=indexer_of(embedders, units, database.engine),
         blobs=blobs_of(settings),
+        ingestions_max=settings.ingestions_max,
     )
     return runtime, database, embedders

@@ -23,6 +23,8 @@ DOCUMENTS_MAX = 5_000
 """Of a base."""
 CHUNK_CHARS_MAX = 4_000
 """Of an edited chunk: twice what cutting makes."""
+FORGOTTEN_AT_ONCE = 2_000
+"""Chunks of a deleted document: each takes its vectors along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ async def reingest_document(
         return Asked(document_id, None)
     document, base = await get_document(uow, actor, document_id)
     _refuse_at_work(document)
-    document.chunk_count = 0
+    document.recut = True
     waiting = await enqueue(uow, actor, document, base, concurrency_max=concurrency_max)
     await uow.jobs.complete_key(used, document.id)
     return Asked(document.id, waiting)
@@ -129,12 +131,11 @@ async def rename_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocu
 
 
 async def delete_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocumentId) -> tuple[Document, Stopped]:
-    """It, and what `stop` says of its job. Its chunks are gone for good; its row stays for what refers to it."""
+    """It, and what `stop` says of its job. Its row stays for what refers to it; the rest goes by `forget_deleted`."""
     actor.require(Permission.WRITE)
     document, _ = await get_document(uow, actor, document_id)
-    stopped = await stop(uow, document)
-    await uow.knowledge.delete_chunks(base_id=document.base_id, document_id=document.id)
     document.deleted_at = document.updated_at = uow.now
+    stopped = await stop(uow, document)
     await tell_deleted(uow, document)
     return document, stopped
 
@@ -143,10 +144,20 @@ async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -
     """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
     actor.require(Permission.WRITE)
     base = await get_base(uow, actor, base_id, lock=True)
-    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.documents_at_work(base_id)]
-    await uow.knowledge.delete_chunks(base_id=base_id)
     base.deleted_at = uow.now
-    return stopped
+    return [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.delete_documents(base_id)]
+
+
+async def forget_deleted(uow: UnitOfWork) -> int:
+    """Some chunks of a deleted document, and its text behind the last of them; 0 when there is nothing left."""
+    document = await uow.knowledge.deleted_document()
+    if document is None:
+        return 0
+    gone = await uow.knowledge.delete_chunks(document.id, FORGOTTEN_AT_ONCE)
+    if gone < FORGOTTEN_AT_ONCE:
+        document.text, document.pages, document.language = "", [], None
+        document.characters = document.chunk_count = 0
+    return max(1, gone)
 
 
 async def update_chunk(
@@ -163,12 +174,14 @@ async def update_chunk(
         raise NotFound("The chunk", "input", "id")
     document, base = await get_document(uow, actor, found.document_id)
     chunk = await uow.knowledge.chunk(chunk_id, lock=True)
-    if chunk is None or document.chunk_count == 0:
+    settled = DocumentState(document.state).settled
+    if chunk is None or not (document.cut or settled):
         raise Rejected(ErrorCode.INVALID_STATE, "The document is being cut anew.", "input", "id")
     if not _edit(chunk, text, enabled):
         return None
     document.updated_at = uow.now
-    if DocumentState(document.state).settled:
+    if settled:
+        document.recut = False  # cutting it anew came to nothing: its chunks stay, and this one is to be found
         return await enqueue(uow, actor, document, base, concurrency_max=concurrency_max)
     await tell(uow, document)
     return None

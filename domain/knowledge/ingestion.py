@@ -72,9 +72,8 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
     if job is None or document is None or base is None or job.lease_token != lease.token:
         raise LeaseLost
     file = await uow.files.file(document.file_id) if document.file_id is not None else None
-    cut = document.chunk_count > 0
-    text = await uow.knowledge.text(document.id) if document.file_id is None and not cut else ""
-    return Work(document, base, file, text, cut, job.trace_parent)
+    text = await uow.knowledge.text(document.id) if document.file_id is None and not document.cut else ""
+    return Work(document, base, file, text, document.cut, job.trace_parent)
 
 
 async def note(uow: UnitOfWork, lease: Lease, lease_s: float, state: DocumentState, percent: int) -> None:
@@ -95,6 +94,7 @@ async def keep_reading(uow: UnitOfWork, lease: Lease, lease_s: float, reading: R
         raise IngestFailed(DocumentErrorCode.EMPTY)
     document.text, document.pages, document.language = reading.text, list(reading.pages), reading.language
     document.characters, document.chunk_count = len(reading.text), len(reading.pieces)
+    document.recut = False
     document.version += 1
     document.state, document.progress, document.updated_at = DocumentState.EMBEDDING, CUT_PERCENT, uow.now
     chunks = (_chunk(document, reading.text, position, piece) for position, piece in enumerate(reading.pieces))
@@ -133,9 +133,8 @@ async def keep_indexed(uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Se
     document = await _of_lease(uow, lease)
     await uow.knowledge.mark_indexed(chunks)
     await _count(uow, document)
-    left, _ = await uow.knowledge.unindexed_tokens(document.id)
-    done = max(0, document.chunk_count - left)
-    document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(1, document.chunk_count)
+    done = max(one.position for one in chunks) + 1  # they come in the document's order
+    document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(done, document.chunk_count)
     document.state, document.updated_at = DocumentState.EMBEDDING, uow.now
     await uow.jobs.beat(lease, lease_s, document.progress)
     await tell(uow, document)
@@ -157,8 +156,7 @@ async def finish(uow: UnitOfWork, lease: Lease) -> Document | None:
     Raises LeaseLost.
     """
     document = await _of_lease(uow, lease)
-    left, _ = await uow.knowledge.unindexed_tokens(document.id)
-    if left:
+    if await uow.knowledge.unindexed(document.id, 1):
         return None
     document.state, document.progress, document.ready_at = DocumentState.READY, 100, uow.now
     document.updated_at = uow.now

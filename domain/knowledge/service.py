@@ -16,7 +16,9 @@ from domain.text import NOTE_CHARS_MAX, clean_line, clean_text
 from domain.unit_of_work import UnitOfWork
 
 BASES_MAX = 500
-"""Of a tenant."""
+"""Of a tenant, those that are somebody's alone not counted."""
+OWN_BASES_MAX = 100
+"""Of one user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,10 @@ async def create_base(uow: UnitOfWork, actor: Actor, draft: BaseDraft) -> Knowle
             retrieval_policy=draft.retrieval_policy or RetrievalPolicy(),
         ),
     )
-    if await uow.knowledge.count_bases() >= BASES_MAX:
-        raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {BASES_MAX:,} knowledge bases.")
+    own = draft.scope is KnowledgeScope.USER
+    most = OWN_BASES_MAX if own else BASES_MAX
+    if await uow.knowledge.count_bases(actor.user_id if own else None) >= most:
+        raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {most:,} knowledge bases.")
     await uow.knowledge.add(base)
     return base
 

@@ -50,7 +50,7 @@ async def enqueue(
 
 async def _expected(uow: UnitOfWork, document: Document, base: KnowledgeBase) -> tuple[int, int]:
     """Chunks that are left to embed, and their tokens: exactly where it is cut already."""
-    if document.chunk_count:
+    if document.cut:
         return await uow.knowledge.unindexed_tokens(document.id)
     policy = ChunkPolicy.from_json(base.chunk_policy)
     repeated = policy.size / (policy.size - policy.overlap)
@@ -63,7 +63,7 @@ async def _expected(uow: UnitOfWork, document: Document, base: KnowledgeBase) ->
 
 
 async def stop(uow: UnitOfWork, document: Document) -> Stopped:
-    """Stop a locked document's job, if one waits or runs."""
+    """Stop a locked document's job, if one waits or runs. Who watches its base is told by the caller, last of all."""
     job = await uow.jobs.lock(document.job_id) if document.job_id is not None else None
     if job is None or JobState(job.state).terminal:
         return Stopped(ended=False, tell_worker=False)
@@ -71,7 +71,6 @@ async def stop(uow: UnitOfWork, document: Document) -> Stopped:
         await uow.jobs.cancel_queued(job)
         failed(uow, document, DocumentErrorCode.CANCELLED)
         await pay(uow, job.id, job.attempt, document)
-        await tell(uow, document)
         return Stopped(ended=True, tell_worker=False)
     if job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
@@ -82,7 +81,10 @@ async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Stopped:
     """Ask a document's job to stop, as `stop` does. What is already embedded stays, and is paid for."""
     actor.require(Permission.GENERATE)
     document, _ = await _of_job(uow, actor, job_id)
-    return await stop(uow, document)
+    stopped = await stop(uow, document)
+    if stopped.ended:
+        await tell(uow, document)
+    return stopped
 
 
 async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: str, concurrency_max: int) -> Waiting:

@@ -268,6 +268,35 @@ async def test_chunks_are_edited_and_switched(alice: Person, runtime: Runtime) -
     assert (await alice.mutate("chunkUpdate", parts, id=chunk["id"], text=most))["userErrors"] == []
 
 
+async def test_cutting_anew_that_fails_leaves_the_chunks_as_they_were_to_be_changed_and_tried_again(
+    alice: Person, runtime: Runtime
+) -> None:
+    document = await ingested(alice, runtime, await new_base(alice))
+    chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
+
+    async def stopped(key: str) -> Any:
+        again = await alice.mutate("documentReingest", "document { job { id } }", id=document["id"], idempotencyKey=key)
+        assert await alice.refusal("chunkUpdate", id=chunk, enabled=False) == ("INVALID_STATE", ["input", "id"])
+        await alice.mutate("jobCancel", id=again["document"]["job"]["id"])
+        left = await read(alice, document["id"])
+        assert (left["state"], left["chunkCount"]) == ("FAILED", document["chunkCount"])
+        return left
+
+    async def retried(left: Any, key: str) -> Any:
+        again = await alice.mutate("jobRetry", "job { id }", id=left["job"]["id"], idempotencyKey=key)
+        await run_job(runtime, alice.tenant_id, job_of(again))
+        return await read(alice, document["id"])
+
+    assert (await retried(await stopped("a"), "a"))["version"] == 2
+    chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
+    await stopped("b")
+    assert (await alice.mutate("chunkUpdate", id=chunk, enabled=False))["userErrors"] == []
+    await run_job(runtime, alice.tenant_id, job_of(await read(alice, document["id"])))
+    kept = await read(alice, document["id"])
+    assert (kept["state"], kept["version"]) == ("READY", 2)
+    assert (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["enabled"] is False
+
+
 async def test_progress_is_told_in_order_and_from_where_one_left(alice: Person, runtime: Runtime) -> None:
     base = await new_base(alice)
     document = await ingested(alice, runtime, base)
