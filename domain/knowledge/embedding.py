@@ -45,8 +45,8 @@ INDEXED_DIMENSIONS = (384, 512, 768, 1_024, 1_536, 3_072)
 """The lengths that a store is ready for."""
 TRIES = 4
 CALL_S = 20.0
-QUERY_S = 3.0
-"""For a query's one call."""
+QUERY_S = 2.5
+"""For a query's one call: who sends a message waits 3 s for passages, and words are to be looked for in the rest."""
 QUERY_WAIT_S = 2.0
 """So long a query waits for its turn; one that would wait longer is refused at once."""
 PAUSE_S = 0.5

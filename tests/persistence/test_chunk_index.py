@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from sqlalchemy import text
@@ -17,7 +17,7 @@ from domain.generation.provider import Embeddings, ProviderError, ProviderErrorC
 from domain.ids import TenantId
 from domain.knowledge.chunk_index import ChunkIndexer
 from domain.knowledge.embedding import Embedder
-from domain.knowledge.indexing import Indexed
+from domain.knowledge.indexing import Indexed, Spent
 from domain.knowledge.vectors import IndexKey, SearchMode, VectorRow
 from persistence.database import Database
 from persistence.knowledge.embeddings import SqlEmbeddings
@@ -145,6 +145,33 @@ async def test_a_job_that_is_cancelled_while_it_asks_leaves_no_claim(
     models.own[INDEX].pause_s = 0
     async with asyncio.timeout(2):
         await indexer.index(shelf.tenant_id, base, two)
+
+
+async def test_a_call_that_takes_longer_than_a_claim_keeps_it(
+    shelf: Shelf, models: Models, indexer: ChunkIndexer
+) -> None:
+    base = await shelf.base()
+    one, two = [await shelf.document(base, *texts) for texts in (PASSAGES, PASSAGES[::-1])]
+    models.own[INDEX].pause_s = 1.0
+    patient = replace(indexer, lease_s=0.3)
+    done = await asyncio.gather(*(patient.index(shelf.tenant_id, base, chunks) for chunks in (one, two)))
+    assert models.own[INDEX].asked == len(PASSAGES)
+    assert sorted(each.cached for each in done) == [0, len(PASSAGES)]
+
+
+async def test_what_was_spent_is_kept_to_the_last_token_and_given_once(
+    shelf: Shelf, models: Models, indexer: ChunkIndexer
+) -> None:
+    base = await shelf.base()
+    chunks = await shelf.document(base, *PASSAGES)
+    model = ChannelModel("hash", "hash", modalities=(Modality.EMBEDDING.value,))
+    models.own[INDEX].offer = Offer(Channel.offering("far", ProviderKind.OPENAI_COMPATIBLE, model), model)
+    done = await indexer.index(shelf.tenant_id, base, chunks)
+    async with shelf.units(shelf.tenant_id) as uow:
+        spent = await uow.knowledge.take_unbilled(chunks[0].document_id)
+    assert (spent.tokens, spent.cost_micros) == (done.tokens, done.cost_micros)
+    async with shelf.units(shelf.tenant_id) as uow:
+        assert await uow.knowledge.take_unbilled(chunks[0].document_id) == Spent()
 
 
 async def test_a_channels_model_costs_what_its_price_says(shelf: Shelf, models: Models, indexer: ChunkIndexer) -> None:
