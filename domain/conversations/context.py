@@ -54,7 +54,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ChatInput:
-    """`history` is the path above the new message, from the root."""
+    """`history` is the path above the new message, from the root. `unsearched`: passages could not be looked up."""
 
     question: str
     history: Sequence[Turn]
@@ -64,6 +64,7 @@ class ChatInput:
     summary_upto: MessageId | None = None
     passages: Sequence[Passage] = ()
     persona: Persona | None = None
+    unsearched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def compile_chat(source: ChatInput) -> Chat:
     summary, turns = _summary(replace(source, history=said), words, room)
     examples = _examples(source.persona, room)
     passages = _passages(source.passages, room)
+    if source.unsearched:
+        room.items.append(ReceiptItem(Slot.PASSAGE, "", 0, Decision.UNAVAILABLE, "they could not be looked up"))
     at_most = room.left
     kept = _history(turns, source.policy, room)
     system = JOINT.join(one for one in (words.contract, part, openings, summary) if one)

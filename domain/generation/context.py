@@ -54,6 +54,7 @@ class Decision(StrEnum):
     CUT_POLICY = "CUT_POLICY"
     SUMMARIZED = "SUMMARIZED"
     GONE = "GONE"
+    UNAVAILABLE = "UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True)
