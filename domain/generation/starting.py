@@ -63,7 +63,10 @@ async def refuse_unpayable(uow: UnitOfWork, compiled: Compiled, asked: Offered) 
     """
     await refuse_overdue(uow)
     price = await uow.billing.price_of(*asked.offers[0].priced_as)
-    needed, available = cost(price, Usage(compiled.prompt_tokens, compiled.max_output_tokens)), await uow.billing.available()
+    needed, available = (
+        cost(price, Usage(compiled.prompt_tokens, compiled.max_output_tokens)),
+        await uow.billing.available(),
+    )
     if needed > available:
         raise QuotaExhausted(needed, available)
 

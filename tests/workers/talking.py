@@ -19,8 +19,10 @@ from tests.workers.desk import Desk
 LAMPS = "The lamps are lit at dusk. Their oil comes from the south. Nobody counts them."
 
 
-async def conversation(desk: Desk, model: str | None = None, policy: ContextPolicy | None = None) -> ConversationId:
-    draft = ConversationDraft("Talk", model=model, policy=policy)
+async def conversation(
+    desk: Desk, model: str | None = None, policy: ContextPolicy | None = None, title: str = "Talk"
+) -> ConversationId:
+    draft = ConversationDraft(title, model=model, policy=policy)
     async with desk.units(desk.tenant_id) as uow:
         made: Conversation = await create_conversation(uow, desk.actor, draft)
     return made.id
