@@ -39,8 +39,8 @@ class ConversationStore(Protocol):
         """Down from a message, always to the newest answer, to where nothing follows."""
         ...
 
-    async def unwritten(self, conversation_id: ConversationId) -> list[Message]:
-        """Answers that are not yet written to their end."""
+    async def writing(self, conversation: Conversation) -> list[JobId]:
+        """Jobs that have not ended: of its answers, its title, its summary."""
         ...
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:

@@ -8,7 +8,7 @@ from alembic import op
 from sqlalchemy import text
 
 revision = "0025"
-down_revision = "0023"
+down_revision = "0024"
 
 
 def upgrade() -> None:

@@ -13,6 +13,8 @@ from domain.conversations.entities import Citation, Conversation, ConversationGr
 from domain.conversations.passages import Passage
 from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, TenantId, UserId
 from persistence.conversations.tables import conversation_groups, conversation_shares, conversations, messages
+from persistence.generation.tables import generations
+from persistence.jobs.tables import jobs
 from persistence.knowledge.search_tables import knowledge_evidence
 from persistence.knowledge.tables import knowledge_chunks, knowledge_documents
 
@@ -98,14 +100,23 @@ class SqlConversations:
         found = await self._session.scalar(select(way.c.id).order_by(way.c.step.desc()).limit(1))
         return MessageId(found or message_id)
 
-    async def unwritten(self, conversation_id: ConversationId) -> list[Message]:
-        found = await self._session.scalars(
-            select(Message).where(
-                messages.c.tenant_id == self._tenant_id, messages.c.conversation_id == conversation_id,
+    async def writing(self, conversation: Conversation) -> list[JobId]:
+        of_answers = (
+            select(generations.c.job_id)
+            .join(messages, (messages.c.tenant_id == generations.c.tenant_id) & (messages.c.generation_id == generations.c.id))
+            .where(
+                messages.c.tenant_id == self._tenant_id, messages.c.conversation_id == conversation.id,
                 messages.c.state.in_(["PENDING", "STREAMING"]),
             )
         )  # fmt: skip
-        return list(found)
+        chores = [one for one in (conversation.title_job_id, conversation.summary_job_id) if one is not None]
+        found = await self._session.scalars(
+            select(jobs.c.id)
+            .where(jobs.c.tenant_id == self._tenant_id, jobs.c.id.in_(of_answers) | jobs.c.id.in_(chores))
+            .where(jobs.c.finished_at.is_(None))
+            .order_by(jobs.c.id)
+        )
+        return [JobId(one) for one in found]
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
         chunk, document = knowledge_chunks.c, knowledge_documents.c

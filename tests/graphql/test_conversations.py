@@ -68,6 +68,17 @@ async def test_a_conversation_without_a_title_gets_one_from_its_first_words(
     assert await title_of(alice, kept) == "My own"
 
 
+async def test_a_conversation_that_is_deleted_gets_no_title_any_more(
+    alice: Person, runtime: Runtime, admin: Database
+) -> None:
+    talk = await begin(alice, title="")
+    await said(alice, runtime, talk, f"{FAST} What colour are the harbour lamps?")
+    await alice.mutate("conversationDelete", "conversation { id }", id=talk)
+    assert await chores(alice, runtime, admin) == []
+    jobs = await alice("{ jobs(first: 1) { edges { node { kind state } } } }")
+    assert jobs["edges"][0]["node"] == {"kind": "conversation.title", "state": "CANCELLED"}
+
+
 async def test_a_title_that_the_author_sets_meanwhile_is_kept(alice: Person, runtime: Runtime, admin: Database) -> None:
     talk = await begin(alice, title="")
     await said(alice, runtime, talk, "灯塔建于哪一年？")
