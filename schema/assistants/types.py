@@ -64,7 +64,10 @@ class AssistantExample:
     assistant: str = strawberry.field(description="What the assistant answers.")
 
 
-@strawberry.type(description="Something that an assistant may use.", directives=[Cost(weight=0)])
+@strawberry.type(
+    description="A tool that an assistant is written for. It is kept with it; no model is told of it here.",
+    directives=[Cost(weight=0)],
+)
 class AssistantTool:
     name: str = strawberry.field(description="Its name.")
     description: str = strawberry.field(description="What it is for.")
@@ -100,7 +103,7 @@ class AssistantVersion(Node):
     def examples(self) -> list[AssistantExample]:
         return [AssistantExample(**one) for one in self.examples]
 
-    @strawberry.field(description="What it may use.", metadata=needs("tools"))
+    @strawberry.field(description="The tools that it is written for.", metadata=needs("tools"))
     def tools(self) -> list[AssistantTool]:
         return [AssistantTool(**one) for one in self.tools]
 

@@ -64,3 +64,11 @@ async def names(person: Person, **values: Any) -> list[str]:
 async def seen(person: Person, assistant: str) -> Any:
     """As the person sees it; None where he does not."""
     return await person(NODE, id=assistant)
+
+
+async def begins_with(person: Person, assistant: str) -> int:
+    """The number of the version that a new conversation has."""
+    made = await person.mutate(
+        "conversationCreate", "conversation { assistantVersion { number } }", assistantId=assistant
+    )
+    return int(made["conversation"]["assistantVersion"]["number"])
