@@ -42,6 +42,11 @@ test('an assistant is made, gets versions, is published without its secrets, lik
   await page.getByRole('button', { name: 'Like' }).click();
   await expect(page.getByRole('button', { name: 'Like' })).toHaveAttribute('aria-pressed', 'true');
   await page.getByLabel('Your rating').selectOption('4 stars');
+  await page.getByRole('button', { name: 'Write a review' }).click();
+  await dialog.getByLabel('What you make of it').fill('It finds what three of us had read over.');
+  expect(await barriers(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(page.locator('.review')).toContainText(/three of us had read over\..*4 stars/);
   await page.getByRole('button', { name: 'Install' }).click();
   await expect(page.getByRole('button', { name: 'Uninstall' })).toBeVisible();
   await page.getByRole('link', { name: 'All assistants' }).click();

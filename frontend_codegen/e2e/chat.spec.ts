@@ -167,7 +167,7 @@ test('an answer cites by numbers, and each opens the passage with the words that
   await answered(page);
   const chip = answers(page).first().locator('.markdown').getByRole('button', { name: 'Source 1: The harbour book' });
   await expect(chip).toHaveText('1');
-  await expect(answers(page).first().getByRole('region', { name: 'Sources' })).toContainText('The harbour book');
+  await expect(answers(page).first().getByRole('group', { name: 'Sources' })).toContainText('The harbour book');
   expect(await barriers(page)).toEqual([]);
   await chip.click();
   const dialog = page.getByRole('dialog', { name: 'The harbour book' });
