@@ -1,5 +1,5 @@
 /** Somebody makes an assistant, writes its versions, publishes it and reacts to it. */
-import { type Api, barriers, enterDemo, expect, test } from './fixtures';
+import { barriers, enterDemo, expect, makeAssistant, test } from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -42,6 +42,11 @@ test('an assistant is made, gets versions, is published without its secrets, lik
   await page.getByRole('button', { name: 'Like' }).click();
   await expect(page.getByRole('button', { name: 'Like' })).toHaveAttribute('aria-pressed', 'true');
   await page.getByLabel('Your rating').selectOption('4 stars');
+  await page.getByRole('button', { name: 'Write a review' }).click();
+  await dialog.getByLabel('What you make of it').fill('It finds what three of us had read over.');
+  expect(await barriers(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await expect(page.locator('.review')).toContainText(/three of us had read over\..*4 stars/);
   await page.getByRole('button', { name: 'Install' }).click();
   await expect(page.getByRole('button', { name: 'Uninstall' })).toBeVisible();
   await page.getByRole('link', { name: 'All assistants' }).click();
@@ -53,19 +58,6 @@ test('an assistant is made, gets versions, is published without its secrets, lik
   await dialog.getByRole('button', { name: 'Delete' }).click();
   await expect(page).toHaveURL(/\/assistants$/);
 });
-
-async function makeAssistant(api: Api, name: string): Promise<string> {
-  const create = `mutation ($input: AssistantCreateInput!) { assistantCreate(input: $input) { assistant { id } } }`;
-  const made = await api.run<{ assistantCreate: { assistant: { id: string } } }>(create, {
-    input: { name, category: 'WORLD' },
-  });
-  const { id } = made.assistantCreate.assistant;
-  const write = `mutation ($input: AssistantVersionCreateInput!) {
-    assistantVersionCreate(input: $input) { userErrors { message } } }`;
-  const words = { greeting: 'I keep the **harbour book**.', openingMessages: ['Ask me for a ship.'] };
-  await api.run(write, { input: { assistantId: id, prompt: 'Answer as a harbour master.', ...words } });
-  return id;
-}
 
 test('a conversation is begun with an assistant, which speaks first, answers, and is missed once it is gone', async ({
   page,

@@ -3,7 +3,18 @@ import { readFileSync } from 'node:fs';
 
 import type { Page } from '@playwright/test';
 
-import { type Api, answerAs, barriers, countEvents, enterDemo, expect, pace, test } from './fixtures';
+import {
+  answerAs,
+  barriers,
+  countEvents,
+  enterDemo,
+  expect,
+  makeBase,
+  makeConversation,
+  pace,
+  say,
+  test,
+} from './fixtures';
 
 test.describe.configure({ timeout: 120_000 });
 
@@ -42,47 +53,6 @@ const lengthsOf = (page: Page) =>
     }
     return [...seen];
   });
-
-async function makeConversation(api: Api, input: object = {}): Promise<{ id: string; path: string }> {
-  const create = `mutation ($input: ConversationCreateInput!) {
-    conversationCreate(input: $input) { conversation { id } userErrors { message } } }`;
-  const made = await api.run<{ conversationCreate: { conversation: { id: string } } }>(create, { input });
-  const { id } = made.conversationCreate.conversation;
-  return { id, path: `/chat/${encodeURIComponent(id)}` };
-}
-
-/** What was said once its answer is whole. */
-async function say(api: Api, conversationId: string, text: string): Promise<string> {
-  const send = `mutation ($input: MessageSendInput!) {
-    messageSend(input: $input) { ... on MessageAccepted { said: message { id } } } }`;
-  const input = { conversationId, text: `${text} ${pace(1, 0)}`, idempotencyKey: `e2e-${conversationId}-${text}` };
-  const { messageSend } = await api.run<{ messageSend: { said: { id: string } } }>(send, { input });
-  const last = `query ($id: ID!) { conversation(id: $id) { activePath(last: 1) { state } } }`;
-  const state = async () =>
-    (await api.run<{ conversation: { activePath: { state: string }[] } }>(last, { id: conversationId })).conversation
-      .activePath[0]!.state;
-  await expect.poll(state, { intervals: [50], timeout: 20_000 }).toBe('COMPLETE');
-  return messageSend.said.id;
-}
-
-/** A base with one document that is ready to be found. */
-async function makeBase(api: Api, name: string, text: string): Promise<string> {
-  const create = `mutation ($input: KnowledgeBaseCreateInput!) {
-    knowledgeBaseCreate(input: $input) { knowledgeBase { id } } }`;
-  const made = await api.run<{ knowledgeBaseCreate: { knowledgeBase: { id: string } } }>(create, { input: { name } });
-  const { id } = made.knowledgeBaseCreate.knowledgeBase;
-  const add = `mutation ($input: DocumentCreateInput!) { documentCreate(input: $input) { document { id } } }`;
-  const input = { knowledgeBaseId: id, text, title: 'The harbour book', idempotencyKey: `e2e-${id}` };
-  const { documentCreate } = await api.run<{ documentCreate: { document: { id: string } } }>(add, { input });
-  const state = `query ($id: ID!) { node(id: $id) { ... on Document { state errorMessage } } }`;
-  await expect
-    .poll(
-      async () => (await api.run<{ node: { state: string } }>(state, { id: documentCreate.document.id })).node.state,
-      { timeout: 45_000 },
-    )
-    .toBe('READY');
-  return id;
-}
 
 test('the first message begins a conversation; the answer grows, is stored as it was shown, and names it', async ({
   page,
@@ -167,7 +137,7 @@ test('an answer cites by numbers, and each opens the passage with the words that
   await answered(page);
   const chip = answers(page).first().locator('.markdown').getByRole('button', { name: 'Source 1: The harbour book' });
   await expect(chip).toHaveText('1');
-  await expect(answers(page).first().getByRole('region', { name: 'Sources' })).toContainText('The harbour book');
+  await expect(answers(page).first().getByRole('group', { name: 'Sources' })).toContainText('The harbour book');
   expect(await barriers(page)).toEqual([]);
   await chip.click();
   const dialog = page.getByRole('dialog', { name: 'The harbour book' });

@@ -86,6 +86,60 @@ export async function dropChannel(api: Api, id: string): Promise<void> {
   });
 }
 
+export async function makeConversation(api: Api, input: object = {}): Promise<{ id: string; path: string }> {
+  const create = `mutation ($input: ConversationCreateInput!) {
+    conversationCreate(input: $input) { conversation { id } userErrors { message } } }`;
+  const made = await api.run<{ conversationCreate: { conversation: { id: string } } }>(create, { input });
+  const { id } = made.conversationCreate.conversation;
+  return { id, path: `/chat/${encodeURIComponent(id)}` };
+}
+
+/** What was said once its answer is whole. */
+export async function say(api: Api, conversationId: string, text: string): Promise<string> {
+  const send = `mutation ($input: MessageSendInput!) {
+    messageSend(input: $input) { ... on MessageAccepted { said: message { id } } } }`;
+  const input = { conversationId, text: `${text} ${pace(1, 0)}`, idempotencyKey: `e2e-${conversationId}-${text}` };
+  const { messageSend } = await api.run<{ messageSend: { said: { id: string } } }>(send, { input });
+  const last = `query ($id: ID!) { conversation(id: $id) { activePath(last: 1) { state } } }`;
+  const state = async () =>
+    (await api.run<{ conversation: { activePath: { state: string }[] } }>(last, { id: conversationId })).conversation
+      .activePath[0]!.state;
+  await expect.poll(state, { intervals: [50], timeout: 20_000 }).toBe('COMPLETE');
+  return messageSend.said.id;
+}
+
+/** A base with one document that is ready to be found. */
+export async function makeBase(api: Api, name: string, text: string): Promise<string> {
+  const create = `mutation ($input: KnowledgeBaseCreateInput!) {
+    knowledgeBaseCreate(input: $input) { knowledgeBase { id } } }`;
+  const made = await api.run<{ knowledgeBaseCreate: { knowledgeBase: { id: string } } }>(create, { input: { name } });
+  const { id } = made.knowledgeBaseCreate.knowledgeBase;
+  const add = `mutation ($input: DocumentCreateInput!) { documentCreate(input: $input) { document { id } } }`;
+  const input = { knowledgeBaseId: id, text, title: 'The harbour book', idempotencyKey: `e2e-${id}` };
+  const { documentCreate } = await api.run<{ documentCreate: { document: { id: string } } }>(add, { input });
+  const state = `query ($id: ID!) { node(id: $id) { ... on Document { state errorMessage } } }`;
+  await expect
+    .poll(
+      async () => (await api.run<{ node: { state: string } }>(state, { id: documentCreate.document.id })).node.state,
+      { timeout: 45_000 },
+    )
+    .toBe('READY');
+  return id;
+}
+
+export async function makeAssistant(api: Api, name: string): Promise<string> {
+  const create = `mutation ($input: AssistantCreateInput!) { assistantCreate(input: $input) { assistant { id } } }`;
+  const made = await api.run<{ assistantCreate: { assistant: { id: string } } }>(create, {
+    input: { name, category: 'WORLD' },
+  });
+  const { id } = made.assistantCreate.assistant;
+  const write = `mutation ($input: AssistantVersionCreateInput!) {
+    assistantVersionCreate(input: $input) { userErrors { message } } }`;
+  const words = { greeting: 'I keep the **harbour book**.', openingMessages: ['Ask me for a ship.'] };
+  await api.run(write, { input: { assistantId: id, prompt: 'Answer as a harbour master.', ...words } });
+  return id;
+}
+
 /** Errors of the page, violations of its content security policy and requests to other hosts fail the test. */
 export function watchForTrouble(context: BrowserContext, baseURL: string): string[] {
   const trouble: string[] = [];

@@ -6,8 +6,12 @@ import {
   editorOf,
   enterDemo,
   expect,
+  makeAssistant,
+  makeBase,
+  makeConversation,
   makeNovel,
   pace,
+  say,
   startDraft,
   test,
   waitForEnd,
@@ -75,6 +79,48 @@ for (const { name, language, scheme, width } of LOOKS) {
     await picture('9-channels');
     await page.getByRole('button', { name: /^(New channel|新建渠道)$/ }).click();
     await picture('10-channel');
+  });
+}
+
+for (const { name, language, scheme, width } of LOOKS) {
+  test(`pictures of conversations, knowledge and assistants, ${name}`, async ({ page, api }) => {
+    test.setTimeout(120_000);
+    const picture = async (of: string) => {
+      await page.screenshot({ path: `e2e/artifacts/${name}/${of}.png`, animations: 'disabled' });
+      expect(await barriers(page), of).toEqual([]);
+      const overflow = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
+      expect(await page.evaluate(overflow), of).toBe(0);
+    };
+    const base = await makeBase(api, `Pictures ${name}`, 'The toll is four copper rings.\n\n过苍鹭桥要付四枚铜环。');
+    const { id, path } = await makeConversation(api, { title: `Pictures ${name}`, knowledgeBaseIds: [base] });
+    await say(api, id, 'What is the toll? 过桥要付多少？');
+    await say(api, id, 'How many copper rings? 几枚铜环？');
+    const assistant = await makeAssistant(api, `Pictures ${name}`);
+    await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
+    await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
+    await page.setViewportSize({ width, height: 850 });
+    await enterDemo(page, '/chat');
+    await expect(page.getByRole('link', { name: `Pictures ${name}` })).toBeVisible();
+    await picture('11-conversations');
+    await page.goto(path);
+    await expect(page.locator('.sources')).toHaveCount(2);
+    await picture('12-conversation');
+    await page.locator('button.chip').first().click();
+    await expect(page.locator('.passage mark')).toBeVisible();
+    await picture('13-passage');
+    await page.goto(`/knowledge/${encodeURIComponent(base)}`);
+    await expect(page.locator('.doc')).toHaveCount(1);
+    await picture('14-base');
+    await page.getByRole('tab').nth(1).click();
+    await page.getByRole('searchbox').fill('copper');
+    await page.locator('.tester-checks input').last().check();
+    await page.locator('.tester .button').click();
+    await expect(page.locator('.found-hit').first()).toBeVisible();
+    await picture('15-search');
+    await page.goto(`/assistants/${encodeURIComponent(assistant)}`);
+    await expect(page.locator('.assistant-version')).toHaveCount(1);
+    await picture('16-assistant');
+    await api.run(`mutation ($id: ID!) { knowledgeBaseDelete(input: {id: $id}) { deletedId } }`, { id: base });
   });
 }
 

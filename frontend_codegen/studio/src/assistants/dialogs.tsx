@@ -4,6 +4,7 @@ import {
   useAssistantDeleteMutation,
   useAssistantPublishMutation,
   useAssistantPublishPreviewQuery,
+  useAssistantRateMutation,
   useAssistantUpdateMutation,
   useAssistantVersionCreateMutation,
 } from '@fabula/client/urql';
@@ -202,6 +203,27 @@ export function PublishDialog({ assistant, onClose }: { assistant: Assistant; on
             </section>
           )}
         </>
+      )}
+    </Ask>
+  );
+}
+
+/** Words for the stars that were given. */
+export function ReviewDialog({ assistant, onClose }: { assistant: Assistant; onClose: () => void }) {
+  const { t } = useTranslation();
+  const [, rate] = useAssistantRateMutation();
+  const [words, setWords] = useState(assistant.viewer.words);
+  const run = async () => {
+    const input = { assistantId: assistant.id, rating: assistant.viewer.rating ?? 0, words };
+    const { data, error } = await rate({ input }, ASSISTANT_CONTEXT);
+    return problemOf(t, error, data?.assistantRate.userErrors);
+  };
+  return (
+    <Ask title={t.assistants.review} action={t.common.save} run={run} onClose={onClose}>
+      {(problem) => (
+        <Field label={t.assistants.words} hint={t.assistants.wordsHint} error={problem?.message}>
+          <textarea rows={4} value={words} autoFocus onChange={(event) => setWords(event.target.value)} />
+        </Field>
       )}
     </Ask>
   );

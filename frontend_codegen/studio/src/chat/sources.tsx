@@ -23,7 +23,7 @@ export function Sources({ citations, onOpen }: { citations: Cited[]; onOpen: (ci
   const { t } = useTranslation();
   if (citations.length === 0) return null;
   return (
-    <section className="sources" aria-label={t.chat.sources}>
+    <div className="sources" role="group" aria-label={t.chat.sources}>
       <ol>
         {sourcesOf(citations).map((cited) => (
           <li key={cited.id}>
@@ -35,6 +35,6 @@ export function Sources({ citations, onOpen }: { citations: Cited[]; onOpen: (ci
           </li>
         ))}
       </ol>
-    </section>
+    </div>
   );
 }

@@ -12,7 +12,7 @@ import { useEffect, useState } from 'react';
 import { Link, useLocation } from 'wouter';
 
 import { ASSISTANT_CONTEXT } from '../api';
-import { AboutDialog, AssistantDeleteDialog, PublishDialog, VersionDialog } from '../assistants/dialogs';
+import { AboutDialog, AssistantDeleteDialog, PublishDialog, ReviewDialog, VersionDialog } from '../assistants/dialogs';
 import type { AssistantVersion, OpenAssistant } from '../assistants/model';
 import { formatAgo, formatCount } from '../format';
 import { useTranslation } from '../i18n/context';
@@ -48,6 +48,7 @@ export function AssistantPage({ id }: { id: string }) {
         {assistant && <Head assistant={assistant} />}
         {assistant && <Reactions assistant={assistant} />}
         {assistant && <Versions assistant={assistant} />}
+        {assistant && <Reviews assistant={assistant} />}
       </main>
     </Shell>
   );
@@ -101,6 +102,7 @@ function Reactions({ assistant }: { assistant: OpenAssistant }) {
   const { t } = useTranslation();
   const { id: assistantId, viewer } = assistant;
   const [problem, setProblem] = useState<Problem | null>(null);
+  const [reviewing, setReviewing] = useState(false);
   const [, react] = useAssistantReactMutation();
   const [, rate] = useAssistantRateMutation();
   const [, install] = useAssistantInstallMutation();
@@ -159,9 +161,37 @@ function Reactions({ assistant }: { assistant: OpenAssistant }) {
             ))}
           </select>
         </label>
+        {viewer.rating !== null && (
+          <Button look="quiet" onClick={() => setReviewing(true)}>
+            {t.assistants.review}
+          </Button>
+        )}
       </div>
       <ProblemNotice problem={problem} />
+      {reviewing && <ReviewDialog assistant={assistant} onClose={() => setReviewing(false)} />}
     </>
+  );
+}
+
+function Reviews({ assistant: { reviews } }: { assistant: OpenAssistant }) {
+  const { t, language } = useTranslation();
+  if (reviews.length === 0) return null;
+  return (
+    <section>
+      <header className="versions-head">
+        <h2>{t.assistants.reviews}</h2>
+      </header>
+      <ul>
+        {reviews.map(({ rating, words, at }) => (
+          <li key={at} className="review">
+            <p>{words}</p>
+            <p className="quiet">
+              {t.assistants.stars(rating)} · {formatAgo(at, language, t)}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

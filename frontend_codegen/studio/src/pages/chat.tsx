@@ -23,18 +23,21 @@ export function ChatPage(props: ChatPageProps) {
     return () => void (document.title = t.brand);
   }, [t, id]);
   const leave = () => navigate(CHAT_PATH);
+  // A narrow window shows the list alone: then the list is what the page is about.
+  const [Page, Main] = props.shown === 'list' ? (['main', 'div'] as const) : (['div', 'main'] as const);
   return (
     <Shell>
-      <div className="chat" data-shown={props.shown}>
+      <Page className="chat" data-shown={props.shown} {...(Page === 'main' && { id: 'main' })}>
+        {Page === 'main' && <h1 className="visually-hidden">{t.chat.list}</h1>}
         <Rail current={id} stamp={stamp} onDeleted={(deleted) => deleted === id && leave()} />
-        <main className="chat-main" id="main">
+        <Main className="chat-main" {...(Main === 'main' && { id: 'main' })}>
           {id ? (
             <ConversationView key={id} id={id} onChanged={() => setStamp((n) => n + 1)} onDeleted={leave} />
           ) : (
             <Start key={`${props.shown} ${assistantId}`} assistantId={props.shown === 'start' ? assistantId : null} />
           )}
-        </main>
-      </div>
+        </Main>
+      </Page>
     </Shell>
   );
 }

@@ -62,7 +62,7 @@ function SharedItem({ message }: { message: Shared['messages'][number] }) {
         <Markdown text={marked} chip={(marker) => <span className="chip">{marker}</span>} />
       )}
       {citations.length > 0 && (
-        <section className="sources" aria-label={t.chat.sources}>
+        <div className="sources" role="group" aria-label={t.chat.sources}>
           <ol>
             {sourcesOf(citations).map(({ marker, quote, documentTitle }) => (
               <li key={marker}>
@@ -72,7 +72,7 @@ function SharedItem({ message }: { message: Shared['messages'][number] }) {
               </li>
             ))}
           </ol>
-        </section>
+        </div>
       )}
     </li>
   );
