@@ -11,13 +11,18 @@ from domain.jobs import QUEUES, Job, JobKind, JobState, Stopped, Waiting, claim,
 from domain.knowledge.entities import Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.feed import tell
 from domain.knowledge.ingestion import embedding_cost, failed, pay
+from domain.knowledge.parsing import CHARACTERS_MAX, MARKDOWN, PLAIN
 from domain.knowledge.policies import ChunkPolicy
 from domain.knowledge.service import get_base
 from domain.text import estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
 TOKENS_PER_BYTE = 0.5
-"""Of a file that nobody has read: what Chinese in UTF-8 comes to. What is missing is held when it has been cut."""
+"""Of a text that nobody has read: what Chinese in UTF-8 comes to."""
+TOKENS_PER_PACKED_BYTE = 0.1
+"""Of other files, which are pictures and markup for the most part. What is missing is held when it has been cut."""
+TOKENS_MAX = CHARACTERS_MAX * 1.5
+"""However large the file is."""
 
 
 async def enqueue(
@@ -57,7 +62,10 @@ async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeB
     if document.file_id is None:
         return round(estimated_tokens(await uow.knowledge.text(document.id)) * repeated)
     file = await uow.files.file(document.file_id)
-    return round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
+    if file is None:
+        return 0
+    share = TOKENS_PER_BYTE if file.mime in {PLAIN, MARKDOWN} else TOKENS_PER_PACKED_BYTE
+    return round(min(file.size * share, TOKENS_MAX) * repeated)
 
 
 async def stop(uow: UnitOfWork, document: Document) -> Stopped:
