@@ -89,7 +89,7 @@ class SqlKnowledge:
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         statement = select(Document).where(_document.tenant_id == self._tenant_id, _document.job_id == job_id)
         if lock:
-            statement = statement.with_for_update(**_FOR_CHANGE).execution_options(populate_existing=True)
+            statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
         found: Document | None = await self._session.scalar(statement)
         return found
 
@@ -105,9 +105,8 @@ class SqlKnowledge:
     async def deleted_document(self) -> Document | None:
         left = _document.deleted_at.is_not(None), _document.characters > literal_column("0")
         statement = select(Document).where(_document.tenant_id == self._tenant_id, *left).order_by(_document.id)
-        found: Document | None = await self._session.scalar(
-            statement.limit(1).with_for_update(skip_locked=True, **_FOR_CHANGE)
-        )
+        locked = statement.limit(1).with_for_update(skip_locked=True, key_share=True)
+        found: Document | None = await self._session.scalar(locked)
         return found
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:

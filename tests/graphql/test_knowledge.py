@@ -295,22 +295,24 @@ async def test_cutting_anew_that_fails_leaves_the_chunks_as_they_were_to_be_chan
     document = await ingested(alice, runtime, await new_base(alice))
     chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
 
-    async def stopped(key: str) -> Any:
-        again = await alice.mutate("documentReingest", "document { job { id } }", id=document["id"], idempotencyKey=key)
+    async def stopped() -> Any:
+        again = await alice.mutate(
+            "documentReingest", "document { job { id } }", id=document["id"], idempotencyKey=secrets.token_hex(8)
+        )
         assert await alice.refusal("chunkUpdate", id=chunk, enabled=False) == ("INVALID_STATE", ["input", "id"])
         await alice.mutate("jobCancel", id=again["document"]["job"]["id"])
         left = await read(alice, document["id"])
         assert (left["state"], left["chunkCount"]) == ("FAILED", document["chunkCount"])
         return left
 
-    async def retried(left: Any, key: str) -> Any:
-        again = await alice.mutate("jobRetry", "job { id }", id=left["job"]["id"], idempotencyKey=key)
+    async def retried(left: Any) -> Any:
+        again = await alice.mutate("jobRetry", "job { id }", id=left["job"]["id"], idempotencyKey=secrets.token_hex(8))
         await run_job(runtime, alice.tenant_id, job_of(again))
         return await read(alice, document["id"])
 
-    assert (await retried(await stopped("a"), "a"))["version"] == 2
+    assert (await retried(await stopped()))["version"] == 2
     chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
-    await stopped("b")
+    await stopped()
     assert (await alice.mutate("chunkUpdate", id=chunk, enabled=False))["userErrors"] == []
     await run_job(runtime, alice.tenant_id, job_of(await read(alice, document["id"])))
     kept = await read(alice, document["id"])

@@ -29,6 +29,7 @@ async def test_a_file_is_expected_to_have_no_more_text_than_its_kind_has(mime: s
     policy = ChunkPolicy(size=600, overlap=0).to_json()
     base = KnowledgeBase(uow.tenant_id, KnowledgeBaseId(new_id()), "Papers", owner, "m", 8, policy, {})
     file = File(uow.tenant_id, FileId(new_id()), "a", mime, size, b"x", FilePurpose.KNOWLEDGE, owner)
+    await uow.files.announce(file.sha256, size)
     await uow.files.add(file)
     document = Document(
         uow.tenant_id, SourceDocumentId(new_id()), base.id, "A", mime, b"x", file_id=file.id
