@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.files.entities import File, FilePurpose
+from domain.files.entities import File, FilePurpose, may_see
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, new_id
 from domain.jobs import Stopped, Waiting, claim, scoped_key
-from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 from domain.knowledge.feed import tell, tell_deleted
 from domain.knowledge.parsing import PLAIN
 from domain.knowledge.pieces import text_hash
@@ -61,7 +61,7 @@ async def create_document(uow: UnitOfWork, actor: Actor, command: NewDocument, *
     if (before := await claim(uow.jobs, key)) is not None:
         return Asked(SourceDocumentId(before), None)
     base = await get_base(uow, actor, command.base_id, lock=True, field="knowledgeBaseId")
-    document = await _new_document(uow, base, command)
+    document = await _new_document(uow, actor, base, command)
     if await uow.knowledge.has_content(base.id, document.content_hash):
         raise Rejected(ErrorCode.ALREADY_EXISTS, "This content is in the knowledge base already.", "input")
     if await uow.knowledge.count_documents(base.id) >= DOCUMENTS_MAX:
@@ -74,12 +74,12 @@ async def create_document(uow: UnitOfWork, actor: Actor, command: NewDocument, *
     return Asked(document.id, waiting)
 
 
-async def _new_document(uow: UnitOfWork, base: KnowledgeBase, command: NewDocument) -> Document:
+async def _new_document(uow: UnitOfWork, actor: Actor, base: KnowledgeBase, command: NewDocument) -> Document:
     if (command.file_id is None) == (command.text is None):
         raise Rejected(ErrorCode.BAD_USER_INPUT, "Give either a file or a text.", "input")
     document_id = SourceDocumentId(new_id())
     if command.file_id is not None:
-        file = await _knowledge_file(uow, command.file_id)
+        file = await _knowledge_file(uow, actor, base, command.file_id)
         title = clean_line(command.title or file.name[:TITLE_CHARS_MAX], "title")
         return Document(uow.tenant_id, document_id, base.id, title, file.mime, file.sha256, file_id=file.id)
     text = clean_text(command.text or "", "text")
@@ -92,11 +92,13 @@ async def _new_document(uow: UnitOfWork, base: KnowledgeBase, command: NewDocume
     )  # fmt: skip
 
 
-async def _knowledge_file(uow: UnitOfWork, file_id: FileId) -> File:
+async def _knowledge_file(uow: UnitOfWork, actor: Actor, base: KnowledgeBase, file_id: FileId) -> File:
+    """One for KNOWLEDGE, which everybody sees, or in somebody's own base a document that is attached: his alone."""
     file = await uow.files.file(file_id, lock=True)  # nobody deletes it while a document comes to stand on it
-    if file is None:
+    if file is None or not may_see(actor, file.purpose, file.owner_id):
         raise NotFound("The file", "input", "fileId")
-    if file.purpose != FilePurpose.KNOWLEDGE:
+    attached = file.purpose == FilePurpose.ATTACHMENT and file.width is None
+    if file.purpose != FilePurpose.KNOWLEDGE and not (attached and base.scope == KnowledgeScope.USER):
         message = "This file was uploaded for another purpose."
         raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "fileId")
     return file

@@ -5,19 +5,25 @@ from __future__ import annotations
 from domain.accounts import Actor, Permission
 from domain.billing import Spender, take_hold
 from domain.errors import ErrorCode, NotFound, Rejected
+from domain.files.entities import File
 from domain.ids import JobId, new_id
 from domain.invoices.service import refuse_overdue
 from domain.jobs import QUEUES, Job, JobKind, JobState, Stopped, Waiting, claim, scoped_key
 from domain.knowledge.entities import Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.feed import tell
 from domain.knowledge.ingestion import embedding_cost, failed, pay
+from domain.knowledge.parsing import CHARACTERS_MAX, MARKDOWN, PLAIN
 from domain.knowledge.policies import ChunkPolicy
 from domain.knowledge.service import get_base
 from domain.text import estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
 TOKENS_PER_BYTE = 0.5
-"""Of a file that nobody has read: what Chinese in UTF-8 comes to. What is missing is held when it has been cut."""
+"""Of a text that nobody has read: what Chinese in UTF-8 comes to."""
+TOKENS_PER_PACKED_BYTE = 0.1
+"""Of other files, which are pictures and markup for the most part. What is missing is held when it has been cut."""
+TOKENS_MAX = CHARACTERS_MAX * 1.5
+"""However large the file is."""
 
 
 async def enqueue(
@@ -58,8 +64,13 @@ async def _expected(uow: UnitOfWork, document: Document, base: KnowledgeBase) ->
         tokens = round(estimated_tokens(await uow.knowledge.text(document.id)) * repeated)
     else:
         file = await uow.files.file(document.file_id)
-        tokens = round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
+        tokens = round(_of_file(file) * repeated) if file is not None else 0
     return -(-tokens // policy.size), tokens
+
+
+def _of_file(file: File) -> float:
+    share = TOKENS_PER_BYTE if file.mime in {PLAIN, MARKDOWN} else TOKENS_PER_PACKED_BYTE
+    return min(file.size * share, TOKENS_MAX)
 
 
 async def stop(uow: UnitOfWork, document: Document) -> Stopped:

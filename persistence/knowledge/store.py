@@ -123,9 +123,8 @@ class SqlKnowledge:
     async def deleted_document(self) -> Document | None:
         left = _document.deleted_at.is_not(None), _document.characters > literal_column("0")
         statement = select(Document).where(_document.tenant_id == self._tenant_id, *left).order_by(_document.id)
-        found: Document | None = await self._session.scalar(
-            statement.limit(1).with_for_update(skip_locked=True, key_share=True)
-        )
+        locked = statement.limit(1).with_for_update(skip_locked=True, key_share=True)
+        found: Document | None = await self._session.scalar(locked)
         return found
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:

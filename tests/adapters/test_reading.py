@@ -74,6 +74,16 @@ async def test_a_docx_without_styles_has_the_headings_that_its_text_shows() -> N
     assert titles(book, DOCX) == [(2, "第一章 夜雨"), (2, "Chapter 2")]
 
 
+async def test_a_docx_with_text_boxes_has_them_once_and_what_stands_around_them() -> None:
+    box = "<w:txbxContent><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
+    both = f"<mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
+    around = (
+        '<w:p xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><w:r><w:t>Before it, </w:t></w:r>'
+        f"<w:r><mc:AlternateContent>{both}</mc:AlternateContent></w:r><w:r><w:t>behind it.</w:t></w:r></w:p>"
+    )
+    assert (await read(word(body=around), DOCX)).text == "In a box.\n\nBefore it, behind it."
+
+
 async def test_an_epub_is_read_in_the_order_of_its_spine() -> None:
     book = epub("<html><body><h1>Beta</h1><p>first</p></body></html>", "<body><h2>Alpha</h2><p>第二天</p>")
     reading = await read(book, EPUB)

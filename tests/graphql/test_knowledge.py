@@ -14,6 +14,7 @@ from domain.knowledge.documents import CHUNK_CHARS_MAX
 from persistence.database import Database
 from schema.ids import decode_id
 from schema.knowledge.types import TEXT_CHARS_MAX
+from tests import file_samples as samples
 from tests.graphql.clients import Person, Site
 from tests.graphql.uploading import uploaded
 from workers.ingestion import run_job
@@ -156,6 +157,26 @@ async def test_only_files_for_knowledge_are_taken_in(alice: Person) -> None:
     assert made["document"]["characters"] == 500_000
 
 
+async def test_into_somebodys_own_base_go_files_that_nobody_else_sees(
+    site: Site, alice: Person, runtime: Runtime
+) -> None:
+    colleague = await site.member(alice, Role.ADMIN)
+    base = await new_base(alice, scope="USER")
+    file = await uploaded(alice, "diary.md", b"Nobody is to read this. ", "ATTACHMENT")
+    made = await take_in(alice, base, text=None, title=None, fileId=file["id"])
+    await run_job(runtime, alice.tenant_id, job_of(made["document"]))
+    assert (await read(alice, made["document"]["id"]))["state"] == "READY"
+    for id_ in (file["id"], made["document"]["id"]):
+        assert await colleague("query ($id: ID!) { node(id: $id) { id } }", id=id_) is None
+    values = {"title": "T", "idempotencyKey": "k"}
+    own = await new_base(colleague, scope="USER")
+    assert await colleague.refusal("documentCreate", knowledgeBaseId=own, fileId=file["id"], **values) == (
+        "NOT_FOUND", ["input", "fileId"])  # fmt: skip
+    picture = await uploaded(alice, "lamp.png", samples.PNG, "ATTACHMENT")
+    assert await alice.refusal("documentCreate", knowledgeBaseId=base, fileId=picture["id"], **values) == (
+        "BAD_USER_INPUT", ["input", "fileId"])  # fmt: skip
+
+
 async def test_the_same_key_gives_the_same_document_and_the_same_content_none(alice: Person) -> None:
     base = await new_base(alice)
     one = await take_in(alice, base, idempotencyKey="k1")
@@ -274,22 +295,24 @@ async def test_cutting_anew_that_fails_leaves_the_chunks_as_they_were_to_be_chan
     document = await ingested(alice, runtime, await new_base(alice))
     chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
 
-    async def stopped(key: str) -> Any:
-        again = await alice.mutate("documentReingest", "document { job { id } }", id=document["id"], idempotencyKey=key)
+    async def stopped() -> Any:
+        again = await alice.mutate(
+            "documentReingest", "document { job { id } }", id=document["id"], idempotencyKey=secrets.token_hex(8)
+        )
         assert await alice.refusal("chunkUpdate", id=chunk, enabled=False) == ("INVALID_STATE", ["input", "id"])
         await alice.mutate("jobCancel", id=again["document"]["job"]["id"])
         left = await read(alice, document["id"])
         assert (left["state"], left["chunkCount"]) == ("FAILED", document["chunkCount"])
         return left
 
-    async def retried(left: Any, key: str) -> Any:
-        again = await alice.mutate("jobRetry", "job { id }", id=left["job"]["id"], idempotencyKey=key)
+    async def retried(left: Any) -> Any:
+        again = await alice.mutate("jobRetry", "job { id }", id=left["job"]["id"], idempotencyKey=secrets.token_hex(8))
         await run_job(runtime, alice.tenant_id, job_of(again))
         return await read(alice, document["id"])
 
-    assert (await retried(await stopped("a"), "a"))["version"] == 2
+    assert (await retried(await stopped()))["version"] == 2
     chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
-    await stopped("b")
+    await stopped()
     assert (await alice.mutate("chunkUpdate", id=chunk, enabled=False))["userErrors"] == []
     await run_job(runtime, alice.tenant_id, job_of(await read(alice, document["id"])))
     kept = await read(alice, document["id"])
