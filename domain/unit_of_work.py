@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from domain.accounts import AccountStore
 from domain.assistants.store import AssistantStore
@@ -28,6 +29,8 @@ from domain.payments.store import PaymentStore
 from domain.plans.store import CouponStore, PlanStore
 from domain.projects.store import ProjectStore
 from domain.story import StoryStore
+
+T = TypeVar("T")
 
 
 class UnitOfWork(Protocol):
@@ -85,3 +88,13 @@ class UnitOfWork(Protocol):
 
 
 OpenUnitOfWork = Callable[[TenantId], AbstractAsyncContextManager[UnitOfWork]]
+
+
+async def whole(action: Coroutine[Any, Any, T]) -> T:
+    """Do it to its end, also when the task is cancelled meanwhile: then CancelledError is raised behind it."""
+    doing = asyncio.ensure_future(action)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise

@@ -22,8 +22,7 @@ from domain.knowledge.embedding import Embedder, Embedders
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.indexing import Indexed, Spent
 from domain.knowledge.vectors import IndexKey, Vector, VectorRow, VectorStore
-from domain.unit_of_work import OpenUnitOfWork
-from domain.whole import whole
+from domain.unit_of_work import OpenUnitOfWork, whole
 
 LEASE_S = 120.0
 """Renewed RENEWALS times before it is over, however long a call waits for its turn and is tried again."""

@@ -17,8 +17,7 @@ from domain.errors import ErrorCode, LeaseLost, Rejected
 from domain.ids import ChannelId, JobId, TenantId, UserId, new_id
 from domain.invoices.service import refuse_overdue
 from domain.jobs import QUEUES, Job, JobKind, JobState, Lease, Stopped, Waiting
-from domain.unit_of_work import OpenUnitOfWork, UnitOfWork
-from domain.whole import whole
+from domain.unit_of_work import OpenUnitOfWork, UnitOfWork, whole
 
 LEASE_S = 30.0
 """Longer than any call for which a person waits."""

@@ -18,6 +18,7 @@ from domain.ids import JobId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import QUEUES, Job, JobKind, JobState
 from domain.knowledge.entities import KnowledgeBase
+from domain.knowledge.search import SearchQuery
 from domain.knowledge.vectors import IndexKey
 from persistence.database import Database
 from persistence.knowledge.vectors import PgVectorStore
@@ -187,6 +188,18 @@ async def test_a_provider_that_fails_costs_nothing_and_is_a_code_that_says_try_a
     assert await refused(alice, base, "lantern", mode="VECTOR") == "MODEL_UNAVAILABLE"
     assert (await found(alice, base, "lantern"))["hits"]
     assert len(far.fake.exchanges) == 2, "one try each"
+    assert (await far.records(alice), (await far.books(alice))["AVAILABLE"]) == ([], CREDIT_MICROS)
+
+
+async def test_who_does_not_wait_for_a_search_gets_back_what_was_held_for_it(
+    site: Site, alice: Person, far: Far
+) -> None:
+    base = await far.base(alice)
+    far.fake.behaviour = Behaviour("hang")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await site.api.services.retriever.search(alice.tenant_id, alice.user_id, SearchQuery((base.id,), "lantern"))
+    assert len(far.fake.exchanges) == 1
     assert (await far.records(alice), (await far.books(alice))["AVAILABLE"]) == ([], CREDIT_MICROS)
 
 
