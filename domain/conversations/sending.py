@@ -127,11 +127,10 @@ async def _path_to(uow: UnitOfWork, conversation: Conversation, parent_id: Messa
     path = await uow.conversations.path(leaf.id)
     if MessageState(leaf.state).written and leaf.role == MessageRole.ASSISTANT:
         return path
-    if parent_id is not None:
-        message = "A message follows an answer that has been written to its end."
-        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "parentId")
-    # Sent while the answer before is being written: nobody has read that, so it stands beside its question.
-    return path[:-2]
+    if parent_id is None and leaf.role == MessageRole.USER:
+        return path[:-1]  # its answers were deleted: what is said now stands beside it
+    message = "A message follows an answer that has been written to its end. Wait for it, or stop it."
+    raise Rejected(ErrorCode.INVALID_STATE, message, "input", "parentId" if parent_id else "conversationId")
 
 
 async def _asked(

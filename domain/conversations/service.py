@@ -85,7 +85,6 @@ async def update_conversation(
 async def _apply(uow: UnitOfWork, actor: Actor, conversation: Conversation, draft: ConversationDraft) -> None:
     if draft.title is not None:
         conversation.title = clean_line(draft.title, "title", required=False)
-        conversation.titled = bool(conversation.title)
     if draft.topic is not None:
         conversation.topic = clean_line(draft.topic, "topic", chars_max=TOPIC_CHARS_MAX, required=False)
     if draft.group_id is not None or draft.ungrouped:

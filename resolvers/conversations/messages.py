@@ -8,6 +8,7 @@ import strawberry
 from domain.accounts import Actor
 from domain.billing import BudgetExceeded, QuotaExhausted
 from domain.conversations import sending
+from domain.conversations.deleting import delete_message
 from domain.conversations.parts import PartDraft
 from domain.conversations.retrieving import Found, PassageFinder, Unsearched
 from domain.errors import Rejected
@@ -17,6 +18,7 @@ from domain.ids import ConversationId, FileId, MessageId
 from domain.unit_of_work import UnitOfWork
 from resolvers.budgets import budget_exceeded
 from resolvers.generation import generations_max, refused, ring
+from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import Services
 from schema.context import Info
@@ -64,6 +66,18 @@ class MessageMutations:
         return await _answered(
             info, lambda uow, found, most: sending.edit(uow, actor, command, found, concurrency_max=most)
         )
+
+    @strawberry.mutation(
+        description="Delete a message with everything that follows it, for good: also what models were told of it. "
+        "Refused while something of it is being written."
+    )
+    @refusals_as(types.MessageDeletePayload)
+    async def message_delete(self, info: Info, input: types.MessageDeleteInput) -> types.MessageDeletePayload:
+        actor, message_id = info.context.actor, MessageId(decode_id("Message", input.id))
+        async with info.context.services.units(actor.tenant_id) as uow:
+            conversation = await delete_message(uow, actor, message_id)
+        left = await fresh(info, "Conversation", conversation.id)
+        return types.MessageDeletePayload(deleted_id=input.id, conversation=left)
 
     @strawberry.mutation(
         description="Have an answer written once more, beside the one that is there.", directives=[Cost(weight=10)]
