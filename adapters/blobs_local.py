@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from domain.files.blobs import CHUNK_BYTES, BlobMissing, read_whole
+from domain.files.blobs import CHUNK_BYTES, BlobMissing, BlobsAway, read_whole
 
 _KEY = re.compile(r"[a-z]+(/[0-9a-f]{2,64})+")
 _PARTS = "parts"
@@ -47,11 +47,16 @@ class LocalBlobs:
             file = await asyncio.to_thread(self._place(key).open, "rb")
         except FileNotFoundError:
             raise BlobMissing(key) from None
+        except OSError as error:
+            raise BlobsAway(key) from error
         with file:
             file.seek(start)
             left = length
             while left is None or left > 0:
-                chunk = await asyncio.to_thread(file.read, CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
+                try:
+                    chunk = await asyncio.to_thread(file.read, CHUNK_BYTES if left is None else min(left, CHUNK_BYTES))
+                except OSError as error:
+                    raise BlobsAway(key) from error
                 if not chunk:
                     return
                 left = None if left is None else left - len(chunk)

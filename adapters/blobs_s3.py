@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from domain.files.blobs import CHUNK_BYTES, BlobMissing, read_whole
+from domain.files.blobs import CHUNK_BYTES, BlobMissing, BlobsAway, read_whole
 
 CONNECT_S = 5
 ANSWER_S = 30
@@ -85,14 +85,14 @@ class S3Blobs:
         if body is None:
             return
         try:
-            while chunk := await asyncio.to_thread(body.read, CHUNK_BYTES):
+            while chunk := await asyncio.to_thread(_part, body, key):
                 yield chunk
         finally:
             body.close()
 
     def _get(self, key: str, start: int, length: int | None) -> Any:
         """The stream of the bytes; None when there are none behind `start`."""
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         last = "" if length is None else str(start + length - 1)
         try:
@@ -103,7 +103,9 @@ class S3Blobs:
                 raise BlobMissing(key) from None
             if code == _NOTHING_THERE:
                 return None
-            raise
+            raise BlobsAway(f"{key}: {code}") from error
+        except BotoCoreError as error:
+            raise BlobsAway(key) from error
         return answer["Body"]
 
     async def read(self, key: str, max_bytes: int) -> bytes:
@@ -145,3 +147,12 @@ def origin_of(bucket: Bucket) -> str:
     anybody = S3Blobs(replace(bucket, access_key="-", secret_key="-"), Path())
     parts = urlsplit(anybody._upload_url("-", 0, 1))
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _part(body: Any, key: str) -> bytes:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return bytes(body.read(CHUNK_BYTES))
+    except BotoCoreError as error:
+        raise BlobsAway(key) from error

@@ -48,6 +48,7 @@ class FileSettings(BaseSettings):
     image_frames_max: int = Field(default=500, gt=0)
     upload_ttl_s: int = Field(default=3_600, ge=60, le=86_400)
     link_ttl_s: int = Field(default=900, ge=60, le=86_400)
+    tenant_bytes_max: int = Field(default=20 << 30, gt=0)
 
     @field_validator("s3_endpoint_url")
     @classmethod
@@ -59,4 +60,5 @@ class FileSettings(BaseSettings):
         return FileRules(
             self.knowledge_bytes_max, self.image_bytes_max, self.attachment_bytes_max, self.image_pixels_max,
             self.image_frames_max, timedelta(seconds=self.upload_ttl_s), timedelta(seconds=self.link_ttl_s),
+            self.tenant_bytes_max,
         )  # fmt: skip

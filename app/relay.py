@@ -26,6 +26,7 @@ from domain.ids import TenantId
 from domain.invoices import InvoiceTerms
 from domain.invoices.dunning import EARLIEST, remind
 from domain.invoices.monthly import bill_month, last_month
+from domain.knowledge.documents import forget_deleted
 from domain.operations import audit
 from domain.plans.collecting import PaymentCollector
 from domain.plans.fees import FeeCollector
@@ -89,6 +90,7 @@ def build_parts(settings: Settings) -> list[Part]:
         DramatiqDoorbell(redis_broker(settings.broker_url.get_secret_value())),
         StreamLog(redis),
         tenant_concurrency=settings.tenant_concurrency,
+        tenant_ingestions=settings.tenant_ingestions,
     )
     feeders: list[Part] = []
     if (index := index_of(settings)) is not None:
@@ -106,6 +108,7 @@ def build_parts(settings: Settings) -> list[Part]:
             | invoice_duties(DueTenants(relay_engine), post, settings.invoice_terms)
             | payment_duties(DuePayments(relay_engine, post_engine), payments)
             | file_duties(DueTenants(relay_engine), desk_of(settings, post, blobs), blobs)
+            | knowledge_duties(DueTenants(relay_engine), post)
             | audit_duties(DueTenants(relay_engine), post, settings.audit_days),
         ),
         Courier(
@@ -204,6 +207,22 @@ def file_duties(due: DueTenants, desk: FileDesk, blobs: BlobStore) -> dict[str, 
         return tidied + await in_each(await due.with_left_files(UPLOADS_KEPT, ORPHANS_KEPT), sweep)
 
     return {"files.sweep": Duty("*/10 * * * *", sweep_all)}
+
+
+def knowledge_duties(due: DueTenants, units: OpenUnitOfWork) -> dict[str, Duty]:
+    """Chunks and texts of deleted documents."""
+
+    async def forget(tenant_id: TenantId) -> int:
+        async def some() -> int:
+            async with units(tenant_id) as uow:
+                return await forget_deleted(uow)
+
+        return await in_batches(some, 1)
+
+    async def forget_all() -> int:
+        return await in_each(await due.with_deleted_documents(), forget)
+
+    return {"documents.forget": Duty("* * * * *", forget_all)}
 
 
 def duties(housekeeping: Housekeeping) -> dict[str, Duty]:

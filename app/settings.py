@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=5.0, gt=0)
     worker_threads: int = Field(default=32, gt=0)
     tenant_concurrency: int = Field(default=16, gt=0)
+    ingestions_max: int = Field(default=4, gt=0)
     trusted_documents: Path | None = None
     first_party_mode: DocumentMode = DocumentMode.LOG
     audit_days: int = Field(default=400, ge=audit.RETENTION_DAYS_MIN)
@@ -318,6 +319,11 @@ class Settings(BaseSettings):
         """Who issues invoices, and when they are to be paid. The address may have several lines, given as `\\n`."""
         seller = Seller(self.seller_name, self.seller_address.replace("\\n", "\n"), self.seller_tax_id)
         return InvoiceTerms(seller, self.invoice_due_days, self.invoice_grace_days)
+
+    @property
+    def tenant_ingestions(self) -> int:
+        """How many a tenant may have in hand: whatever it brings, others' documents find room in a worker."""
+        return max(1, self.ingestions_max // 2)
 
     @property
     def master_keys(self) -> tuple[bytes, ...]:

@@ -158,6 +158,7 @@ def build_api(settings: Settings) -> Api:
         files=desk_of(settings, units, blobs),
         file_links=links_of(settings, blobs),
         tenant_concurrency=settings.tenant_concurrency,
+        tenant_ingestions=settings.tenant_ingestions,
         starting_credit_micros=settings.starting_credit_micros,
         any_webhook_address=settings.dev,
     )

@@ -172,5 +172,6 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
         indexer=indexer_of(settings, units, database.engine),
         retriever=retriever_of(settings, units, database, index_of(settings)),
         blobs=blobs_of(settings),
+        ingestions_max=settings.ingestions_max,
     )
     return runtime, database

@@ -74,7 +74,7 @@ class JobMutations:
             async with services.units(actor.tenant_id) as uow:
                 old, kind = await get_job(uow, job_id)
                 generates = old.queue == QUEUES[JobKind.CHAPTER_GENERATE]
-                most = await generations_max(services, uow) if generates else services.tenant_concurrency
+                most = await generations_max(services, uow) if generates else services.tenant_ingestions
                 again = await kind.retry(uow, actor, job_id, input.idempotency_key, most)
         if again.ring:
             await ring(services, actor.tenant_id, again.job_id, JobKind(old.kind))

@@ -105,7 +105,7 @@ class KnowledgeMutations:
     ) -> types.KnowledgeBaseDeletePayload:
         actor, base_id = info.context.actor, _base_id(input.id)
         async with info.context.services.units(actor.tenant_id) as uow:
-            stopped = await service.delete_base(uow, actor, base_id)
+            stopped = await documents.delete_base(uow, actor, base_id)
             await audited(info, uow, "knowledge_base.delete", ("KnowledgeBase", base_id))
         for job_id, one in stopped:
             if job_id is not None:
@@ -126,9 +126,7 @@ class DocumentMutations:
         )  # fmt: skip
         with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
-                asked = await documents.create_document(
-                    uow, actor, command, concurrency_max=services.tenant_concurrency
-                )
+                asked = await documents.create_document(uow, actor, command, concurrency_max=services.tenant_ingestions)
         await _ring(info, asked.waiting)
         return types.DocumentCreatePayload(document=await fresh(info, "Document", asked.document_id))
 
@@ -142,7 +140,7 @@ class DocumentMutations:
         with credit_refusals():
             async with services.units(actor.tenant_id) as uow:
                 asked = await documents.reingest_document(
-                    uow, actor, document_id, input.idempotency_key, concurrency_max=services.tenant_concurrency
+                    uow, actor, document_id, input.idempotency_key, concurrency_max=services.tenant_ingestions
                 )
         await _ring(info, asked.waiting)
         return types.DocumentReingestPayload(document=await fresh(info, "Document", document_id))
@@ -179,7 +177,7 @@ class DocumentMutations:
                     chunk_id,
                     text=input.text,
                     enabled=input.enabled,
-                    concurrency_max=services.tenant_concurrency,
+                    concurrency_max=services.tenant_ingestions,
                 )
         await _ring(info, waiting)
         return types.ChunkUpdatePayload(chunk=await fresh(info, "Chunk", chunk_id))

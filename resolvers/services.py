@@ -107,6 +107,7 @@ class Services:
     files: FileDesk
     file_links: FileLinks
     tenant_concurrency: int
+    tenant_ingestions: int
     starting_credit_micros: int
     any_webhook_address: bool
     """Whether webhooks may call this machine and private networks, as while developing."""

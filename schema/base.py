@@ -285,6 +285,7 @@ described_enum(
     PAYMENT_FAILED="The payment was refused, and nothing was changed.",
     COUPON_INVALID="This code cannot be redeemed: no such code, or not by you, not now, not for this.",
     FILE_TOO_LARGE="The file has more bytes, pixels or frames than its purpose allows.",
+    STORAGE_FULL="All files of the tenant together would have more bytes than it may keep.",
     FILE_TYPE_REFUSED="Files of this type are not accepted for this purpose.",
     FILE_TYPE_MISMATCH="The file's name says one type and its content another.",
     FILE_AMBIGUOUS="The content can be read as files of two types, which is how dangerous ones are hidden.",

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from domain.billing import BudgetExceeded, QuotaExhausted
 from domain.errors import LeaseLost, Rejected
 from domain.events import EventType
-from domain.files.blobs import BlobMissing, blob_key
+from domain.files.blobs import BlobMissing, BlobsAway, blob_key
 from domain.generation.endings import BACKOFF_MAX_S
 from domain.generation.provider import ProviderError
 from domain.ids import JobId, TenantId
@@ -31,7 +31,7 @@ from domain.knowledge import ingestion as steps
 from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, DocumentState
 from domain.knowledge.failures import SENTENCES, IngestFailed
 from domain.knowledge.indexing import Indexed
-from domain.knowledge.parsing import Source, in_one
+from domain.knowledge.parsing import Reading, Source, in_one
 from domain.knowledge.policies import ChunkPolicy
 from domain.unit_of_work import UnitOfWork
 from persistence import database
@@ -89,9 +89,15 @@ async def _claim_and_run(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -
 async def _give_up(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
     """What cannot be begun would be rung for again and again, with its hold taken."""
     async with runtime.units(tenant_id) as uow:
+        await uow.knowledge.of_job(job_id, lock=True)
         lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
         if lease is not None:
             await steps.fail(uow, lease, DocumentErrorCode.INTERNAL)
+
+
+async def _pause(tried: int, asked_s: float | None = None) -> None:
+    pause_s = min(asked_s or PAUSE_S * 2**tried, BACKOFF_MAX_S)
+    await asyncio.sleep(pause_s * (0.5 + random.random() / 2))
 
 
 class IngestionRun:
@@ -159,13 +165,23 @@ class IngestionRun:
     async def _read(self) -> None:
         """From the document to its chunks."""
         await self._note(DocumentState.PARSING, 1, "Reading")
-        policy = ChunkPolicy.from_json(self._work.base.chunk_policy)
-        try:
-            reading = await self._runtime.reader.read(self._source(), policy)
-        except BlobMissing:
-            raise IngestFailed(DocumentErrorCode.FILE_MISSING) from None
+        reading = await self._reading(ChunkPolicy.from_json(self._work.base.chunk_policy))
         await self._note(DocumentState.CHUNKING, steps.CUT_PERCENT // 2, "Cutting")
         self._heard(await self._in_unit(partial(steps.keep_reading, **self._fence, reading=reading)))
+
+    async def _reading(self, policy: ChunkPolicy) -> Reading:
+        """Read again where the bytes, or a process to read them, may be had the next time. Raises IngestFailed."""
+        for tried in range(1, FAILURES_MAX + 1):
+            try:
+                return await self._runtime.reader.read(self._source(), policy)
+            except BlobMissing:
+                raise IngestFailed(DocumentErrorCode.FILE_MISSING) from None
+            except (BlobsAway, OSError) as error:
+                logger.warning("job %s: reading failed: %r", self._lease.job_id, error)
+                if tried == FAILURES_MAX:
+                    raise IngestFailed(DocumentErrorCode.INTERNAL, repr(error)) from None
+                await _pause(tried)
+        raise AssertionError("the last try returns or raises")
 
     def _source(self) -> Source:
         """The file as it was uploaded, or the text that was given. Raises IngestFailed."""
@@ -205,8 +221,7 @@ class IngestionRun:
                 logger.info("job %s: %s: %s", self._lease.job_id, error.code, error.detail)
                 if not error.retryable or tried == FAILURES_MAX:
                     raise IngestFailed(DocumentErrorCode.EMBEDDING_FAILED, error.code) from None
-                pause_s = min(error.retry_after_s or PAUSE_S * 2**tried, BACKOFF_MAX_S)
-                await asyncio.sleep(pause_s * (0.5 + random.random() / 2))
+                await _pause(tried, error.retry_after_s)
             except Rejected as refusal:
                 raise IngestFailed(DocumentErrorCode.EMBEDDING_FAILED, refusal.message) from None
         raise AssertionError("the last try returns or raises")

@@ -31,13 +31,15 @@ logger = logging.getLogger(__name__)
 
 class Relay:
     def __init__(
-        self, view: RelayView, units: OpenUnitOfWork, doorbell: Doorbell, log: StreamLog, *, tenant_concurrency: int
-    ) -> None:
+        self, view: RelayView, units: OpenUnitOfWork, doorbell: Doorbell, log: StreamLog, *, tenant_concurrency: int,
+        tenant_ingestions: int,
+    ) -> None:  # fmt: skip
         self._view = view
         self._units = units
         self._doorbell = doorbell
         self._log = log
         self._cap = tenant_concurrency
+        self._ingestions = tenant_ingestions
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until told to stop. An outage of PostgreSQL or Redis is waited out."""
@@ -64,7 +66,7 @@ class Relay:
                 await asyncio.sleep(POLL_S)
 
     async def ring_due(self) -> int:
-        due = await self._view.take_due(cap=self._cap, batch=BATCH)
+        due = await self._view.take_due(cap=self._cap, batch=BATCH, ingestions=self._ingestions)
         for one in due:
             await self._doorbell.ring(one.queue, one.tenant_id, one.job_id)
         return len(due)

@@ -21,8 +21,6 @@ from persistence.streams import OUTAGES, CancelFlags, StreamLog
 from workers.drains import Drains
 
 CANCEL_POLL_S = 0.1
-INGESTIONS_MAX = 4
-"""In one process: reading takes a process each, and embedding on the machine itself takes it whole."""
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +78,8 @@ class Runtime:
     reader: Reader
     indexer: Indexer
     retriever: Retriever
-    ingestions_max: int = INGESTIONS_MAX
+    ingestions_max: int = 4
+    """Reading takes a process each, and embedding on the machine itself takes it whole."""
     ingesting: int = field(default=0, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     drains: Drains = field(init=False)

@@ -23,18 +23,21 @@ def main() -> None:
 def _answer(header: dict[str, str], content: bytes) -> bytes:
     from adapters.reading.reader import read
     from domain.knowledge.chunking import cut
+    from domain.knowledge.entities import DocumentErrorCode
     from domain.knowledge.failures import IngestFailed
+    from domain.knowledge.parsing import CHUNKS_MAX
     from domain.knowledge.policies import ChunkPolicy
 
     try:
         parsed = read(content, header["mime"], header["name"])
         pieces = cut(parsed.text, parsed.headings, parsed.pages, ChunkPolicy.from_json(header["policy"]))  # type: ignore[arg-type]
+        if len(pieces) > CHUNKS_MAX:
+            raise IngestFailed(DocumentErrorCode.TOO_LONG, f"{len(pieces)} chunks")
     except IngestFailed as error:
         return orjson.dumps({"error": error.code, "detail": error.detail})
     return orjson.dumps(
         {
             "text": parsed.text,
-            "headings": [(one.start, one.end, one.level, one.title) for one in parsed.headings],
             "pages": parsed.pages,
             "language": parsed.language,
             "pieces": [(one.start, one.end, one.heading_path, one.page, one.tokens) for one in pieces],

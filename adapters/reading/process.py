@@ -17,8 +17,8 @@ import orjson
 from adapters.reading import limits
 from domain.knowledge.entities import DocumentErrorCode
 from domain.knowledge.failures import IngestFailed
-from domain.knowledge.parsing import SOURCE_BYTES_MAX, Parsed, Reading, Source
-from domain.knowledge.pieces import Heading, Piece
+from domain.knowledge.parsing import SOURCE_BYTES_MAX, Reading, Source
+from domain.knowledge.pieces import Piece
 from domain.knowledge.policies import ChunkPolicy
 
 TREE = Path(__file__).resolve().parents[2]
@@ -124,5 +124,4 @@ def _reading(answer: bytes, code: int | None) -> Reading:
         raise IngestFailed(DocumentErrorCode.PARSER_CRASHED, "half an answer") from None
     if (error := said.get("error")) is not None:
         raise IngestFailed(DocumentErrorCode(error), said["detail"])
-    parsed = Parsed(said["text"], [Heading(*one) for one in said["headings"]], said["pages"], said["language"])
-    return Reading(parsed, [Piece(*one) for one in said["pieces"]])
+    return Reading(said["text"], said["pages"], said["language"], [Piece(*one) for one in said["pieces"]])

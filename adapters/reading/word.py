@@ -11,8 +11,8 @@ from domain.knowledge.parsing import Parsed
 _MAIN, _STYLES = "word/document.xml", "word/styles.xml"
 _HEADING = re.compile(r"(?:heading|标题)\s*([1-9])$", re.IGNORECASE)
 _LEVELS_MAX = 6
-_HIDDEN = frozenset({"del", "moveFrom", "instrText", "delText"})
-"""What was deleted while changes were tracked, and the code of fields."""
+_HIDDEN = frozenset({"del", "moveFrom", "instrText", "delText", "Fallback"})
+"""What was deleted while changes were tracked, the code of fields, and what old programs are shown of a text box."""
 
 
 class _Styles:
@@ -38,11 +38,14 @@ class _Styles:
 
 
 class _Body:
+    """Paragraphs may lie in a text box that lies in a paragraph: the inner ones come first."""
+
     def __init__(self, composer: Composer, levels: dict[str, int]) -> None:
         self._composer = composer
         self._levels = levels
         self._text: list[str] = []
         self._level: int | None = None
+        self._around: list[tuple[list[str], int | None]] = []
         self._inside = 0
         self._hidden = 0
 
@@ -50,6 +53,7 @@ class _Body:
         if name in _HIDDEN:
             self._hidden += 1
         elif name == "p":
+            self._around.append((self._text, self._level))
             self._text, self._level = [], None
         elif name == "pStyle":
             self._level = self._levels.get(given.get("val", ""), self._level)
@@ -70,7 +74,7 @@ class _Body:
             self._inside -= 1
         elif name == "p":
             self._composer.block("".join(self._text), self._level)
-            self._text, self._level = [], None
+            self._text, self._level = self._around.pop()
 
     def data(self, text: str) -> None:
         if self._inside and not self._hidden:

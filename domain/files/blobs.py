@@ -5,6 +5,7 @@ and nowhere else, of identifiers in hexadecimal, so nothing that a client says b
 
     BlobMissing     nothing is kept under this key
     BlobTooLarge    there is more than was asked for
+    BlobsAway       the store did not answer, or not as it should: the next time it may
 """
 
 from __future__ import annotations
@@ -28,17 +29,24 @@ class BlobTooLarge(DomainError):
     """There is more than was asked for."""
 
 
+class BlobsAway(DomainError):
+    """What keeps them did not answer, or not as it should: the next time it may."""
+
+
 class BlobStore(Protocol):
     async def write(self, key: str, chunks: AsyncIterator[bytes]) -> int:
         """Keep what the chunks come to, in place of what was there; how many bytes. Raises what the chunks raise."""
         ...
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from `start`, in chunks; all for a `length` of None. Raises BlobMissing at the first."""
+        """The bytes from `start`, in chunks; all for a `length` of None.
+
+        Raises BlobMissing at the first, BlobsAway at any.
+        """
         ...
 
     async def read(self, key: str, max_bytes: int) -> bytes:
-        """The whole. Raises BlobMissing, BlobTooLarge."""
+        """The whole. Raises BlobMissing, BlobTooLarge, BlobsAway."""
         ...
 
     async def delete(self, key: str) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, NotFound, Rejected
@@ -23,10 +24,12 @@ from domain.files.entities import IMAGES, File, FilePurpose, FileRules, Upload, 
 from domain.files.images import ImageReader, Picture
 from domain.files.names import accepted, mime_of
 from domain.files.sniffing import Sniffed, sniff
-from domain.ids import FileId, TenantId, UploadId, new_id
+from domain.ids import FileId, TenantId, UploadId, UserId, new_id
 from domain.unit_of_work import OpenUnitOfWork, UnitOfWork
 
-EXAMINED_AT_ONCE = 2
+COPIED_AT_ONCE = 2
+"""Of one user, in one process: who completes many uploads at once keeps nobody else waiting."""
+DECODED_AT_ONCE = 2
 """In one process: a decoded image takes a hundred times the memory of its file."""
 UPLOADS_KEPT = timedelta(days=1)
 """So long after its time is over an upload can be completed, and answers for its file."""
@@ -56,7 +59,8 @@ class FileDesk:
         self._blobs = blobs
         self._images = images
         self._scratch = scratch
-        self._turns = asyncio.Semaphore(EXAMINED_AT_ONCE)
+        self._turns = asyncio.Semaphore(DECODED_AT_ONCE)
+        self._lines: WeakValueDictionary[UserId, asyncio.Semaphore] = WeakValueDictionary()
 
     async def complete(self, actor: Actor, upload_id: UploadId, sha256: bytes) -> FileId:
         """The file that an upload has become; the same one whenever it is asked for again.
@@ -69,10 +73,10 @@ class FileDesk:
             upload = await self._mine(uow, actor, upload_id)
         if upload.state == UploadState.COMPLETED:
             return _the_same(upload, sha256)
-        async with self._turns:
+        async with self._lines.setdefault(actor.user_id, asyncio.Semaphore(COPIED_AT_ONCE)):
             with await asyncio.to_thread(self._scratch_file) as copy:
                 await self._copy(upload, copy, sha256)
-                found = await asyncio.to_thread(self._examine, copy, upload, sha256)
+                found = await self._examine(copy, upload, sha256)
                 await self._keep(upload, copy, found)
         async with self._units(actor.tenant_id) as uow:
             file_id = await self._file(uow, actor, upload_id, found)
@@ -127,24 +131,25 @@ class FileDesk:
         if digest.digest() != sha256:
             raise Rejected(ErrorCode.HASH_MISMATCH, "The bytes sent have another SHA-256.", "input", "sha256")
 
-    def _examine(self, copy: BinaryIO, upload: Upload, sha256: bytes) -> Examined:
-        """Blocks. Raises Rejected."""
+    async def _examine(self, copy: BinaryIO, upload: Upload, sha256: bytes) -> Examined:
+        """Raises Rejected."""
         purpose = FilePurpose(upload.purpose)
-        sniffed = sniff(copy, upload.size)
+        sniffed = await asyncio.to_thread(sniff, copy, upload.size)
         if sniffed.kind not in purpose.kinds:
             message = f"The content is {sniffed.kind}. {accepted(purpose)}"
             raise Rejected(ErrorCode.FILE_TYPE_REFUSED, message, "input", "uploadId")
         mime = mime_of(sniffed.kind, upload.name)
-        return Examined(sha256, mime, sniffed.charset, self._picture(copy, upload, sniffed))
+        return Examined(sha256, mime, sniffed.charset, await self._picture(copy, upload, sniffed))
 
-    def _picture(self, copy: BinaryIO, upload: Upload, sniffed: Sniffed) -> Picture | None:
+    async def _picture(self, copy: BinaryIO, upload: Upload, sniffed: Sniffed) -> Picture | None:
         if sniffed.kind not in IMAGES:
             return None
         if upload.size > self.rules.image_bytes_max:
             message = f"An image has at most {self.rules.image_bytes_max:,} bytes."
             raise Rejected(ErrorCode.FILE_TOO_LARGE, message, "input", "uploadId")
         copy.seek(0)
-        return self._images.read(copy, sniffed.kind)
+        async with self._turns:
+            return await asyncio.to_thread(self._images.read, copy, sniffed.kind)
 
     async def _keep(self, upload: Upload, copy: BinaryIO, found: Examined) -> None:
         """See that the bytes are there. Announced first, they are deleted by nobody before a file holds them."""

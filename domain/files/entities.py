@@ -60,7 +60,10 @@ class UploadState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileRules:
-    """Limits. An image may not be larger than `image_bytes_max`, whatever it is for."""
+    """Limits. An image may not be larger than `image_bytes_max`, whatever it is for.
+
+    `tenant_bytes_max` are of all that a tenant has kept, and of what is announced: equal content counts once.
+    """
 
     knowledge_bytes_max: int = 100 << 20
     image_bytes_max: int = 10 << 20
@@ -69,6 +72,7 @@ class FileRules:
     image_frames_max: int = 500
     upload_ttl: timedelta = timedelta(hours=1)
     link_ttl: timedelta = timedelta(minutes=15)
+    tenant_bytes_max: int = 20 << 30
 
     def bytes_max(self, purpose: FilePurpose) -> int:
         if purpose is FilePurpose.KNOWLEDGE:

@@ -26,7 +26,7 @@ class UploadDraft:
 
 
 async def create_upload(uow: UnitOfWork, actor: Actor, draft: UploadDraft, rules: FileRules) -> Upload:
-    """Raises Rejected with EMPTY, FILE_TOO_LARGE, LIMIT_REACHED, or as `clean_name` does."""
+    """Raises Rejected with EMPTY, FILE_TOO_LARGE, LIMIT_REACHED, STORAGE_FULL, or as `clean_name` does."""
     actor.require(Permission.WRITE)
     name = clean_name(draft.name, draft.purpose)
     if draft.size < 1:
@@ -37,6 +37,9 @@ async def create_upload(uow: UnitOfWork, actor: Actor, draft: UploadDraft, rules
     if await uow.files.count_open(actor.user_id) >= OPEN_UPLOADS_MAX:
         message = f"At most {OPEN_UPLOADS_MAX} uploads may be open: complete some, or wait until they expire."
         raise Rejected(ErrorCode.LIMIT_REACHED, message)
+    if await uow.files.stored_bytes() + draft.size > rules.tenant_bytes_max:
+        message = f"All files of a tenant have at most {rules.tenant_bytes_max:,} bytes. Delete some that nobody needs."
+        raise Rejected(ErrorCode.STORAGE_FULL, message, "input", "size")
     expires_at = uow.now + rules.upload_ttl
     upload = Upload(
         actor.tenant_id, UploadId(new_id()), actor.user_id, draft.purpose, name, draft.size,

@@ -26,6 +26,10 @@ class FileStore(Protocol):
         """Uploads of a user that may still be sent. He begins no other until the transaction's end."""
         ...
 
+    async def stored_bytes(self) -> int:
+        """Of a tenant's blobs, and of its uploads that are none yet. Nobody begins another until the transaction's end."""
+        ...
+
     async def announce(self, sha256: bytes, size: int) -> None:
         """Bytes are about to be written: for a while nobody deletes them, though no file holds them."""
         ...

@@ -1,14 +1,15 @@
 """A text is cut into pieces: by its structure first, by length then.
 
-No piece lies over a heading or a scene's end, sentences are kept whole where they fit, and a piece may repeat the end
-of the one before. Together the pieces cover everything but blanks.
+No piece lies over a heading or a scene's end, but that what is far too short for a piece of its own begins the next.
+Sentences are kept whole where they fit, and a piece may repeat the end of the one before. Together the pieces cover
+everything but blanks.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from domain.knowledge.pieces import Heading, Piece
@@ -19,6 +20,8 @@ from domain.text import estimated_tokens, token_weight
 PATH_MAX = 6
 """Headings above a piece that are kept, the outermost first."""
 TITLE_CHARS_MAX = 200
+SCRAP_SHARE = 40
+"""A section is no piece of its own when it is shorter than the longest piece divided by this."""
 
 _CLOSERS = "\"'”’」』）)】》〉\\]"
 _ABBREVIATED = frozenset(
@@ -38,7 +41,7 @@ def cut(text: str, headings: Sequence[Heading], pages: Sequence[int], policy: Ch
     """The pieces in order. Headings and pages are in order of their offsets in the text."""
     measure: Measure = token_weight if policy.unit is ChunkUnit.TOKENS else len
     pieces: list[Piece] = []
-    for (start, end), path in _sections(text, headings):
+    for (start, end), path in _without_scraps(_sections(text, headings), text, policy.size / SCRAP_SHARE, measure):
         for first, last in _spans(text, start, end, policy, measure):
             page = max(1, bisect_right(pages, first)) if pages else None
             pieces.append(Piece(first, last, path, page, estimated_tokens(text[first:last])))
@@ -55,6 +58,18 @@ def _sections(text: str, headings: Sequence[Heading]) -> Iterator[tuple[Span, li
             above = [one for one in above if one[0] < heading.level]
             above.append((heading.level, heading.title[:TITLE_CHARS_MAX]))
         yield (start, end), [title for _, title in above[:PATH_MAX]]
+
+
+def _without_scraps(
+    sections: Iterable[tuple[Span, list[str]]], text: str, least: float, measure: Measure
+) -> Iterator[tuple[Span, list[str]]]:
+    """Sections, each with the scraps before it; it stands under its own headings."""
+    begun: int | None = None
+    for (start, end), path in sections:
+        begun = start if begun is None else begun
+        if end == len(text) or measure(text[begun:end].strip()) >= least:
+            yield (begun, end), path
+            begun = None
 
 
 def _spans(text: str, start: int, end: int, policy: ChunkPolicy, measure: Measure) -> Iterator[Span]:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 from domain.accounts import Actor, Permission
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.files.entities import File, FilePurpose
-from domain.ids import ChunkId, FileId, KnowledgeBaseId, SourceDocumentId, new_id
+from domain.files.entities import File, FilePurpose, may_see
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, new_id
 from domain.jobs import Stopped, Waiting, claim, scoped_key
-from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 from domain.knowledge.feed import tell, tell_deleted
 from domain.knowledge.parsing import PLAIN
 from domain.knowledge.pieces import text_hash
@@ -23,6 +23,8 @@ DOCUMENTS_MAX = 5_000
 """Of a base."""
 CHUNK_CHARS_MAX = 4_000
 """Of an edited chunk: twice what cutting makes."""
+FORGOTTEN_AT_ONCE = 2_000
+"""Chunks of a deleted document: each takes its vectors along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ async def create_document(uow: UnitOfWork, actor: Actor, command: NewDocument, *
     if (before := await claim(uow.jobs, key)) is not None:
         return Asked(SourceDocumentId(before), None)
     base = await get_base(uow, actor, command.base_id, lock=True, field="knowledgeBaseId")
-    document = await _new_document(uow, base, command)
+    document = await _new_document(uow, actor, base, command)
     if await uow.knowledge.has_content(base.id, document.content_hash):
         raise Rejected(ErrorCode.ALREADY_EXISTS, "This content is in the knowledge base already.", "input")
     if await uow.knowledge.count_documents(base.id) >= DOCUMENTS_MAX:
@@ -72,12 +74,12 @@ async def create_document(uow: UnitOfWork, actor: Actor, command: NewDocument, *
     return Asked(document.id, waiting)
 
 
-async def _new_document(uow: UnitOfWork, base: KnowledgeBase, command: NewDocument) -> Document:
+async def _new_document(uow: UnitOfWork, actor: Actor, base: KnowledgeBase, command: NewDocument) -> Document:
     if (command.file_id is None) == (command.text is None):
         raise Rejected(ErrorCode.BAD_USER_INPUT, "Give either a file or a text.", "input")
     document_id = SourceDocumentId(new_id())
     if command.file_id is not None:
-        file = await _knowledge_file(uow, command.file_id)
+        file = await _knowledge_file(uow, actor, base, command.file_id)
         title = clean_line(command.title or file.name[:TITLE_CHARS_MAX], "title")
         return Document(uow.tenant_id, document_id, base.id, title, file.mime, file.sha256, file_id=file.id)
     text = clean_text(command.text or "", "text")
@@ -90,11 +92,13 @@ async def _new_document(uow: UnitOfWork, base: KnowledgeBase, command: NewDocume
     )  # fmt: skip
 
 
-async def _knowledge_file(uow: UnitOfWork, file_id: FileId) -> File:
+async def _knowledge_file(uow: UnitOfWork, actor: Actor, base: KnowledgeBase, file_id: FileId) -> File:
+    """One for KNOWLEDGE, which everybody sees, or in somebody's own base a document that is attached: his alone."""
     file = await uow.files.file(file_id, lock=True)  # nobody deletes it while a document comes to stand on it
-    if file is None:
+    if file is None or not may_see(actor, file.purpose, file.owner_id):
         raise NotFound("The file", "input", "fileId")
-    if file.purpose != FilePurpose.KNOWLEDGE:
+    attached = file.purpose == FilePurpose.ATTACHMENT and file.width is None
+    if file.purpose != FilePurpose.KNOWLEDGE and not (attached and base.scope == KnowledgeScope.USER):
         message = "This file was uploaded for another purpose."
         raise Rejected(ErrorCode.BAD_USER_INPUT, message, "input", "fileId")
     return file
@@ -110,7 +114,7 @@ async def reingest_document(
         return Asked(document_id, None)
     document, base = await get_document(uow, actor, document_id)
     _refuse_at_work(document)
-    document.chunk_count = 0
+    document.recut = True
     waiting = await enqueue(uow, actor, document, base, concurrency_max=concurrency_max)
     await uow.jobs.complete_key(used, document.id)
     return Asked(document.id, waiting)
@@ -129,14 +133,33 @@ async def rename_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocu
 
 
 async def delete_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocumentId) -> tuple[Document, Stopped]:
-    """It, and what `stop` says of its job. Its chunks are gone for good; its row stays for what refers to it."""
+    """It, and what `stop` says of its job. Its row stays for what refers to it; the rest goes by `forget_deleted`."""
     actor.require(Permission.WRITE)
     document, _ = await get_document(uow, actor, document_id)
-    stopped = await stop(uow, document)
-    await uow.knowledge.delete_chunks(base_id=document.base_id, document_id=document.id)
     document.deleted_at = document.updated_at = uow.now
+    stopped = await stop(uow, document)
     await tell_deleted(uow, document)
     return document, stopped
+
+
+async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[JobId | None, Stopped]]:
+    """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
+    actor.require(Permission.WRITE)
+    base = await get_base(uow, actor, base_id, lock=True)
+    base.deleted_at = uow.now
+    return [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.delete_documents(base_id)]
+
+
+async def forget_deleted(uow: UnitOfWork) -> int:
+    """Some chunks of a deleted document, and its text behind the last of them; 0 when there is nothing left."""
+    document = await uow.knowledge.deleted_document()
+    if document is None:
+        return 0
+    gone = await uow.knowledge.delete_chunks(document.id, FORGOTTEN_AT_ONCE)
+    if gone < FORGOTTEN_AT_ONCE:
+        document.text, document.pages, document.language = "", [], None
+        document.characters = document.chunk_count = 0
+    return max(1, gone)
 
 
 async def update_chunk(
@@ -153,12 +176,14 @@ async def update_chunk(
         raise NotFound("The chunk", "input", "id")
     document, base = await get_document(uow, actor, found.document_id)
     chunk = await uow.knowledge.chunk(chunk_id, lock=True)
-    if chunk is None or document.chunk_count == 0:
+    settled = DocumentState(document.state).settled
+    if chunk is None or not (document.cut or settled):
         raise Rejected(ErrorCode.INVALID_STATE, "The document is being cut anew.", "input", "id")
     if not _edit(chunk, text, enabled):
         return None
     document.updated_at = uow.now
-    if DocumentState(document.state).settled:
+    if settled:
+        document.recut = False  # cutting it anew came to nothing: its chunks stay, and this one is to be found
         return await enqueue(uow, actor, document, base, concurrency_max=concurrency_max)
     await tell(uow, document)
     return None

@@ -86,7 +86,8 @@ class KnowledgeBase:
 @dataclass(eq=False)
 class Document:
     """`text` is what was given until it is parsed, then the whole text that was found; `pages` are the offsets in it
-    at which pages begin, empty where there are none. `version` counts how often it was cut into chunks.
+    at which pages begin, empty where there are none. `version` counts how often it was cut into chunks, `recut` says that
+    the chunks that are there are to be replaced.
 
     `embedded_tokens` and `embedded_micros` are what the job in `job_id` has paid for so far.
     """
@@ -108,6 +109,7 @@ class Document:
     pages: list[int] = field(default_factory=list)
     characters: int = 0
     chunk_count: int = 0
+    recut: bool = False
     version: int = 0
     embedded_tokens: int = 0
     embedded_micros: int = 0
@@ -115,6 +117,11 @@ class Document:
     updated_at: datetime | None = None
     ready_at: datetime | None = None
     deleted_at: datetime | None = None
+
+    @property
+    def cut(self) -> bool:
+        """Whether it has only to be embedded."""
+        return self.chunk_count > 0 and not self.recut
 
 
 @dataclass(eq=False)

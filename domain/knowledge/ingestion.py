@@ -63,9 +63,8 @@ async def begin(uow: UnitOfWork, lease: Lease) -> Work:
     if job is None or document is None or base is None or job.lease_token != lease.token:
         raise LeaseLost
     file = await uow.files.file(document.file_id) if document.file_id is not None else None
-    cut = document.chunk_count > 0
-    text = await uow.knowledge.text(document.id) if document.file_id is None and not cut else ""
-    return Work(document, base, file, text, cut, job.trace_parent)
+    text = await uow.knowledge.text(document.id) if document.file_id is None and not document.cut else ""
+    return Work(document, base, file, text, document.cut, job.trace_parent)
 
 
 async def note(uow: UnitOfWork, lease: Lease, lease_s: float, state: DocumentState, percent: int) -> None:
@@ -82,14 +81,14 @@ async def keep_reading(uow: UnitOfWork, lease: Lease, lease_s: float, reading: R
     Raises LeaseLost, or IngestFailed when there is nothing to embed or nothing to pay it with.
     """
     document = await _of_lease(uow, lease)
-    parsed = reading.parsed
     if not reading.pieces:
         raise IngestFailed(DocumentErrorCode.EMPTY)
-    document.text, document.pages, document.language = parsed.text, list(parsed.pages), parsed.language
-    document.characters, document.chunk_count = len(parsed.text), len(reading.pieces)
+    document.text, document.pages, document.language = reading.text, list(reading.pages), reading.language
+    document.characters, document.chunk_count = len(reading.text), len(reading.pieces)
+    document.recut = False
     document.version += 1
     document.state, document.progress, document.updated_at = DocumentState.EMBEDDING, CUT_PERCENT, uow.now
-    chunks = [_chunk(document, parsed.text, position, piece) for position, piece in enumerate(reading.pieces)]
+    chunks = (_chunk(document, reading.text, position, piece) for position, piece in enumerate(reading.pieces))
     await uow.knowledge.replace_chunks(document, chunks)
     await uow.jobs.beat(lease, lease_s, CUT_PERCENT)
     await tell(uow, document)
@@ -127,9 +126,8 @@ async def keep_indexed(
     await uow.knowledge.mark_indexed(chunks)
     document.embedded_tokens += indexed.tokens
     document.embedded_micros += indexed.cost_micros
-    left, _ = await uow.knowledge.unindexed_tokens(document.id)
-    done = max(0, document.chunk_count - left)
-    document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(1, document.chunk_count)
+    done = max(one.position for one in chunks) + 1  # they come in the document's order
+    document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(done, document.chunk_count)
     document.state, document.updated_at = DocumentState.EMBEDDING, uow.now
     await uow.jobs.beat(lease, lease_s, document.progress)
     await tell(uow, document)
@@ -142,8 +140,7 @@ async def finish(uow: UnitOfWork, lease: Lease) -> Document | None:
     Raises LeaseLost.
     """
     document = await _of_lease(uow, lease)
-    left, _ = await uow.knowledge.unindexed_tokens(document.id)
-    if left:
+    if await uow.knowledge.unindexed(document.id, 1):
         return None
     document.state, document.progress, document.ready_at = DocumentState.READY, 100, uow.now
     document.updated_at = uow.now

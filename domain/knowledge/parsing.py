@@ -11,6 +11,8 @@ from domain.knowledge.policies import ChunkPolicy
 
 CHARACTERS_MAX = 10_000_000
 """Of one document's text."""
+CHUNKS_MAX = 50_000
+"""Of one document: twice what the longest one comes to as it is cut by default."""
 SOURCE_BYTES_MAX = 100 * 1024 * 1024
 """Of what a document is read from."""
 PLAIN, MARKDOWN = "text/plain", "text/markdown"
@@ -41,9 +43,11 @@ async def in_one(content: bytes) -> AsyncIterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A document read and cut."""
+    """A document read and cut; `pages` as in `Parsed`."""
 
-    parsed: Parsed
+    text: str
+    pages: Sequence[int]
+    language: str | None
     pieces: Sequence[Piece]
 
 

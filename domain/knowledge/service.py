@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from domain.accounts import Actor, Permission
 from domain.channels.entities import Modality
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.ids import JobId, KnowledgeBaseId, ProjectId, new_id
-from domain.jobs import Stopped
+from domain.ids import KnowledgeBaseId, ProjectId, new_id
 from domain.knowledge.embedding import BUILT_IN, DIMENSIONS, HASHED, NoEmbedder
 from domain.knowledge.entities import KnowledgeBase, KnowledgeScope, sees
 from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
-from domain.knowledge.starting import stop
 from domain.projects.service import get_project
 from domain.text import NOTE_CHARS_MAX, clean_line, clean_text
 from domain.unit_of_work import UnitOfWork
 
 BASES_MAX = 500
-"""Of a tenant."""
+"""Of a tenant, those that are somebody's alone not counted."""
+OWN_BASES_MAX = 100
+"""Of one user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,10 @@ async def create_base(uow: UnitOfWork, actor: Actor, draft: BaseDraft) -> Knowle
             retrieval_policy=draft.retrieval_policy or RetrievalPolicy(),
         ),
     )
-    if await uow.knowledge.count_bases() >= BASES_MAX:
-        raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {BASES_MAX:,} knowledge bases.")
+    own = draft.scope is KnowledgeScope.USER
+    most = OWN_BASES_MAX if own else BASES_MAX
+    if await uow.knowledge.count_bases(actor.user_id if own else None) >= most:
+        raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {most:,} knowledge bases.")
     await uow.knowledge.add(base)
     return base
 
@@ -91,16 +93,6 @@ async def update_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, d
     _apply(base, draft)
     base.updated_at = uow.now
     return base
-
-
-async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[JobId | None, Stopped]]:
-    """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
-    actor.require(Permission.WRITE)
-    base = await get_base(uow, actor, base_id, lock=True)
-    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.documents_at_work(base_id)]
-    await uow.knowledge.delete_chunks(base_id=base_id)
-    base.deleted_at = uow.now
-    return stopped
 
 
 async def get_base(

@@ -11,12 +11,18 @@ from domain.jobs import QUEUES, Job, JobKind, JobState, Stopped, Waiting, claim,
 from domain.knowledge.entities import Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.feed import tell
 from domain.knowledge.ingestion import embedding_cost, failed, pay
+from domain.knowledge.parsing import CHARACTERS_MAX, MARKDOWN, PLAIN
 from domain.knowledge.policies import ChunkPolicy
+from domain.knowledge.service import get_base
 from domain.text import estimated_tokens
 from domain.unit_of_work import UnitOfWork
 
 TOKENS_PER_BYTE = 0.5
-"""Of a file that nobody has read: what Chinese in UTF-8 comes to. What is missing is held when it has been cut."""
+"""Of a text that nobody has read: what Chinese in UTF-8 comes to."""
+TOKENS_PER_PACKED_BYTE = 0.1
+"""Of other files, which are pictures and markup for the most part. What is missing is held when it has been cut."""
+TOKENS_MAX = CHARACTERS_MAX * 1.5
+"""However large the file is."""
 
 
 async def enqueue(
@@ -48,7 +54,7 @@ async def enqueue(
 
 async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeBase) -> int:
     """Of what is left to embed: exactly where it is cut already."""
-    if document.chunk_count:
+    if document.cut:
         _, tokens = await uow.knowledge.unindexed_tokens(document.id)
         return tokens
     policy = ChunkPolicy.from_json(base.chunk_policy)
@@ -56,11 +62,14 @@ async def _expected_tokens(uow: UnitOfWork, document: Document, base: KnowledgeB
     if document.file_id is None:
         return round(estimated_tokens(await uow.knowledge.text(document.id)) * repeated)
     file = await uow.files.file(document.file_id)
-    return round(file.size * TOKENS_PER_BYTE * repeated) if file is not None else 0
+    if file is None:
+        return 0
+    share = TOKENS_PER_BYTE if file.mime in {PLAIN, MARKDOWN} else TOKENS_PER_PACKED_BYTE
+    return round(min(file.size * share, TOKENS_MAX) * repeated)
 
 
 async def stop(uow: UnitOfWork, document: Document) -> Stopped:
-    """Stop a locked document's job, if one waits or runs."""
+    """Stop a locked document's job, if one waits or runs. Who watches its base is told by the caller, last of all."""
     job = await uow.jobs.lock(document.job_id) if document.job_id is not None else None
     if job is None or JobState(job.state).terminal:
         return Stopped(ended=False, tell_worker=False)
@@ -68,7 +77,6 @@ async def stop(uow: UnitOfWork, document: Document) -> Stopped:
         await uow.jobs.cancel_queued(job)
         failed(uow, document, DocumentErrorCode.CANCELLED)
         await pay(uow, job.id, job.attempt, document)
-        await tell(uow, document)
         return Stopped(ended=True, tell_worker=False)
     if job.state == JobState.RUNNING:
         await uow.jobs.ask_cancel(job)
@@ -78,7 +86,11 @@ async def stop(uow: UnitOfWork, document: Document) -> Stopped:
 async def cancel(uow: UnitOfWork, actor: Actor, job_id: JobId) -> Stopped:
     """Ask a document's job to stop, as `stop` does. What is already embedded stays, and is paid for."""
     actor.require(Permission.GENERATE)
-    return await stop(uow, await _of_job(uow, job_id))
+    document, _ = await _of_job(uow, actor, job_id)
+    stopped = await stop(uow, document)
+    if stopped.ended:
+        await tell(uow, document)
+    return stopped
 
 
 async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: str, concurrency_max: int) -> Waiting:
@@ -87,10 +99,9 @@ async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: s
     key = scoped_key(actor.principal, "jobRetry", idempotency_key, {"job_id": job_id})
     if (before := await claim(uow.jobs, key)) is not None:
         return Waiting(JobId(before), False)
-    document = await _of_job(uow, job_id)
-    base = await uow.knowledge.base(document.base_id)
+    document, base = await _of_job(uow, actor, job_id)
     job = await uow.jobs.lock(job_id)
-    if base is None or job is None:
+    if job is None:
         raise NotFound("The job", "input", "id")
     if not JobState(job.state).terminal or job.state == JobState.SUCCEEDED:
         raise Rejected(ErrorCode.INVALID_STATE, "Only a job that ended without success can be retried.", "input", "id")
@@ -99,8 +110,12 @@ async def retry(uow: UnitOfWork, actor: Actor, job_id: JobId, idempotency_key: s
     return started
 
 
-async def _of_job(uow: UnitOfWork, job_id: JobId) -> Document:
+async def _of_job(uow: UnitOfWork, actor: Actor, job_id: JobId) -> tuple[Document, KnowledgeBase]:
+    """A job's document, locked, and its base, which the actor sees. Raises NotFound."""
     document = await uow.knowledge.of_job(job_id, lock=True)
     if document is None or document.deleted_at is not None:
         raise NotFound("The job", "input", "id")
-    return document
+    try:
+        return document, await get_base(uow, actor, document.base_id)
+    except NotFound:
+        raise NotFound("The job", "input", "id") from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, UserId
 from domain.knowledge.entities import Chunk, Document, KnowledgeBase
 
 
@@ -19,8 +19,8 @@ class KnowledgeStore(Protocol):
     async def base(
         self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
     ) -> KnowledgeBase | None: ...
-    async def count_bases(self) -> int:
-        """Living ones. Nobody else adds one until the end of the transaction."""
+    async def count_bases(self, owner_id: UserId | None = None) -> int:
+        """Living ones that are somebody's alone, or that are not anybody's for None. Nobody else adds one until the end of the transaction."""
         ...
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int: ...
@@ -30,8 +30,12 @@ class KnowledgeStore(Protocol):
         """The document that a job works on, deleted or not. None once another job does."""
         ...
 
-    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
-        """Those of a base that are on their way into search, locked."""
+    async def delete_documents(self, base_id: KnowledgeBaseId) -> list[Document]:
+        """Mark those of a base as deleted. The ones that were on their way into search, locked."""
+        ...
+
+    async def deleted_document(self) -> Document | None:
+        """Some deleted one, locked, of which there is something left to forget."""
         ...
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool: ...
@@ -39,9 +43,12 @@ class KnowledgeStore(Protocol):
         """Whether a document reads a file, that lives in a base that lives."""
         ...
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None: ...
-    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
-        """Those of a document, or of the whole base."""
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
+        """They are taken as they are written, part after part, so that nothing else waits while they are made."""
+        ...
+
+    async def delete_chunks(self, document_id: SourceDocumentId, most: int | None = None) -> int:
+        """Those of a document, or so many of them; how many that were."""
         ...
 
     async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None: ...

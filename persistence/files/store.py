@@ -58,6 +58,13 @@ class SqlFiles:
         )  # fmt: skip
         return await self._session.scalar(select(func.count()).select_from(uploads).where(*open_)) or 0
 
+    async def stored_bytes(self) -> int:
+        await self._session.execute(_ONE_AT_A_TIME, {"name": f"uploads:{self._tenant_id}"})
+        kept = select(func.coalesce(func.sum(blobs.c.size), 0)).where(blobs.c.tenant_id == self._tenant_id)
+        pending = uploads.c.tenant_id == self._tenant_id, uploads.c.state == UploadState.PENDING
+        coming = select(func.coalesce(func.sum(uploads.c.size), 0)).where(*pending)
+        return int(await self._session.scalar(select(kept.scalar_subquery() + coming.scalar_subquery())) or 0)
+
     async def announce(self, sha256: bytes, size: int) -> None:
         await self._session.execute(_ANNOUNCE, {"tenant": self._tenant_id, "sha256": sha256, "size": size})
 

@@ -21,8 +21,9 @@ class Due:
 
 
 # Round robin: every tenant's first waiting job comes before any tenant's second, and no tenant has more of a queue in
-# hand than the cap, or of generations than its plan allows where that is less: documents keep no chapter waiting. SKIP LOCKED lets several relays share the work; `id > last` would
-# lose what commits late.
+# hand than the cap; of generations than its plan allows where that is less: documents keep no chapter waiting; and of
+# ingestions than leaves a worker's room to others. SKIP LOCKED lets several relays share the work; `id > last` would lose
+# what commits late.
 _TAKE_DUE = text(
     """
     with in_hand as (
@@ -43,7 +44,8 @@ _TAKE_DUE = text(
         from waiting w left join in_hand h using (tenant_id, queue) left join app.subscriptions s
             on s.tenant_id = w.tenant_id and s.ended_at is null and s.state <> 'INCOMPLETE'
         where w.turn + coalesce(h.jobs, 0)
-            <= least(:cap, case when w.queue = 'generation' then s.generations_max end)
+            <= least(:cap, case w.queue when 'generation' then s.generations_max
+                when 'ingestion' then cast(:ingestions as bigint) end)
         order by w.turn, w.tenant_id
         limit :batch
     ), locked as (
@@ -82,9 +84,10 @@ class RelayView:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def take_due(self, *, cap: int, batch: int) -> list[Due]:
-        """Mark what is due as rung, and return it to be rung."""
-        return await self._found(_TAKE_DUE, {"cap": cap, "batch": batch, "redelivery_s": REDELIVERY_S})
+    async def take_due(self, *, cap: int, batch: int, ingestions: int | None = None) -> list[Due]:
+        """Mark what is due as rung, and return it to be rung. A tenant has at most `ingestions` of these in hand."""
+        limits = {"cap": cap, "ingestions": ingestions, "batch": batch}
+        return await self._found(_TAKE_DUE, {**limits, "redelivery_s": REDELIVERY_S})
 
     async def expired(self, *, batch: int) -> list[Due]:
         return await self._found(_EXPIRED, {"batch": batch})

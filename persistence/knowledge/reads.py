@@ -73,8 +73,10 @@ def _in_base(table: Any, hidden: frozenset[str], *where: ColumnElement[bool]) ->
 
 _shown_documents = _in_base(knowledge_documents, _OF_DOCUMENT, _document.deleted_at.is_(None))
 DOCUMENTS_BY_ID = by_ids("Document", _shown_documents, _document.id)
-DOCUMENTS_BY_JOB = Shape(_shown_documents.where(_document.job_id == any_(IDS)))
-CHUNKS_BY_ID = by_ids("Chunk", _in_base(knowledge_chunks, _OF_CHUNK), _chunk.id)
+_living_document = select(_document.id).where(
+    _document.tenant_id == _chunk.tenant_id, _document.id == _chunk.document_id, _document.deleted_at.is_(None)
+)
+CHUNKS_BY_ID = by_ids("Chunk", _in_base(knowledge_chunks, _OF_CHUNK, _living_document.exists()), _chunk.id)
 DOCUMENT_COUNTS = Shape(
     select(_document.base_id.label("id"), func.count().label("documents"))
     .where(_document.tenant_id == TENANT, _document.base_id == any_(IDS), _document.deleted_at.is_(None))

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, cast
 
-from sqlalchemy import Boolean, LargeBinary, Select, Uuid, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import (
+    Boolean,
+    CursorResult,
+    LargeBinary,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    not_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId
-from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, TenantId, UserId
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 
 _SETTLED = (DocumentState.READY, DocumentState.FAILED)
 _WRITTEN = [column.name for column in knowledge_chunks.columns if column.name not in {"tsv", "created_at"}]
+WRITTEN_AT_ONCE = 500
+"""Chunks: what is made of them on the event loop takes some ten milliseconds."""
 _MARK = (
     update(knowledge_chunks)
     .where(
@@ -25,6 +44,8 @@ _MARK = (
     .values(indexed=True)
 )
 _LOCK_COUNT = text("select pg_advisory_xact_lock(hashtextextended('fabula.knowledge:' || :tenant, 0))")
+_FOR_CHANGE = {"key_share": True}
+"""FOR NO KEY UPDATE: other writers wait, and rows that refer to it are written meanwhile."""
 _document, _chunk = knowledge_documents.c, knowledge_chunks.c
 
 
@@ -42,21 +63,23 @@ class SqlKnowledge:
     async def base(
         self, base_id: KnowledgeBaseId, *, lock: bool = False, deleted: bool = False
     ) -> KnowledgeBase | None:
-        key = (self._tenant_id, base_id)
-        found = await self._session.get(KnowledgeBase, key, with_for_update=lock, populate_existing=lock)
+        key, how = (self._tenant_id, base_id), _FOR_CHANGE if lock else None
+        found = await self._session.get(KnowledgeBase, key, with_for_update=how, populate_existing=lock)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
-    async def count_bases(self) -> int:
+    async def count_bases(self, owner_id: UserId | None = None) -> int:
         await self._session.execute(_LOCK_COUNT, {"tenant": str(self._tenant_id)})
-        live = knowledge_bases.c.tenant_id == self._tenant_id, knowledge_bases.c.deleted_at.is_(None)
+        base, own = knowledge_bases.c, knowledge_bases.c.scope == KnowledgeScope.USER
+        whose = not_(own) if owner_id is None else and_(own, base.owner_id == owner_id)
+        live = base.tenant_id == self._tenant_id, base.deleted_at.is_(None), whose
         return await self._session.scalar(select(func.count()).select_from(knowledge_bases).where(*live)) or 0
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int:
         return await self._session.scalar(select(func.count()).select_from(self._live(base_id).subquery())) or 0
 
     async def document(self, document_id: SourceDocumentId, *, lock: bool = False) -> Document | None:
-        key = (self._tenant_id, document_id)
-        found = await self._session.get(Document, key, with_for_update=lock, populate_existing=lock)
+        key, how = (self._tenant_id, document_id), _FOR_CHANGE if lock else None
+        found = await self._session.get(Document, key, with_for_update=how, populate_existing=lock)
         return found if found is not None and found.deleted_at is None else None
 
     async def text(self, document_id: SourceDocumentId) -> str:
@@ -66,14 +89,26 @@ class SqlKnowledge:
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         statement = select(Document).where(_document.tenant_id == self._tenant_id, _document.job_id == job_id)
         if lock:
-            statement = statement.with_for_update().execution_options(populate_existing=True)
+            statement = statement.with_for_update(**_FOR_CHANGE).execution_options(populate_existing=True)
         found: Document | None = await self._session.scalar(statement)
         return found
 
-    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
-        at_work = self._live(base_id).where(_document.state.not_in(_SETTLED)).order_by(_document.id)
-        locked = at_work.with_for_update().execution_options(populate_existing=True)
-        return list(await self._session.scalars(locked))
+    async def delete_documents(self, base_id: KnowledgeBaseId) -> list[Document]:
+        mine = _document.tenant_id == self._tenant_id, _document.base_id == base_id, _document.deleted_at.is_(None)
+        marked = update(knowledge_documents).where(*mine).values(deleted_at=func.now(), updated_at=func.now())
+        rows = await self._session.execute(marked.returning(_document.id, _document.state))
+        at_work = [row.id for row in rows if row.state not in _SETTLED]
+        same = select(Document).where(_document.tenant_id == self._tenant_id, _document.id.in_(at_work))
+        found = same.order_by(_document.id).execution_options(populate_existing=True)
+        return list(await self._session.scalars(found))
+
+    async def deleted_document(self) -> Document | None:
+        left = _document.deleted_at.is_not(None), _document.characters > literal_column("0")
+        statement = select(Document).where(_document.tenant_id == self._tenant_id, *left).order_by(_document.id)
+        found: Document | None = await self._session.scalar(
+            statement.limit(1).with_for_update(skip_locked=True, **_FOR_CHANGE)
+        )
+        return found
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
         same = self._live(base_id).where(_document.content_hash == content_hash)
@@ -91,18 +126,18 @@ class SqlKnowledge:
         )
         return bool(await self._session.scalar(select(reading.exists())))
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
-        await self.delete_chunks(base_id=document.base_id, document_id=document.id)
-        rows = [{name: getattr(chunk, name) for name in _WRITTEN} for chunk in chunks]
-        await self._session.execute(insert(knowledge_chunks), rows)
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
+        await self.delete_chunks(document.id)
+        coming = iter(chunks)
+        while part := [_row(chunk) for chunk in islice(coming, WRITTEN_AT_ONCE)]:
+            await self._session.execute(insert(knowledge_chunks), part)
 
-    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
+    async def delete_chunks(self, document_id: SourceDocumentId, most: int | None = None) -> int:
         await self._session.flush()
-        mine = _chunk.tenant_id == self._tenant_id, _chunk.base_id == base_id
-        statement = delete(knowledge_chunks).where(*mine)
-        if document_id is not None:
-            statement = statement.where(_chunk.document_id == document_id)
-        await self._session.execute(statement)
+        mine = _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id
+        some = select(_chunk.position).where(*mine).order_by(_chunk.position).limit(most)
+        gone = await self._session.execute(delete(knowledge_chunks).where(*mine, _chunk.position.in_(some)))
+        return cast("CursorResult[Any]", gone).rowcount
 
     async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None:
         key = (self._tenant_id, chunk_id)
@@ -126,9 +161,13 @@ class SqlKnowledge:
         await connection.execute(_MARK, rows)
 
     def _unindexed(self, document_id: SourceDocumentId) -> tuple[Any, ...]:
-        return _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id, _chunk.indexed.is_(False)
+        return _chunk.tenant_id == self._tenant_id, _chunk.document_id == document_id, not_(_chunk.indexed)
 
     def _live(self, base_id: KnowledgeBaseId) -> Select[Any]:
         return select(Document).where(
             _document.tenant_id == self._tenant_id, _document.base_id == base_id, _document.deleted_at.is_(None)
         )
+
+
+def _row(chunk: Chunk) -> dict[str, Any]:
+    return {name: getattr(chunk, name) for name in _WRITTEN}

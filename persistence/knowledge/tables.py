@@ -13,6 +13,7 @@ from sqlalchemy import (
     LargeBinary,
     UniqueConstraint,
     Uuid,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import deferred
@@ -61,6 +62,7 @@ knowledge_documents = tenant_table(
     Column("pages", JSONB, nullable=False, server_default="[]"),
     Column("characters", Integer, nullable=False, server_default="0"),
     Column("chunk_count", Integer, nullable=False, server_default="0"),
+    Column("recut", Boolean, nullable=False, server_default="false"),
     Column("version", Integer, nullable=False, server_default="0"),
     Column("embedded_tokens", BigInteger, nullable=False, server_default="0"),
     Column("embedded_micros", BigInteger, nullable=False, server_default="0"),
@@ -86,6 +88,18 @@ Index(
 )
 Index(None, knowledge_documents.c.tenant_id, knowledge_documents.c.base_id, knowledge_documents.c.id)
 Index(None, knowledge_documents.c.tenant_id, knowledge_documents.c.job_id)
+Index(
+    "knowledge_documents_file_idx",
+    knowledge_documents.c.tenant_id,
+    knowledge_documents.c.file_id,
+    postgresql_where=knowledge_documents.c.file_id.is_not(None),
+)
+Index(
+    "knowledge_documents_forgotten_idx",
+    knowledge_documents.c.tenant_id,
+    knowledge_documents.c.id,
+    postgresql_where=literal_column("deleted_at is not null and characters > 0"),
+)
 
 knowledge_chunks = tenant_table(
     "knowledge_chunks",
@@ -112,6 +126,13 @@ knowledge_chunks = tenant_table(
     references("document_id", "knowledge_documents"),
 )
 Index(None, knowledge_chunks.c.tenant_id, knowledge_chunks.c.base_id)
+Index(
+    "knowledge_chunks_unindexed_idx",
+    knowledge_chunks.c.tenant_id,
+    knowledge_chunks.c.document_id,
+    knowledge_chunks.c.position,
+    postgresql_where=literal_column("not indexed"),
+)
 Index("knowledge_chunks_tsv_idx", knowledge_chunks.c.tsv, postgresql_using="gin")
 
 mapper_registry.map_imperatively(domain.KnowledgeBase, knowledge_bases)

@@ -47,6 +47,9 @@ _LEFT_FILES = text("""
     union
     select tenant_id from app.blobs where refs = 0 and touched_at < now() - cast(:orphans as interval)
 """)
+_DELETED_DOCUMENTS = text("""
+    select distinct tenant_id from app.knowledge_documents where deleted_at is not null and characters > 0
+""")
 LATE_USAGE_MAX = timedelta(days=62)
 """Usage that was booked later than this after it occurred waits for a month with other usage."""
 
@@ -81,6 +84,11 @@ class DueTenants:
     async def with_due_subscriptions(self) -> Sequence[TenantId]:
         async with self._relay.connect() as connection:
             return [TenantId(one) for one in await connection.scalars(_SUBSCRIPTIONS)]
+
+    async def with_deleted_documents(self) -> Sequence[TenantId]:
+        """Where something of a deleted document is left to forget."""
+        async with self._relay.connect() as connection:
+            return [TenantId(one) for one in await connection.scalars(_DELETED_DOCUMENTS)]
 
     async def with_left_files(self, uploads: timedelta, orphans: timedelta) -> Sequence[TenantId]:
         """Where an upload's time was over so long ago, or no file has held some blob for so long."""

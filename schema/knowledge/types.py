@@ -26,7 +26,7 @@ described_enum(
     KnowledgeScope,
     TENANT="Everybody's in the tenant.",
     PROJECT="A project's: it goes out of sight with it.",
-    USER="Its owner's alone: nobody else sees it.",
+    USER="Its owner's alone: nobody else sees it. Files for KNOWLEDGE are seen by all: upload those for ATTACHMENT.",
 )
 described_enum(
     DocumentState,

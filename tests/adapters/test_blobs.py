@@ -21,6 +21,7 @@ from adapters.blobs_s3 import Bucket, S3Blobs
 from domain.files.blobs import (
     CHUNK_BYTES,
     BlobMissing,
+    BlobsAway,
     BlobStore,
     BlobTooLarge,
     blob_key,
@@ -250,3 +251,12 @@ async def test_a_bucket_that_is_away_is_an_error_and_no_missing_blob(tmp_path: P
 
 async def test_a_bucket_has_nothing_to_tidy(bucket: Bucket, tmp_path: Path) -> None:
     assert await S3Blobs(bucket, tmp_path).tidy(timedelta()) == 0
+
+
+async def test_a_store_that_does_not_answer_is_away(tmp_path: Path, key: str) -> None:
+    nobody = Bucket(NAME, "us-east-1", "http://127.0.0.1:9", "test-key", "test-secret")
+    folder = LocalBlobs(tmp_path)
+    (tmp_path / key).mkdir(parents=True)
+    for store in (S3Blobs(nobody, tmp_path), folder):
+        with pytest.raises(BlobsAway):
+            await store.read(key, 10)

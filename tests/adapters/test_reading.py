@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.reading import limits
+from adapters.reading import limits, reader
 from adapters.reading.process import ChildReader
 from domain.knowledge.entities import DocumentErrorCode
 from domain.knowledge.failures import SENTENCES, IngestFailed
-from domain.knowledge.parsing import CHARACTERS_MAX, SOURCE_BYTES_MAX, Reading, Source, in_one
+from domain.knowledge.parsing import CHARACTERS_MAX, CHUNKS_MAX, SOURCE_BYTES_MAX, Reading, Source, in_one
 from domain.knowledge.policies import ChunkPolicy
 from tests.adapters.documents import DOCX, EPUB, PDF, epub, pdf, word, zipped
 from tests.pace import slowness
@@ -36,20 +36,20 @@ async def failure(content: bytes, mime: str = "text/plain", name: str = "", wall
     return caught.value.code
 
 
-def titles(reading: Reading) -> list[tuple[int, str]]:
+def titles(content: bytes, mime: str = "text/plain", name: str = "") -> list[tuple[int, str]]:
     """Each heading, which stands where it says."""
-    for one in reading.parsed.headings:
-        assert reading.parsed.text[one.start : one.end].strip("# ") == one.title
-    return [(one.level, one.title) for one in reading.parsed.headings]
+    parsed = reader.read(content, mime, name)
+    for one in parsed.headings:
+        assert parsed.text[one.start : one.end].strip("# ") == one.title
+    return [(one.level, one.title) for one in parsed.headings]
 
 
 async def test_a_pdf_has_pages_paragraphs_and_the_headings_of_its_outline() -> None:
     reading = await read(pdf(3), PDF)
-    parsed = reading.parsed
-    assert titles(reading) == [(1, "Lamp 1"), (1, "Lamp 2"), (1, "Lamp 3")]
-    assert [parsed.text[start:].split("\n")[0] for start in parsed.pages] == ["Lamp 1", "Lamp 2", "Lamp 3"]
-    assert "line 0 and trimmed the wick once more The keeper of lamp 1 wrote line 1" in parsed.text
-    assert "第2夜的灯还亮着。" in parsed.text
+    assert titles(pdf(3), PDF) == [(1, "Lamp 1"), (1, "Lamp 2"), (1, "Lamp 3")]
+    assert [reading.text[start:].split("\n")[0] for start in reading.pages] == ["Lamp 1", "Lamp 2", "Lamp 3"]
+    assert "line 0 and trimmed the wick once more The keeper of lamp 1 wrote line 1" in reading.text
+    assert "第2夜的灯还亮着。" in reading.text
     assert {piece.page for piece in reading.pieces} == {1, 2, 3}
     for piece in reading.pieces:
         assert piece.heading_path == [f"Lamp {piece.page}"]
@@ -58,50 +58,62 @@ async def test_a_pdf_has_pages_paragraphs_and_the_headings_of_its_outline() -> N
 async def test_a_pdf_of_a_hundred_pages_is_read_in_seconds() -> None:
     content, began = pdf(100), time.monotonic()
     reading = await read(content, PDF)
-    assert len(reading.parsed.pages) == 100
+    assert len(reading.pages) == 100
     assert time.monotonic() - began < 10 * slowness()
 
 
 async def test_a_docx_has_the_headings_of_its_styles() -> None:
-    reading = await read(word(("One", "Top"), "Hello there.", "第二天，他走了。"), DOCX, "a.docx")
-    assert reading.parsed.text == "One\n\nHello there.\n\n第二天，他走了。"
-    assert titles(reading) == [(1, "One")]
+    book = word(("One", "Top"), "Hello there.", "第二天，他走了。")
+    reading = await read(book, DOCX, "a.docx")
+    assert reading.text == "One\n\nHello there.\n\n第二天，他走了。"
+    assert titles(book, DOCX, "a.docx") == [(1, "One")]
 
 
 async def test_a_docx_without_styles_has_the_headings_that_its_text_shows() -> None:
-    reading = await read(word("第一章 夜雨", "雨下了一夜。", "Chapter 2", "It rained."), DOCX)
-    assert titles(reading) == [(2, "第一章 夜雨"), (2, "Chapter 2")]
+    book = word("第一章 夜雨", "雨下了一夜。", "Chapter 2", "It rained.")
+    assert titles(book, DOCX) == [(2, "第一章 夜雨"), (2, "Chapter 2")]
+
+
+async def test_a_docx_with_text_boxes_has_them_once_and_what_stands_around_them() -> None:
+    box = "<w:txbxContent><w:p><w:r><w:t>In a box.</w:t></w:r></w:p></w:txbxContent>"
+    both = f"<mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
+    around = (
+        '<w:p xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><w:r><w:t>Before it, </w:t></w:r>'
+        f"<w:r><mc:AlternateContent>{both}</mc:AlternateContent></w:r><w:r><w:t>behind it.</w:t></w:r></w:p>"
+    )
+    assert (await read(word(body=around), DOCX)).text == "In a box.\n\nBefore it, behind it."
 
 
 async def test_an_epub_is_read_in_the_order_of_its_spine() -> None:
     book = epub("<html><body><h1>Beta</h1><p>first</p></body></html>", "<body><h2>Alpha</h2><p>第二天</p>")
     reading = await read(book, EPUB)
-    assert reading.parsed.text == "Beta\n\nfirst\n\nAlpha\n\n第二天"
-    assert titles(reading) == [(1, "Beta"), (2, "Alpha")]
+    assert reading.text == "Beta\n\nfirst\n\nAlpha\n\n第二天"
+    assert titles(book, EPUB) == [(1, "Beta"), (2, "Alpha")]
 
 
 async def test_html_is_what_a_reader_sees() -> None:
     page = b"""<head><title>T</title><script>bad()</script><body><nav>menu</nav><h1>One</h1>
         <p>A &amp; b<br>c <b>d</b></p><hr><ul><li>x<li>y</ul><style>p{}</style><pre>  keep\n  this</pre>"""
     reading = await read(page, "text/html")
-    assert reading.parsed.text == "One\n\nA & b\nc d\n\n***\n\nx\n\ny\n\n  keep\n  this"
+    assert reading.text == "One\n\nA & b\nc d\n\n***\n\nx\n\ny\n\n  keep\n  this"
 
 
-async def test_a_heading_in_markdown_is_none_in_its_code() -> None:
-    reading = await read(b"# One\n\ntext\n\n```\n# not one\n```\n\nTwo\n---\n\nmore\n", "text/plain", "a.md")
-    assert [(one.level, one.title) for one in reading.parsed.headings] == [(1, "One"), (2, "Two")]
+def test_a_heading_in_markdown_is_none_in_its_code() -> None:
+    content = b"# One\n\ntext\n\n```\n# not one\n```\n\nTwo\n---\n\nmore\n"
+    found = reader.read(content, "text/plain", "a.md").headings
+    assert [(one.level, one.title) for one in found] == [(1, "One"), (2, "Two")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "utf-16"])
 async def test_chinese_is_read_in_its_encodings(encoding: str) -> None:
     reading = await read(CHINESE.encode(encoding))
-    assert reading.parsed.text == CHINESE.strip()
-    assert reading.parsed.language == "zh"
+    assert reading.text == CHINESE.strip()
+    assert reading.language == "zh"
 
 
 async def test_a_western_code_page_is_not_taken_for_chinese() -> None:
     said = "Le café était fermé, s’il vous plaît. " * 20
-    assert (await read(said.encode("cp1252"))).parsed.text == said.strip()
+    assert (await read(said.encode("cp1252"))).text == said.strip()
 
 
 HOSTILE = {
@@ -174,10 +186,20 @@ async def test_a_source_with_a_byte_too_many_is_not_read() -> None:
     assert caught.value.code is DocumentErrorCode.TOO_LARGE
 
 
+async def test_as_many_chunks_as_a_document_may_have_are_cut_and_one_more_is_not() -> None:
+    lines = "".join(f"# {n:05}\n\n" for n in range(CHUNKS_MAX))
+    policy = ChunkPolicy(size=100, overlap=0)
+    reading = await ChildReader().read(Source(in_one(lines.encode()), "text/markdown"), policy)
+    assert len(reading.pieces) == CHUNKS_MAX
+    with pytest.raises(IngestFailed) as caught:
+        await ChildReader().read(Source(in_one(f"{lines}# one".encode()), "text/markdown"), policy)
+    assert caught.value.code is DocumentErrorCode.TOO_LONG
+
+
 async def test_as_many_characters_as_a_document_may_have_are_read_and_one_more_is_not() -> None:
     sentence = "The lamp is lit and the boat is late. "
     most = (sentence * (CHARACTERS_MAX // len(sentence) + 1))[: CHARACTERS_MAX - 1] + "x"
-    assert len((await read(most.encode())).parsed.text) == CHARACTERS_MAX
+    assert len((await read(most.encode())).text) == CHARACTERS_MAX
     assert await failure((most + "x").encode()) is DocumentErrorCode.TOO_LONG
 
 

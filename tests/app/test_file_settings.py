@@ -19,9 +19,10 @@ def test_the_limits_are_those_of_the_domain_unless_the_site_says_otherwise(monke
     for name, value in (
         ("KNOWLEDGE_BYTES_MAX", 1), ("IMAGE_BYTES_MAX", 2), ("ATTACHMENT_BYTES_MAX", 3), ("IMAGE_PIXELS_MAX", 4),
         ("IMAGE_FRAMES_MAX", 5), ("UPLOAD_TTL_S", 60), ("LINK_TTL_S", 86_400),
+        ("TENANT_BYTES_MAX", 6),
     ):  # fmt: skip
         monkeypatch.setenv(f"FABULA_FILES_{name}", str(value))
-    assert Settings.read().files.rules == FileRules(1, 2, 3, 4, 5, timedelta(minutes=1), timedelta(days=1))
+    assert Settings.read().files.rules == FileRules(1, 2, 3, 4, 5, timedelta(minutes=1), timedelta(days=1), 6)
 
 
 @pytest.mark.parametrize(

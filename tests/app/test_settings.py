@@ -28,6 +28,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     settings = Settings.read()
     assert (settings.host, settings.port, settings.data_dir) == ("127.0.0.1", 8000, Path(".fabula"))
     assert (settings.lease_s, settings.worker_threads, settings.tenant_concurrency) == (5.0, 32, 16)
+    assert (settings.ingestions_max, settings.tenant_ingestions) == (4, 2)
     assert (settings.dev, settings.log_level, settings.allowed_origins) == (False, "INFO", ())
     assert not len(settings.database_url) + len(settings.redis_url) + len(settings.secret)
 

@@ -20,6 +20,7 @@ from resolvers.root import UNUSUAL, build_schema, needed
 from tests.conftest import opened_site
 from tests.graphql.clients import Person, Site
 from tests.graphql.studio import MARKER, Studio, populated, rows_of
+from tests.graphql.test_knowledge import new_base, take_in
 from tests.graphql.walker import IdOf, Operation, Unknown, Walker
 from workers.runtime import Runtime
 
@@ -141,6 +142,30 @@ async def test_nobody_without_credentials_gets_through(
         errors = answer.get("errors", [])
     codes = {error["extensions"]["code"] for error in errors}
     assert codes == (set() if name in OPEN_TO_ALL else {"UNAUTHENTICATED"}), answer
+
+
+async def test_a_colleague_gets_at_nothing_of_anothers_own_base(site: Site, admin: Database) -> None:
+    """Not by its documents' jobs either: one of them waits, one was stopped and could be tried again.
+
+    Who keeps the audit log sees that a base was made, and not what it is called.
+    """
+    owner = await site.tenant()
+    colleague = await site.member(owner, Role.ADMIN)
+    base = await new_base(owner, name=MARKER, scope="USER")
+    waiting, stopped = [
+        (await take_in(owner, base, f"{MARKER} {n}", title=f"{MARKER} {n}"))["document"] for n in range(2)
+    ]
+    await owner.mutate("jobCancel", id=stopped["job"]["id"])
+    ids = [base, waiting["id"], waiting["job"]["id"], stopped["job"]["id"]]
+    jobs = WALKER.rightly("query", "jobs", {})
+    assert waiting["job"]["id"] in await answer_to(owner, jobs)
+    before = await rows_of(admin, owner.tenant_id)
+    asked = [WALKER.operation(*field, always(one)) for field in FIELDS if WALKER.takes_ids(*field) for one in ids]
+    for operation in (jobs, *asked):
+        answer = await answer_to(colleague, operation)
+        secret = [MARKER] if operation.field == "auditEntries" else [MARKER, *ids]
+        assert not [one for one in secret if one in answer], (operation, answer[:500])
+    assert await rows_of(admin, owner.tenant_id) == before
 
 
 RIGHTS = {

@@ -14,6 +14,7 @@ from domain.knowledge.documents import CHUNK_CHARS_MAX
 from persistence.database import Database
 from schema.ids import decode_id
 from schema.knowledge.types import TEXT_CHARS_MAX
+from tests import file_samples as samples
 from tests.graphql.clients import Person, Site
 from tests.graphql.uploading import uploaded
 from workers.ingestion import run_job
@@ -87,12 +88,12 @@ async def test_a_text_becomes_chunks_that_stand_where_they_say(alice: Person, ru
     for one in chunks:
         assert found["text"][one["span"]["start"] : one["span"]["end"]] == one["text"]
     assert [one["headingPath"] for one in chunks] == [
-        ["第一卷 渡口"],
         ["第一卷 渡口", "第一章 夜雨"],
         ["第一卷 渡口", "第一章 夜雨"],
         ["第一卷 渡口", "Chapter 2 The ferry"],
     ]
-    assert chunks[2]["text"].startswith("***")
+    assert chunks[0]["text"].startswith("第一卷 渡口")
+    assert chunks[1]["text"].startswith("***")
 
 
 async def test_a_file_that_was_uploaded_is_taken_in_and_ingested_again(alice: Person, runtime: Runtime) -> None:
@@ -154,6 +155,26 @@ async def test_only_files_for_knowledge_are_taken_in(alice: Person) -> None:
         assert await alice.refusal("documentCreate", **values) == refusal
     made = await take_in(alice, base, "x" * 500_000)
     assert made["document"]["characters"] == 500_000
+
+
+async def test_into_somebodys_own_base_go_files_that_nobody_else_sees(
+    site: Site, alice: Person, runtime: Runtime
+) -> None:
+    colleague = await site.member(alice, Role.ADMIN)
+    base = await new_base(alice, scope="USER")
+    file = await uploaded(alice, "diary.md", b"Nobody is to read this. ", "ATTACHMENT")
+    made = await take_in(alice, base, text=None, title=None, fileId=file["id"])
+    await run_job(runtime, alice.tenant_id, job_of(made["document"]))
+    assert (await read(alice, made["document"]["id"]))["state"] == "READY"
+    for id_ in (file["id"], made["document"]["id"]):
+        assert await colleague("query ($id: ID!) { node(id: $id) { id } }", id=id_) is None
+    values = {"title": "T", "idempotencyKey": "k"}
+    own = await new_base(colleague, scope="USER")
+    assert await colleague.refusal("documentCreate", knowledgeBaseId=own, fileId=file["id"], **values) == (
+        "NOT_FOUND", ["input", "fileId"])  # fmt: skip
+    picture = await uploaded(alice, "lamp.png", samples.PNG, "ATTACHMENT")
+    assert await alice.refusal("documentCreate", knowledgeBaseId=base, fileId=picture["id"], **values) == (
+        "BAD_USER_INPUT", ["input", "fileId"])  # fmt: skip
 
 
 async def test_the_same_key_gives_the_same_document_and_the_same_content_none(alice: Person) -> None:
@@ -266,6 +287,35 @@ async def test_chunks_are_edited_and_switched(alice: Person, runtime: Runtime) -
     most = "x" * CHUNK_CHARS_MAX
     assert await alice.refusal("chunkUpdate", id=chunk["id"], text=most + "x") == ("TOO_LONG", ["input", "text"])
     assert (await alice.mutate("chunkUpdate", parts, id=chunk["id"], text=most))["userErrors"] == []
+
+
+async def test_cutting_anew_that_fails_leaves_the_chunks_as_they_were_to_be_changed_and_tried_again(
+    alice: Person, runtime: Runtime
+) -> None:
+    document = await ingested(alice, runtime, await new_base(alice))
+    chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
+
+    async def stopped(key: str) -> Any:
+        again = await alice.mutate("documentReingest", "document { job { id } }", id=document["id"], idempotencyKey=key)
+        assert await alice.refusal("chunkUpdate", id=chunk, enabled=False) == ("INVALID_STATE", ["input", "id"])
+        await alice.mutate("jobCancel", id=again["document"]["job"]["id"])
+        left = await read(alice, document["id"])
+        assert (left["state"], left["chunkCount"]) == ("FAILED", document["chunkCount"])
+        return left
+
+    async def retried(left: Any, key: str) -> Any:
+        again = await alice.mutate("jobRetry", "job { id }", id=left["job"]["id"], idempotencyKey=key)
+        await run_job(runtime, alice.tenant_id, job_of(again))
+        return await read(alice, document["id"])
+
+    assert (await retried(await stopped("a"), "a"))["version"] == 2
+    chunk = (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["id"]
+    await stopped("b")
+    assert (await alice.mutate("chunkUpdate", id=chunk, enabled=False))["userErrors"] == []
+    await run_job(runtime, alice.tenant_id, job_of(await read(alice, document["id"])))
+    kept = await read(alice, document["id"])
+    assert (kept["state"], kept["version"]) == ("READY", 2)
+    assert (await alice(CHUNKS, id=document["id"]))["chunks"]["edges"][0]["node"]["enabled"] is False
 
 
 async def test_progress_is_told_in_order_and_from_where_one_left(alice: Person, runtime: Runtime) -> None:

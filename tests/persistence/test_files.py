@@ -141,6 +141,16 @@ async def test_who_sweeps_leaves_what_is_announced_meanwhile(units: Units, tenan
         assert await uow.files.orphans(uow.now + timedelta(seconds=1), 5) == [SHA256]
 
 
+async def test_what_is_kept_once_and_what_is_still_to_come_is_stored(units: Units, tenant: TenantId) -> None:
+    for _ in range(2):
+        await kept(units, tenant)
+    await begun(units, tenant, timedelta(minutes=-1))
+    async with units(tenant) as uow:
+        assert await uow.files.stored_bytes() == 5 + 5
+    async with units(TenantId(new_id())) as uow:
+        assert await uow.files.stored_bytes() == 0
+
+
 async def test_uploads_are_swept_oldest_first_by_one_at_a_time(units: Units, tenant: TenantId) -> None:
     late, early = [await begun(units, tenant, timedelta(minutes=minutes)) for minutes in (-1, -5)]
     coming = await begun(units, tenant, timedelta(minutes=5))

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from app.settings import Settings
 from domain.errors import LeaseLost
 from domain.ids import JobId, TenantId, new_id
-from domain.jobs import IdempotencyKey, Job, JobKind, JobState, Lease, UsedKey
+from domain.jobs import QUEUES, IdempotencyKey, Job, JobKind, JobState, Lease, UsedKey
 from persistence.database import Database, create_engine
 from persistence.jobs.relay import RelayView
 from persistence.unit_of_work import Units
@@ -217,6 +217,15 @@ async def test_the_relay_rings_tenants_in_turn_and_none_over_its_cap(units: Unit
     assert Counter(one.tenant_id for one in due) == {greedy: 4, modest: 2}
     assert Counter(one.tenant_id for one in await relay.take_due(cap=10, batch=100)) == {greedy: 6}
     assert await relay.take_due(cap=10, batch=100) == []
+
+
+async def test_of_ingestions_a_tenant_has_fewer_in_hand(units: Units, tenant: TenantId, relay: RelayView) -> None:
+    for kind in [JobKind.DOCUMENT_INGEST] * 5 + [JobKind.CHAPTER_GENERATE] * 3:
+        async with units(tenant) as uow:
+            await uow.jobs.enqueue(Job(tenant, JobId(new_id()), kind, QUEUES[kind]), concurrency_max=0)
+    due = await relay.take_due(cap=10, batch=10, ingestions=2)
+    assert Counter(one.queue for one in due) == {"ingestion": 2, "generation": 3}
+    assert await relay.take_due(cap=10, batch=10, ingestions=2) == []
 
 
 async def test_two_relays_ring_each_job_once(units: Units, tenant: TenantId, relay: RelayView) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from domain.accounts import GRANTS, Actor, Role
 from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId, UserId, new_id
+from domain.knowledge.documents import delete_base, forget_deleted
 from domain.knowledge.entities import Chunk, Document, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.pieces import text_hash
 from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
 from persistence.database import Database
+from persistence.knowledge.store import WRITTEN_AT_ONCE
 from persistence.unit_of_work import Units
 
 
@@ -67,6 +71,29 @@ async def test_chunks_are_replaced_whole_and_read_back_as_they_were(units: Units
             (one.id, one.text, ["One", "Two"]) for one in new[:2]
         ]
         assert await uow.knowledge.unindexed_tokens(document.id) == (3, sum(one.tokens for one in new))
+
+
+async def test_others_have_their_turn_while_many_chunks_are_written(units: Units, tenant: TenantId) -> None:
+    document = document_of(await base_of(units, tenant))
+    taken, seen = 0, set()
+
+    def coming() -> Iterator[Chunk]:
+        nonlocal taken
+        for one in chunks_of(document, *map(str, range(4 * WRITTEN_AT_ONCE))):
+            taken += 1
+            yield one
+
+    async def watch() -> None:
+        while True:
+            seen.add(taken)
+            await asyncio.sleep(0)
+
+    async with units(tenant) as uow:
+        await uow.knowledge.add(document)
+        watching = asyncio.create_task(watch())
+        await uow.knowledge.replace_chunks(document, coming())
+        watching.cancel()
+    assert {n * WRITTEN_AT_ONCE for n in range(1, 5)} <= seen
 
 
 async def test_a_chunk_that_was_changed_meanwhile_is_not_taken_for_indexed(units: Units, tenant: TenantId) -> None:
@@ -151,18 +178,67 @@ async def test_two_chunks_have_no_place_in_common(units: Units, tenant: TenantId
             await uow.knowledge.replace_chunks(document, twice)
 
 
-async def test_chunks_of_a_base_go_with_it_and_those_of_others_stay(units: Units, tenant: TenantId) -> None:
+async def test_chunks_and_texts_of_a_deleted_base_are_forgotten_by_and_by_and_those_of_others_stay(
+    units: Units, tenant: TenantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain.knowledge.documents.FORGOTTEN_AT_ONCE", 2)
     base, other = await base_of(units, tenant), await base_of(units, tenant)
-    documents = [document_of(base, b"1"), document_of(base, b"2"), document_of(other, b"1")]
+    documents = [document_of(one, b"1", text="text", characters=4, pages=[0]) for one in (base, other)]
+    at_work, settled = document_of(base, b"2"), document_of(base, b"3", state=DocumentState.READY)
     async with units(tenant) as uow:
-        for one in documents:
+        for one in (*documents, at_work, settled):
             await uow.knowledge.add(one)
-            await uow.knowledge.replace_chunks(one, chunks_of(one, "text"))
+        for one in documents:
+            await uow.knowledge.replace_chunks(one, chunks_of(one, "a", "b", "c"))
     async with units(tenant) as uow:
-        await uow.knowledge.delete_chunks(base_id=base.id, document_id=documents[0].id)
-        assert [(await uow.knowledge.unindexed_tokens(one.id))[0] for one in documents] == [0, 1, 1]
-        await uow.knowledge.delete_chunks(base_id=base.id)
-        assert [(await uow.knowledge.unindexed_tokens(one.id))[0] for one in documents] == [0, 0, 1]
+        assert {one.id for one in await uow.knowledge.delete_documents(base.id)} == {documents[0].id, at_work.id}
+        assert [await uow.knowledge.document(one.id) for one in (documents[0], at_work, settled)] == [None] * 3
+
+    async def forgotten() -> tuple[int, int, str]:
+        async with units(tenant) as uow:
+            done = await forget_deleted(uow)
+        async with units(tenant) as uow:
+            left, _ = await uow.knowledge.unindexed_tokens(documents[0].id)
+            return done, left, await uow.knowledge.text(documents[0].id)
+
+    assert [await forgotten() for _ in range(3)] == [(2, 1, "text"), (1, 0, ""), (0, 0, "")]
+    async with units(tenant) as uow:
+        assert await uow.knowledge.text(documents[1].id) == "text"
+        assert (await uow.knowledge.unindexed_tokens(documents[1].id))[0] == 3
+
+
+async def test_who_writes_chunks_keeps_nobody_waiting_and_a_delete_of_the_base_waits_for_them(
+    units: Units, admin: Database, tenant: TenantId
+) -> None:
+    base = await base_of(units, tenant)
+    document = document_of(base)
+    owner = Actor(tenant, base.owner_id, Role.OWNER, GRANTS[Role.OWNER])
+    async with units(tenant) as uow:
+        await uow.knowledge.add(document)
+
+    async def delete() -> None:
+        async with units(tenant) as uow:
+            await delete_base(uow, owner, base.id)
+
+    async with asyncio.timeout(10):
+        async with units(tenant) as writing:
+            held = await writing.knowledge.document(document.id, lock=True)
+            assert held is not None
+            await writing.knowledge.replace_chunks(held, chunks_of(document, "one"))
+            async with units(tenant) as uow:
+                assert await uow.knowledge.base(base.id, lock=True) is not None  # as documentCreate does
+                await uow.knowledge.add(document_of(base, b"other", state=DocumentState.READY))
+            async with admin.engine.begin() as connection:  # as a passage that is kept as evidence does
+                referred = text("select 1 from app.knowledge_documents where id = :id for key share")
+                await connection.execute(referred, {"id": document.id})
+            deleting = asyncio.create_task(delete())
+            await asyncio.sleep(0.2)
+            assert not deleting.done()
+            await writing.knowledge.replace_chunks(held, chunks_of(document, "one", "two"))
+        await deleting
+    async with units(tenant) as uow:
+        assert await uow.knowledge.base(base.id) is None
+        assert await uow.knowledge.document(document.id) is None
 
 
 async def test_another_tenant_finds_nothing(units: Units, tenant: TenantId) -> None:

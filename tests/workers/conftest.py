@@ -94,7 +94,7 @@ def doorbells() -> Doorbells:
 async def relay(settings: Settings, units: Units, log: StreamLog, doorbells: Doorbells) -> AsyncIterator[Relay]:
     """Sweeper and relay, to be called step by step."""
     view = Database(create_engine(settings.database_relay_url.get_secret_value(), pool_size=2))
-    yield Relay(RelayView(view.engine), units, doorbells, log, tenant_concurrency=16)
+    yield Relay(RelayView(view.engine), units, doorbells, log, tenant_concurrency=16, tenant_ingestions=2)
     await view.close()
 
 

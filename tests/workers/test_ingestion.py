@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from adapters.reading.process import ChildReader
 from domain.accounts import GRANTS, Actor, Role
 from domain.billing import QuotaExhausted, top_up_entry
 from domain.errors import LeaseLost
 from domain.events import EventType
+from domain.files.blobs import BlobsAway
 from domain.generation.provider import ProviderError, ProviderErrorCode
 from domain.ids import TenantId, UserId, new_id
 from domain.job_kinds import KINDS
@@ -21,6 +23,7 @@ from domain.jobs import JobKind, JobState
 from domain.knowledge import documents, ingestion, service
 from domain.knowledge.entities import Chunk, DocumentErrorCode, DocumentState, KnowledgeBase
 from domain.knowledge.indexing import Indexed
+from domain.knowledge.parsing import Reading, Source
 from domain.knowledge.policies import ChunkPolicy
 from domain.unit_of_work import UnitOfWork
 from persistence.database import Database
@@ -269,6 +272,28 @@ async def test_a_model_that_never_answers_fails_the_document_and_costs_nothing(
     assert (last.type, last.data["code"]) == (EventType.JOB_FAILED, "EMBEDDING_FAILED")
     books = await library.books()
     assert (books["free"], books["held"], books["records"]) == (CREDIT_MICROS, 0, 0)
+
+
+async def test_a_store_that_is_away_for_a_while_costs_a_document_nothing_and_one_that_stays_away_fails_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "PAUSE_S", 0.01)
+    away = [BlobsAway("blobs/1"), OSError(24, "Too many open files")]
+
+    class Away(ChildReader):
+        async def read(self, source: Source, policy: ChunkPolicy) -> Reading:
+            if away:
+                raise away.pop()
+            return await super().read(source, policy)
+
+    library = replace(library, runtime=replace(library.runtime, reader=Away()))
+    document_id, job_id = await library.take_in()
+    await library.run(job_id)
+    assert ((await library.document(document_id)).state, (await library.job(job_id)).attempt) == ("READY", 1)
+    away = [BlobsAway("blobs/1")] * 3
+    document_id, job_id = await library.take_in("雨停了。")
+    await library.run(job_id)
+    assert ((await library.document(document_id)).error_code, away) == ("INTERNAL", [])
 
 
 async def test_a_text_of_blanks_fails_as_empty(library: Library) -> None:

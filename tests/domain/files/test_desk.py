@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +17,7 @@ import pytest
 from domain.accounts import Actor, Role
 from domain.errors import ErrorCode, Forbidden
 from domain.files.blobs import blob_key, staging_key, thumbnail_key
-from domain.files.desk import ORPHANS_KEPT, UPLOADS_KEPT, FileDesk
+from domain.files.desk import DECODED_AT_ONCE, ORPHANS_KEPT, UPLOADS_KEPT, FileDesk
 from domain.files.entities import File, FileKind, FilePurpose, FileRules, Upload
 from domain.files.images import Picture
 from domain.files.service import OPEN_UPLOADS_MAX, UploadDraft, create_upload, delete_file, visible_file
@@ -218,6 +220,40 @@ async def test_content_that_is_not_what_it_should_be_is_refused(
     with refused(code, "uploadId"):
         await office.complete(upload, content)
     assert not office.uow.files.files
+
+
+async def test_whoever_decodes_images_keeps_nobody_waiting_who_has_none(office: Office) -> None:
+    let_go = threading.Event()
+
+    class Slow:
+        def read(self, file: BinaryIO, kind: FileKind) -> Picture:
+            let_go.wait(10)
+            return Picture(40, 30, b"small")
+
+    office.desk._images = Slow()
+    waiting = []
+    for _ in range(DECODED_AT_ONCE + 1):
+        other = actor_of(office.uow.tenant_id)
+        upload = await office.begin(samples.PNG, "lamp.png", FilePurpose.AVATAR, other)
+        waiting.append(asyncio.create_task(office.complete(upload, samples.PNG, other)))
+    await asyncio.sleep(0.2)
+    try:
+        assert (await asyncio.wait_for(office.file(), 5)).size == len(TEXT)
+        assert not any(one.done() for one in waiting)
+    finally:
+        let_go.set()
+    assert len({(await one).id for one in waiting}) == DECODED_AT_ONCE + 1
+
+
+async def test_a_tenant_keeps_so_many_bytes_and_announces_no_more(office: Office) -> None:
+    rules = replace(RULES, tenant_bytes_max=3 * len(TEXT))
+    draft = UploadDraft("lamp.txt", len(TEXT), FilePurpose.KNOWLEDGE)
+    await office.file()
+    await office.file(name="again.txt")  # of the same bytes
+    await office.begin(announced=len(TEXT))
+    await create_upload(office.uow, office.author, draft, rules)
+    with refused(ErrorCode.STORAGE_FULL, "size"):
+        await create_upload(office.uow, actor_of(office.uow.tenant_id), replace(draft, size=1), rules)
 
 
 async def test_a_user_has_so_many_uploads_open(office: Office) -> None:

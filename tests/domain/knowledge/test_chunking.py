@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import ErrorCode, Rejected
-from domain.knowledge.chunking import cut, sentences
+from domain.knowledge.chunking import SCRAP_SHARE, cut, sentences
 from domain.knowledge.pieces import Piece
 from domain.knowledge.policies import TOP_K_MAX, ChunkPolicy, ChunkUnit, RetrievalPolicy
 from domain.knowledge.structure import breaks_of, level_of, markdown_headings, plain_headings
@@ -61,9 +61,10 @@ def test_no_piece_lies_over_a_heading_or_a_scenes_end_and_overlaps_are_bounded(t
     headings = plain_headings(text)
     edges = [one.start for one in headings] + breaks_of(text)
     pieces = pieces_of(text, policy)
-    for one in pieces:
-        assert not any(one.start < edge < one.end for edge in edges)
     measure = token_weight if policy.unit is ChunkUnit.TOKENS else len
+    for one in pieces:
+        over = [edge for edge in edges if one.start < edge < one.end]
+        assert all(measure(text[one.start : edge].strip()) < policy.size / SCRAP_SHARE for edge in over)
     for before, after in itertools.pairwise(pieces):
         if after.start < before.end:
             assert measure(text[after.start : before.end]) <= policy.overlap
@@ -100,7 +101,8 @@ def test_a_sentence_that_is_too_long_is_cut_at_its_clauses() -> None:
 
 def test_headings_above_a_piece_are_its_path() -> None:
     text = "前面的话\n第一卷 渡口\n\n第一章 夜雨\n雨。\n***\n雾。\n第二章 归来\n风。\n第二卷 灯\n第三章 火\n光。"
-    assert [(list(one.heading_path), text[one.start : one.end]) for one in pieces_of(text)] == [
+    found = pieces_of(text, ChunkPolicy(size=100))
+    assert [(list(one.heading_path), text[one.start : one.end]) for one in found] == [
         ([], "前面的话"),
         (["第一卷 渡口"], "第一卷 渡口"),
         (["第一卷 渡口", "第一章 夜雨"], "第一章 夜雨\n雨。"),
@@ -109,6 +111,20 @@ def test_headings_above_a_piece_are_its_path() -> None:
         (["第二卷 灯"], "第二卷 灯"),
         (["第二卷 灯", "第三章 火"], "第三章 火\n光。"),
     ]
+
+
+def test_what_is_too_short_for_a_piece_begins_the_next_one_under_its_headings() -> None:
+    text = (
+        "第一卷 渡口\n\n第一章 夜雨\n"
+        + "雨下了一夜，灯还亮着。" * 3
+        + "\n***\n雾。\n***\n"
+        + "船不等人。" * 4
+        + "\n第二章\n完。"
+    )
+    assert [(list(one.heading_path)[1:], text[one.start : one.end][:8]) for one in pieces_of(text)] == [
+        (["第一章 夜雨"], "第一卷 渡口\n\n"), (["第一章 夜雨"], "***\n雾。\n*"), (["第二章"], "第二章\n完。"),
+    ]  # fmt: skip
+    assert len(pieces_of("# a\n" * 100_000)) == pytest.approx(400_000 / 16, rel=0.01)
 
 
 def test_a_piece_has_the_page_that_it_begins_on() -> None:

@@ -48,6 +48,10 @@ class MemoryFiles:
             for one in self.uploads.values()
         )
 
+    async def stored_bytes(self) -> int:
+        pending = sum(one.size for one in self.uploads.values() if one.state == UploadState.PENDING)
+        return pending + sum(one.size for one in self.blobs.values())
+
     async def announce(self, sha256: bytes, size: int) -> None:
         self.blobs.setdefault(sha256, MemoryBlob(size)).touched_at = NOW
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
-from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId
-from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase
+from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, UserId
+from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 
 
 class MemoryKnowledge:
@@ -31,8 +32,10 @@ class MemoryKnowledge:
         found = self.bases.get(base_id)
         return found if found is not None and (deleted or found.deleted_at is None) else None
 
-    async def count_bases(self) -> int:
-        return sum(1 for one in self.bases.values() if one.deleted_at is None)
+    async def count_bases(self, owner_id: UserId | None = None) -> int:
+        living = [one for one in self.bases.values() if one.deleted_at is None]
+        own = [one for one in living if one.scope == KnowledgeScope.USER]
+        return len(living) - len(own) if owner_id is None else sum(one.owner_id == owner_id for one in own)
 
     async def count_documents(self, base_id: KnowledgeBaseId) -> int:
         return len(self._living(base_id))
@@ -47,8 +50,14 @@ class MemoryKnowledge:
     async def of_job(self, job_id: JobId, *, lock: bool = False) -> Document | None:
         return next((one for one in self.documents.values() if one.job_id == job_id), None)
 
-    async def documents_at_work(self, base_id: KnowledgeBaseId) -> list[Document]:
-        return [one for one in self._living(base_id) if not DocumentState(one.state).settled]
+    async def delete_documents(self, base_id: KnowledgeBaseId) -> list[Document]:
+        living = self._living(base_id)
+        for one in living:
+            one.deleted_at = datetime.now(UTC)
+        return [one for one in living if not DocumentState(one.state).settled]
+
+    async def deleted_document(self) -> Document | None:
+        return next((one for one in self.documents.values() if one.deleted_at and one.characters), None)
 
     async def has_content(self, base_id: KnowledgeBaseId, content_hash: bytes) -> bool:
         return any(one.content_hash == content_hash for one in self._living(base_id))
@@ -56,16 +65,15 @@ class MemoryKnowledge:
     async def stands_on(self, file_id: FileId) -> bool:
         return any(one.file_id == file_id for base_id in self.bases for one in self._living(base_id))
 
-    async def replace_chunks(self, document: Document, chunks: Sequence[Chunk]) -> None:
-        await self.delete_chunks(base_id=document.base_id, document_id=document.id)
+    async def replace_chunks(self, document: Document, chunks: Iterable[Chunk]) -> None:
+        await self.delete_chunks(document.id)
         self.chunks |= {one.id: one for one in chunks}
 
-    async def delete_chunks(self, *, base_id: KnowledgeBaseId, document_id: SourceDocumentId | None = None) -> None:
-        self.chunks = {
-            id_: one
-            for id_, one in self.chunks.items()
-            if one.base_id != base_id or document_id not in {None, one.document_id}
-        }
+    async def delete_chunks(self, document_id: SourceDocumentId, most: int | None = None) -> int:
+        gone = [id_ for id_, one in self.chunks.items() if one.document_id == document_id][:most]
+        for id_ in gone:
+            del self.chunks[id_]
+        return len(gone)
 
     async def chunk(self, chunk_id: ChunkId, *, lock: bool = False) -> Chunk | None:
         return self.chunks.get(chunk_id)

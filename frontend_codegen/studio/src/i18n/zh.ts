@@ -288,6 +288,7 @@ export const zh: Strings = {
       PAYMENT_FAILED: '付款被拒绝，没有做任何更改。',
       COUPON_INVALID: '这个优惠码无法兑换。',
       FILE_TOO_LARGE: '文件的大小、像素或帧数超过了此用途的上限。',
+      STORAGE_FULL: '存储空间已满，请先删除不需要的文件。',
       FILE_TYPE_REFUSED: '此用途不接受这种类型的文件。',
       FILE_TYPE_MISMATCH: '文件的扩展名与内容不符。',
       FILE_AMBIGUOUS: '文件内容可被当作两种类型读取，已拒绝。',
