@@ -20,6 +20,7 @@ from app.payments import payment_duties, payments_of
 from app.settings import Settings
 from domain.billing.alerts import expire_and_tell
 from domain.billing.service import FORGOTTEN_AT_ONCE, forget_usage
+from domain.conversations.deleting import PURGED_AFTER, PURGED_AT_ONCE, purge
 from domain.files.blobs import BlobStore
 from domain.files.desk import ORPHANS_KEPT, UPLOADS_KEPT, FileDesk
 from domain.ids import TenantId
@@ -109,6 +110,7 @@ def build_parts(settings: Settings) -> list[Part]:
             | payment_duties(DuePayments(relay_engine, post_engine), payments)
             | file_duties(DueTenants(relay_engine), desk_of(settings, post, blobs), blobs)
             | knowledge_duties(DueTenants(relay_engine), post)
+            | conversation_duties(DueTenants(relay_engine), post)
             | audit_duties(DueTenants(relay_engine), post, settings.audit_days),
         ),
         Courier(
@@ -178,6 +180,22 @@ def invoice_duties(due: DueTenants, units: OpenUnitOfWork, terms: InvoiceTerms) 
         return await in_each(await due.with_unpaid_invoices(-EARLIEST), remind_one)
 
     return {"invoices.issue": Duty("20 0 * * *", bill_all), "invoices.remind": Duty("37 * * * *", remind_all)}
+
+
+def conversation_duties(due: DueTenants, units: OpenUnitOfWork) -> dict[str, Duty]:
+    """Which conversations are taken away for good."""
+
+    async def forget(tenant_id: TenantId) -> int:
+        async def some() -> int:
+            async with units(tenant_id) as uow:
+                return await purge(uow)
+
+        return await in_batches(some, PURGED_AT_ONCE)
+
+    async def forget_all() -> int:
+        return await in_each(await due.with_conversations_to_purge(PURGED_AFTER), forget)
+
+    return {"conversations.forget": Duty("37 3 * * *", forget_all)}
 
 
 def audit_duties(due: DueTenants, units: OpenUnitOfWork, audit_days: int) -> dict[str, Duty]:

@@ -75,6 +75,8 @@ def create_engine(url: str, *, pool_size: int = POOL_SIZE, application: str = "f
     return engine
 
 
+PoolFull = PoolTimeout
+"""No connection came free for as long as one waits: there is more to do than can be done."""
 OUTAGES = (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 """What a statement raises while PostgreSQL is away. `is_outage` tells it from a statement that is wrong."""
 
@@ -139,7 +141,10 @@ class Database:
         pool = self._pool or await self._open_pool()
         self.statements += 1
         _sent[_SHAPED] += 1
-        connection = await pool.acquire(timeout=POOL_WAIT_S)
+        try:
+            connection = await pool.acquire(timeout=POOL_WAIT_S)
+        except TimeoutError:
+            raise PoolFull("no connection of the reads came free") from None
         try:
             return await connection.fetch(text, *values)  # type: ignore[no-any-return]
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

@@ -114,6 +114,9 @@ class ContextReceipt:
     cached_share: float | None = strawberry.field(
         description="The part of the prompt that the provider had cached, from 0 to 1; null before it has said."
     )
+    history_tokens: int | None = strawberry.field(
+        default=None, description="Tokens that the messages before it could have had; null where there are none."
+    )
 
 
 @mapped(

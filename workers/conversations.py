@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 
 from domain.billing import BudgetExceeded, QuotaExhausted
-from domain.conversations.chores import after_answer
+from domain.conversations.chores import begin_summary, begin_title
 from domain.errors import Rejected
-from domain.generation.context import ContextTooSmall
 from domain.generation.entities import Generation, GenerationPurpose
 from domain.unit_of_work import OpenUnitOfWork
 from persistence import database
@@ -16,13 +15,14 @@ logger = logging.getLogger(__name__)
 
 
 async def follow_up(units: OpenUnitOfWork, written: Generation) -> None:
-    """Have written what is due; the relay rings. What cannot be is left to the next answer."""
+    """Have written what is due, each for itself; the relay rings. What cannot be is left to another answer."""
     if written.message_id is None or written.purpose != GenerationPurpose.TEXT:
         return
-    try:
-        async with units(written.tenant_id) as uow:
-            generation = await uow.generation.generation(written.id)
-            if generation is not None:
-                await after_answer(uow, generation)
-    except (Rejected, ContextTooSmall, QuotaExhausted, BudgetExceeded, *database.OUTAGES) as error:
-        logger.info("nothing follows job %s: %s", written.job_id, error)
+    for begin in (begin_title, begin_summary):
+        try:
+            async with units(written.tenant_id) as uow:
+                generation = await uow.generation.generation(written.id)
+                if generation is not None:
+                    await begin(uow, generation)
+        except (Rejected, QuotaExhausted, BudgetExceeded, *database.OUTAGES) as error:
+            logger.info("nothing follows job %s: %s", written.job_id, error)

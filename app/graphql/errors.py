@@ -8,10 +8,13 @@ from typing import Any
 from graphql import ExecutionResult, GraphQLError
 
 from domain.errors import Rejected, Unauthenticated
+from persistence.database import PoolFull
 
 logger = logging.getLogger("fabula.graphql")
 
 MASKED = "Internal error"
+BUSY_S = 1
+BUSY = f"There is too much to do at the moment. Try again in {BUSY_S} s, with the same idempotency key."
 
 
 class RequestRefused(Exception):
@@ -76,6 +79,11 @@ def present(error: GraphQLError, request_id: str) -> dict[str, Any]:
         case RequestRefused() | DocumentRefused() as refusal:  # of another operation, which this field is about
             first = refusal.body(request_id)["errors"][0]
             return {**first, "message": str(refusal), **place}
+        case PoolFull():
+            logger.warning("request %s: no connection to PostgreSQL came free", request_id)
+            shown = formatted(BUSY, "OVERLOADED", request_id, **place)
+            shown["extensions"]["retryAfterS"] = BUSY_S
+            return shown
         case None:
             return formatted(error.message, "BAD_USER_INPUT", request_id, **place)
         case unforeseen:

@@ -71,6 +71,10 @@ class BillingStore(Protocol):
         """
         ...
 
+    async def available(self) -> int:
+        """Micros of the wallet that nothing holds, as they are now: nobody is kept from taking them."""
+        ...
+
     async def post(self, entry: Entry) -> LedgerEntryId:
         """Raises QuotaExhausted when a wallet account would go below zero."""
         ...

@@ -54,7 +54,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ChatInput:
-    """`history` is the path above the new message, from the root."""
+    """`history` is the path above the new message, from the root. `unsearched`: passages could not be looked up."""
 
     question: str
     history: Sequence[Turn]
@@ -64,15 +64,15 @@ class ChatInput:
     summary_upto: MessageId | None = None
     passages: Sequence[Passage] = ()
     persona: Persona | None = None
+    unsearched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """`passages` are those that the prompt shows, numbered as it does. `summarize_upto`: what a summary is due for."""
+    """`passages` are those that the prompt shows, numbered as it does."""
 
     compiled: Compiled
     passages: tuple[Passage, ...]
-    summarize_upto: MessageId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,8 @@ def compile_chat(source: ChatInput) -> Chat:
     summary, turns = _summary(replace(source, history=said), words, room)
     examples = _examples(source.persona, room)
     passages = _passages(source.passages, room)
+    if source.unsearched:
+        room.items.append(ReceiptItem(Slot.PASSAGE, "", 0, Decision.UNAVAILABLE, "they could not be looked up"))
     at_most = room.left
     kept = _history(turns, source.policy, room)
     system = JOINT.join(one for one in (words.contract, part, openings, summary) if one)
@@ -137,9 +139,9 @@ def compile_chat(source: ChatInput) -> Chat:
     ]
     compiled = Compiled(
         messages, tuple(items), sum(estimated_tokens(one.content) for one in messages), budget, max_output,
-        hashlib.sha256(system.encode()).hexdigest(),
+        hashlib.sha256(system.encode()).hexdigest(), at_most,
     )  # fmt: skip
-    return Chat(compiled, passages, _due(source.policy, turns, at_most))
+    return Chat(compiled, passages)
 
 
 def answer_tokens(window_tokens: int) -> int:
@@ -191,13 +193,18 @@ def _assistant_items(persona: Persona | None, part: str) -> list[ReceiptItem]:
 
 def _openings(source: ChatInput, words: Words, room: _Room) -> tuple[str, list[Turn]]:
     """The section of what was said before the author's first message, and what follows it."""
-    turns = list(source.history)
-    begin = next((n for n, one in enumerate(turns) if one.role is not MessageRole.ASSISTANT), len(turns))
-    if not begin:
+    turns = _unopened(source.history)
+    if not (begin := len(source.history) - len(turns)):
         return "", turns
-    section = f"## {words.openings}\n" + JOINT.join(fenced(one.text) for one in turns[:begin])
+    section = f"## {words.openings}\n" + JOINT.join(fenced(one.text) for one in source.history[:begin])
     fits = room.take(Slot.HISTORY, f"{begin} opening messages", section)
-    return section if fits else "", turns[begin:]
+    return section if fits else "", turns
+
+
+def _unopened(turns: Sequence[Turn]) -> list[Turn]:
+    """From the author's first message on."""
+    begin = next((n for n, one in enumerate(turns) if one.role is not MessageRole.ASSISTANT), len(turns))
+    return list(turns[begin:])
 
 
 def _examples(persona: Persona | None, room: _Room) -> list[ChatMessage]:
@@ -264,10 +271,13 @@ def _last(question: str, passages: Sequence[Passage], words: Words) -> str:
     return f"## {words.passages}\n{listed}{JOINT}## {words.question}\n{question}"
 
 
-def _due(policy: ContextPolicy, turns: Sequence[Turn], at_most: int) -> MessageId | None:
-    """The last of the older half, once the messages nearly fill their room."""
+def summary_due(source: ChatInput, room_tokens: int) -> MessageId | None:
+    """The last message of the older half, once those that no summary stands for nearly fill the room they have."""
+    ids = [one.id for one in source.history]
+    summarized = source.summary and source.summary_upto in ids
+    turns = source.history[ids.index(source.summary_upto) + 1 :] if summarized else _unopened(source.history)
     weights = [_tokens(one.text) for one in turns]
-    if not policy.summarize or len(turns) < 2 or sum(weights) <= SUMMARY_DUE * at_most:
+    if not source.policy.summarize or len(turns) < 2 or sum(weights) <= SUMMARY_DUE * room_tokens:
         return None
     half, upto = sum(weights) / 2, 0
     while sum(weights[: upto + 1]) < half and upto < len(turns) - 2:

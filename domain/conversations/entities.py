@@ -83,15 +83,14 @@ class ConversationGroup:
 class Conversation:
     """It is `created_by`'s, and nobody else in the tenant sees it.
 
-    `titled` says that the author has chosen the title, which no job then replaces. `summary` stands for the messages up
-    to `summary_upto`, wherever that is on the path. `title_job_id` and `summary_job_id` are the last jobs of their kind.
+    `summary` stands for the messages up to `summary_upto`, wherever that is on the path. `title_job_id` and
+    `summary_job_id` are the last jobs of their kind. Once it is `purged_at`, nothing is left of it for anybody.
     """
 
     tenant_id: TenantId
     id: ConversationId
     created_by: UserId
     title: str = ""
-    titled: bool = False
     topic: str = ""
     group_id: GroupId | None = None
     project_id: ProjectId | None = None
@@ -109,6 +108,7 @@ class Conversation:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     deleted_at: datetime | None = None
+    purged_at: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -127,6 +127,7 @@ class Message:
     generation_id: GenerationId | None = None
     edited_from_id: MessageId | None = None
     created_at: datetime | None = None
+    deleted_at: datetime | None = None
 
 
 @dataclass(eq=False)
@@ -149,6 +150,7 @@ class Citation:
     quote: str
     span_start: int
     span_end: int
+    document_version: int | None = None
 
 
 @dataclass(eq=False)

@@ -1,11 +1,16 @@
 """Looking passages up for a message, before it is sent.
 
-What cannot be looked up keeps no message from being answered: it is then answered without passages.
+What is to be looked up is decided where everything else is: by the unit of work that sends the message. It is then given
+up with `Unsearched`, and the message sent again with what was found: so a message that is refused, or was sent before,
+looks nothing up, and no transaction is open while it is searched. What cannot be looked up, or not in time, keeps no
+message from being answered: it is then answered without passages, and its receipt says so.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,20 +18,49 @@ from domain.accounts import Actor
 from domain.conversations.entities import Conversation
 from domain.conversations.passages import Passage
 from domain.conversations.policy import ContextPolicy
-from domain.conversations.sending import Found, conversation_of
-from domain.conversations.service import own_conversation
 from domain.errors import Rejected
 from domain.generation.provider import ProviderError
-from domain.ids import ConversationId, KnowledgeBaseId, MessageId
+from domain.ids import KnowledgeBaseId
 from domain.knowledge.entities import KnowledgeBase
 from domain.knowledge.policies import RetrievalTrigger
 from domain.knowledge.search import QUERY_CHARS_MAX, Retriever, SearchQuery, SearchResult
 from domain.knowledge.service import get_base
-from domain.unit_of_work import OpenUnitOfWork
+from domain.unit_of_work import OpenUnitOfWork, UnitOfWork
 
 logger = logging.getLogger(__name__)
 
-NOTHING = Found()
+LOOK_UP_S = 3.0
+"""An author waits for the search, and rather for an answer without passages than for much longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was looked up for a message, best first; `failed` when it could not be."""
+
+    passages: Sequence[Passage] = ()
+    failed: bool = False
+
+
+class Unsearched(Exception):
+    """A message that may be sent once this was looked up for it. Nothing of the unit of work is to be kept."""
+
+    def __init__(self, query: SearchQuery) -> None:
+        super().__init__("passages are to be looked up first")
+        self.query = query
+
+
+async def sought(uow: UnitOfWork, actor: Actor, conversation: Conversation, text: str) -> SearchQuery | None:
+    """What is to be looked up for a text, in the bases that the author still sees; None for nothing."""
+    policy = ContextPolicy.of(conversation.context_policy)
+    found = []
+    for one in conversation.knowledge_base_ids if text.strip() else ():
+        try:
+            base = await get_base(uow, actor, KnowledgeBaseId(UUID(one)))
+        except Rejected:
+            continue
+        if policy.looks_into(text, trigger_of(base)):
+            found.append(base.id)
+    return SearchQuery(tuple(found), text.strip()[:QUERY_CHARS_MAX], first=policy.passages) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,54 +70,15 @@ class PassageFinder:
     units: OpenUnitOfWork
     retriever: Retriever
 
-    async def for_text(self, actor: Actor, conversation_id: ConversationId, text: str) -> Found:
-        """For a message to be sent. What is refused here is refused again, in words, when it is sent."""
-        async with self.units(actor.tenant_id) as uow:
-            try:
-                conversation = await own_conversation(uow.conversations, actor, conversation_id)
-            except Rejected:
-                return NOTHING
-        return await self._found(actor, conversation, text)
-
-    async def for_message(self, actor: Actor, message_id: MessageId, text: str | None = None) -> Found:
-        """For a message that is edited to a text, or an answer that is written again."""
-        async with self.units(actor.tenant_id) as uow:
-            try:
-                conversation, message = await conversation_of(uow, actor, message_id)
-            except Rejected:
-                return NOTHING
-            if text is None and message.parent_id is not None:
-                question = await uow.conversations.message(message.parent_id)
-                text = question.text if question is not None else None
-        return await self._found(actor, conversation, text or "")
-
-    async def _found(self, actor: Actor, conversation: Conversation, text: str) -> Found:
-        policy = ContextPolicy.of(conversation.context_policy)
-        base_ids = await self._bases(actor, conversation, policy, text)
-        if not base_ids or not text.strip():
-            return NOTHING
-        query = SearchQuery(base_ids, text.strip()[:QUERY_CHARS_MAX], first=policy.passages)
+    async def find(self, actor: Actor, query: SearchQuery) -> Found:
         try:
-            result = await self.retriever.search(actor.tenant_id, actor.user_id, query)
-        except (Rejected, ProviderError) as refusal:
-            logger.warning("no passages for conversation %s: %s", conversation.id, refusal)
-            return NOTHING
+            async with asyncio.timeout(LOOK_UP_S):
+                result = await self.retriever.search(actor.tenant_id, actor.user_id, query)
+        except (Rejected, ProviderError, TimeoutError) as reason:
+            said = str(reason) or f"no answer within {LOOK_UP_S:g} s"
+            logger.warning("no passages for a message of tenant %s: %s", actor.tenant_id, said)
+            return Found(failed=True)
         return Found(await self._passages(actor, result))
-
-    async def _bases(
-        self, actor: Actor, conversation: Conversation, policy: ContextPolicy, text: str
-    ) -> tuple[KnowledgeBaseId, ...]:
-        """Those that are looked into for this message, and that the author still sees."""
-        found = []
-        async with self.units(actor.tenant_id) as uow:
-            for one in conversation.knowledge_base_ids:
-                try:
-                    base = await get_base(uow, actor, KnowledgeBaseId(UUID(one)))
-                except Rejected:
-                    continue
-                if policy.looks_into(text, trigger_of(base)):
-                    found.append(base.id)
-        return tuple(found)
 
     async def _passages(self, actor: Actor, result: SearchResult) -> list[Passage]:
         """With what stands in the documents themselves; without those that are gone since they were indexed."""

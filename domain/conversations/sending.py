@@ -1,7 +1,8 @@
 """Use cases that have an answer written: send, edit, regenerate, retry.
 
 Passages are looked up before the message is sent, not when a worker begins: so the hold is that of the very prompt, and
-every attempt, and every retry, answers from the same evidence.
+every attempt, and every retry, answers from the same evidence. With `found` None nothing has been looked up yet: a
+message that needs it raises Unsearched, once nothing else forbids it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from domain.conversations.answers import evidence_of
 from domain.conversations.context import Chat, ChatInput, Gauge, Turn, compile_chat, gauge
 from domain.conversations.entities import Conversation, Message, MessageRole, MessageState, TalkEvent
 from domain.conversations.parts import PartDraft, clean_parts
-from domain.conversations.passages import Passage
 from domain.conversations.persona import Persona, persona_of
 from domain.conversations.policy import ContextPolicy
+from domain.conversations.retrieving import Found, Unsearched, sought
 from domain.conversations.service import own_conversation, own_message
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.files.entities import FilePurpose
 from domain.generation.entities import Generation
-from domain.generation.starting import Started, again, enqueue, new_job, offers_for, replayed
+from domain.generation.starting import Started, again, enqueue, new_job, offers_for, refuse_unpayable, replayed
 from domain.ids import ConversationId, GenerationId, JobId, MessageId, new_id
 from domain.jobs import JobKind, claim, scoped_key
 from domain.unit_of_work import UnitOfWork
@@ -33,13 +34,6 @@ DEPTH_MAX = 1_000
 """Messages on one path."""
 WORDS_AIMED = 300
 """What an answer's progress is measured by; nobody asked for a length."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was looked up for a message, best first; or why nothing could be."""
-
-    passages: Sequence[Passage] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +80,16 @@ class _Ask:
     conversation: Conversation
     question: Message
     path: list[Message]
-    found: Found
+    found: Found | None
     trace_parent: str | None
 
 
-async def send(uow: UnitOfWork, actor: Actor, command: SendMessage, found: Found, *, concurrency_max: int) -> Started:
+async def send(
+    uow: UnitOfWork, actor: Actor, command: SendMessage, found: Found | None, *, concurrency_max: int
+) -> Started:
     """Write the message, its answer to be, and the job that writes it, in one transaction.
 
-    Raises Rejected, ContextTooSmall or QuotaExhausted; then nothing is kept and the key stays free.
+    Raises Rejected, ContextTooSmall, QuotaExhausted or Unsearched; then nothing is kept and the key stays free.
     """
     actor.require(Permission.GENERATE)
     text, parts = clean_parts(command.text, command.parts)
@@ -131,11 +127,10 @@ async def _path_to(uow: UnitOfWork, conversation: Conversation, parent_id: Messa
     path = await uow.conversations.path(leaf.id)
     if MessageState(leaf.state).written and leaf.role == MessageRole.ASSISTANT:
         return path
-    if parent_id is not None:
-        message = "A message follows an answer that has been written to its end."
-        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "parentId")
-    # Sent while the answer before is being written: nobody has read that, so it stands beside its question.
-    return path[:-2]
+    if parent_id is None and leaf.role == MessageRole.USER:
+        return path[:-1]  # its answers were deleted: what is said now stands beside it
+    message = "A message follows an answer that has been written to its end. Wait for it, or stop it."
+    raise Rejected(ErrorCode.INVALID_STATE, message, "input", "parentId" if parent_id else "conversationId")
 
 
 async def _asked(
@@ -154,7 +149,9 @@ async def _asked(
     return question
 
 
-async def edit(uow: UnitOfWork, actor: Actor, command: EditMessage, found: Found, *, concurrency_max: int) -> Started:
+async def edit(
+    uow: UnitOfWork, actor: Actor, command: EditMessage, found: Found | None, *, concurrency_max: int
+) -> Started:
     """As `send`, for a sibling of an author's message. What was said before stays, on its own path."""
     actor.require(Permission.GENERATE)
     text, parts = clean_parts(command.text, command.parts)
@@ -174,7 +171,7 @@ async def edit(uow: UnitOfWork, actor: Actor, command: EditMessage, found: Found
 
 
 async def regenerate(
-    uow: UnitOfWork, actor: Actor, command: Regenerate, found: Found, *, concurrency_max: int
+    uow: UnitOfWork, actor: Actor, command: Regenerate, found: Found | None, *, concurrency_max: int
 ) -> Started:
     """As `send`, for a sibling of an answer."""
     actor.require(Permission.GENERATE)
@@ -244,7 +241,11 @@ async def _answer(uow: UnitOfWork, actor: Actor, ask: _Ask, *, concurrency_max: 
     window_tokens = max(one.model.context_window for one in found.offers)
     persona = await persona_of(uow, actor, conversation)
     source = chat_input(conversation, question.text, ask.path, window_tokens, persona)
-    chat = compile_chat(replace(source, passages=ask.found.passages))
+    if ask.found is None and (query := await sought(uow, actor, conversation, question.text)) is not None:
+        await refuse_unpayable(uow, compile_chat(source).compiled, found)
+        raise Unsearched(query)
+    passages = ask.found or Found()
+    chat = compile_chat(replace(source, passages=passages.passages, unsearched=passages.failed))
     generation = _generation(uow, actor, question, chat, found)
     generation.temperature = persona.temperature if persona is not None else None
     return await start_answer(

@@ -18,6 +18,7 @@ from domain.ids import (
     ChannelId,
     ConversationId,
     GroupId,
+    JobId,
     KnowledgeBaseId,
     MessageId,
     ProjectId,
@@ -82,7 +83,6 @@ async def update_conversation(
 async def _apply(uow: UnitOfWork, actor: Actor, conversation: Conversation, draft: ConversationDraft) -> None:
     if draft.title is not None:
         conversation.title = clean_line(draft.title, "title", required=False)
-        conversation.titled = bool(conversation.title)
     if draft.topic is not None:
         conversation.topic = clean_line(draft.topic, "topic", chars_max=TOPIC_CHARS_MAX, required=False)
     if draft.group_id is not None or draft.ungrouped:
@@ -120,15 +120,15 @@ async def _bases(uow: UnitOfWork, actor: Actor, ids: Sequence[KnowledgeBaseId]) 
     return [str((await get_base(uow, actor, one, field="knowledgeBaseIds")).id) for one in dict.fromkeys(ids)]
 
 
-async def delete_conversation(uow: UnitOfWork, actor: Actor, conversation_id: ConversationId) -> list[Message]:
-    """Soft: it can be restored. A second call keeps the first time. Returns the answers that are still being written:
-    their generations are to be cancelled, each in a transaction of its own, as each has locks of its own."""
+async def delete_conversation(uow: UnitOfWork, actor: Actor, conversation_id: ConversationId) -> list[JobId]:
+    """Soft: it can be restored. A second call keeps the first time. Returns the jobs that are still writing for it:
+    they are to be cancelled, each in a transaction of its own, as each has locks of its own."""
     actor.require(Permission.WRITE)
     conversation = await own_conversation(uow.conversations, actor, conversation_id, lock=True, deleted=True)
     conversation.deleted_at = conversation.deleted_at or uow.now
-    unwritten = await uow.conversations.unwritten(conversation.id)
+    writing = await uow.conversations.writing(conversation)
     await changed(uow, conversation)
-    return unwritten
+    return writing
 
 
 async def restore_conversation(uow: UnitOfWork, actor: Actor, conversation_id: ConversationId) -> Conversation:

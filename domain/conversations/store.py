@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from domain.conversations.entities import (
@@ -39,8 +40,25 @@ class ConversationStore(Protocol):
         """Down from a message, always to the newest answer, to where nothing follows."""
         ...
 
-    async def unwritten(self, conversation_id: ConversationId) -> list[Message]:
-        """Answers that are not yet written to their end."""
+    async def below(self, message_id: MessageId) -> list[MessageId]:
+        """The message and everything that follows it, on every path."""
+        ...
+
+    async def all_of(self, conversation_id: ConversationId) -> list[MessageId]: ...
+    async def any_written(self, ids: Sequence[MessageId]) -> bool:
+        """Whether an answer, a title or a summary at one of these messages has not ended."""
+        ...
+
+    async def blank(self, ids: Sequence[MessageId]) -> None:
+        """Delete messages with all that was said: their texts, prompts, evidence, citations and links."""
+        ...
+
+    async def deleted_before(self, moment: datetime, most: int) -> list[Conversation]:
+        """Conversations, locked, that were deleted before it and are not yet purged, the oldest first."""
+        ...
+
+    async def writing(self, conversation: Conversation) -> list[JobId]:
+        """Jobs that have not ended: of its answers, its title, its summary."""
         ...
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:

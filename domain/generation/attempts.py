@@ -78,9 +78,10 @@ async def finish(uow: UnitOfWork, lease: Lease, result: Result) -> Ended:
     generation.state, generation.finished_at = ending.state, uow.now
     generation.truncation_reason = ending.truncation
     generation.error_code, generation.error_message = ending.code, ending.message
-    spent = await _close_attempt(uow, generation, attempt, result, billed=ending.billed)
+    billed = ending.billed and targets.is_kept(generation, result.text)
+    spent = await _close_attempt(uow, generation, attempt, result, billed=billed)
     await targets.keep_text(uow, generation, attempt, result.text if ending.keeps_text else "")
-    charged = await end_hold(uow, lease.job_id, lease.attempt, spent if ending.billed else 0)
+    charged = await end_hold(uow, lease.job_id, lease.attempt, spent if billed else 0)
     await targets.tell(uow, generation)
     return Ended(generation.version_id, charged, generation.message_id)
 

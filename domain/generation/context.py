@@ -54,6 +54,7 @@ class Decision(StrEnum):
     CUT_POLICY = "CUT_POLICY"
     SUMMARIZED = "SUMMARIZED"
     GONE = "GONE"
+    UNAVAILABLE = "UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,8 @@ class ReceiptItem:
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`prefix_hash` is that of the system message: equal hashes can share a provider's cache."""
+    """`prefix_hash` is that of the system message: equal hashes can share a provider's cache. `history_tokens`: the
+    room that a conversation's messages had; None where there are none."""
 
     messages: tuple[ChatMessage, ...]
     items: tuple[ReceiptItem, ...]
@@ -104,6 +106,7 @@ class Compiled:
     budget_tokens: int
     max_output_tokens: int
     prefix_hash: str
+    history_tokens: int | None = None
 
     def receipt(self) -> dict[str, Any]:
         return {
@@ -111,6 +114,7 @@ class Compiled:
             "budget_tokens": self.budget_tokens,
             "prefix_hash": self.prefix_hash,
             "items": [asdict(item) for item in self.items],
+            "history_tokens": self.history_tokens,
         }
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from domain.accounts import Actor
-from domain.billing import Spender, Usage, cost, take_hold
+from domain.billing import QuotaExhausted, Spender, Usage, cost, take_hold
 from domain.channels.entities import Channel
 from domain.channels.offers import Offered, offered
 from domain.channels.service import current_policy
 from domain.errors import ErrorCode, Rejected
+from domain.generation.context import Compiled
 from domain.generation.entities import Generation
 from domain.ids import ChannelId, GenerationId, JobId, new_id
 from domain.invoices.service import refuse_overdue
@@ -53,6 +54,21 @@ def again(before: Generation, job_id: JobId, likeliest: Channel) -> Generation:
         before.target_words, pinned=before.pinned, max_cost_micros=before.max_cost_micros, owner_id=before.owner_id,
         evidence=before.evidence, temperature=before.temperature,
     )  # fmt: skip
+
+
+async def refuse_unpayable(uow: UnitOfWork, compiled: Compiled, asked: Offered) -> None:
+    """Before anything is done for a generation that would be refused: nothing is held, and no lock taken.
+
+    Raises Rejected or QuotaExhausted.
+    """
+    await refuse_overdue(uow)
+    price = await uow.billing.price_of(*asked.offers[0].priced_as)
+    needed, available = (
+        cost(price, Usage(compiled.prompt_tokens, compiled.max_output_tokens)),
+        await uow.billing.available(),
+    )
+    if needed > available:
+        raise QuotaExhausted(needed, available)
 
 
 async def enqueue(uow: UnitOfWork, job: Job, generation: Generation, asked: Offered, concurrency_max: int) -> bool:

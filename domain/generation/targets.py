@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from domain.channels.entities import ProviderKind
 from domain.conversations.answers import begin_answer, end_answer, tell_answer
-from domain.conversations.chores import conversation_for, keep_chore, tell_chore
+from domain.conversations.chores import conversation_for, keep_chore, tell_chore, useful
 from domain.generation.entities import Attempt, Generation, GenerationPurpose
 from domain.projects.entities import NodeStatus, OutlineNode, VersionOrigin
 from domain.projects.service import new_version, status_by
@@ -32,6 +32,11 @@ async def begun(uow: UnitOfWork, generation: Generation) -> None:
     """A worker has taken it."""
     if generation.message_id is not None and generation.purpose == GenerationPurpose.TEXT:
         await begin_answer(uow, generation.message_id)
+
+
+def is_kept(generation: Generation, text: str) -> bool:
+    """Whether `keep_text` makes anything of a text that may be kept."""
+    return generation.purpose == GenerationPurpose.TEXT or bool(useful(generation.purpose, generation.state, text))
 
 
 async def keep_text(uow: UnitOfWork, generation: Generation, attempt: Attempt | None, text: str) -> None:

@@ -124,7 +124,7 @@ class SqlBilling:
             if "ledger_accounts_covered_check" not in str(error.orig):
                 raise
             needed = -min(one.micros for one in entry.postings)
-            raise QuotaExhausted(needed, await self._balance(AccountKind.AVAILABLE)) from None
+            raise QuotaExhausted(needed, await self.available()) from None
         if entry.opens:
             opened = [_new_grant(self._tenant_id, one) for one in entry.opens]
             await self._session.execute(insert(grants).values(opened))
@@ -133,11 +133,11 @@ class SqlBilling:
             await self._session.execute(insert(grant_moves).values(moves))
         return entry_id
 
-    async def _balance(self, account: AccountKind) -> int:
+    async def available(self) -> int:
         return (
             await self._session.scalar(
                 select(ledger_accounts.c.balance).where(
-                    ledger_accounts.c.tenant_id == self._tenant_id, ledger_accounts.c.kind == account
+                    ledger_accounts.c.tenant_id == self._tenant_id, ledger_accounts.c.kind == AccountKind.AVAILABLE
                 )
             )
             or 0

@@ -39,9 +39,11 @@ SNIPPET_OPTIONS = "StartSel=«, StopSel=», MaxWords=30, MinWords=10, MaxFragmen
 
 _talk = conversations.c
 _message = messages.c
-_OWN = _talk.created_by == ACTOR
+_OWN = (_talk.created_by == ACTOR) & _talk.purged_at.is_(None)
 _FEED_END = feed_end(_talk.id)
-_HIDDEN = frozenset({"tenant_id", "summary", "summary_upto", "title_job_id", "summary_job_id", "created_by"})
+_HIDDEN = frozenset(
+    {"tenant_id", "purged_at", "summary", "summary_upto", "title_job_id", "summary_job_id", "created_by"}
+)
 
 CONVERSATIONS = Listing(
     Keyset(
@@ -69,14 +71,16 @@ GROUPS = Shape(
     .order_by(conversation_groups.c.position, conversation_groups.c.id)
 )
 
-_OF_MESSAGES = frozenset({"tenant_id", "tsv"})
+_OF_MESSAGES = frozenset({"tenant_id", "tsv", "deleted_at"})
 _shown = [column for column in messages.columns if column.name not in _OF_MESSAGES]
 _own_talks = select(_talk.id).where(_talk.tenant_id == TENANT, _OWN)
-_IN_OWN = _message.conversation_id.in_(_own_talks)
+_THERE = _message.deleted_at.is_(None)
+_IN_OWN = _message.conversation_id.in_(_own_talks) & _THERE
 
 MESSAGES = Listing(
     Keyset("messages", (SortColumn("id", _message.id, UUID),)),
     messages,
+    where=(_THERE,),
     parent=_message.conversation_id,
     hidden=_OF_MESSAGES,
 )
@@ -126,7 +130,7 @@ def _paths(leaf: ColumnElement[Any], *where: ColumnElement[bool]) -> Select[Any]
     start = (
         select(*_shown, (last - literal_column("1")).label("left_"))
         .select_from(conversations.join(messages, (_message.tenant_id == _talk.tenant_id) & (_message.id == leaf)))
-        .where(_talk.tenant_id == TENANT, *where)
+        .where(_talk.tenant_id == TENANT, _THERE, *where)
     )
     path = start.cte("path", recursive=True)
     above = aliased(messages)
@@ -146,6 +150,7 @@ _near = aliased(messages)
 _beside = (
     (_near.c.tenant_id == _message.tenant_id)
     & (_near.c.conversation_id == _message.conversation_id)
+    & _near.c.deleted_at.is_(None)
     & (func.coalesce(_near.c.parent_id, _near.c.conversation_id)
        == func.coalesce(_message.parent_id, _message.conversation_id))
 )  # fmt: skip

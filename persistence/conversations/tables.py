@@ -38,7 +38,6 @@ conversations = tenant_table(
     Column("id", Uuid, nullable=False),
     Column("created_by", Uuid, nullable=False),
     text("title", ""),
-    Column("titled", Boolean, nullable=False, server_default=false()),
     text("topic", ""),
     Column("group_id", Uuid),
     Column("project_id", Uuid),
@@ -56,6 +55,7 @@ conversations = tenant_table(
     timestamp("created_at", default=True),
     timestamp("updated_at", default=True),
     timestamp("deleted_at"),
+    timestamp("purged_at"),
     of_tenant(),
     references("group_id", "conversation_groups"),
     references("project_id", "projects"),
@@ -65,6 +65,10 @@ conversations = tenant_table(
 )
 Index(None, conversations.c.tenant_id, conversations.c.created_by, conversations.c.updated_at, conversations.c.id)
 Index(None, conversations.c.tenant_id, conversations.c.group_id)
+Index(
+    "conversations_to_purge_idx", conversations.c.deleted_at,
+    postgresql_where=conversations.c.deleted_at.is_not(None) & conversations.c.purged_at.is_(None),
+)  # fmt: skip
 
 messages = tenant_table(
     "messages",
@@ -79,6 +83,7 @@ messages = tenant_table(
     Column("generation_id", Uuid),
     Column("edited_from_id", Uuid),
     timestamp("created_at", default=True),
+    timestamp("deleted_at"),
     Column("tsv", TSVECTOR, Computed("app.search_vector(text)", persisted=True)),
     one_of("role", domain.MessageRole),
     one_of("state", domain.MessageState),
@@ -105,6 +110,7 @@ citations = tenant_table(
     text("quote"),
     Column("span_start", Integer, nullable=False),
     Column("span_end", Integer, nullable=False),
+    Column("document_version", Integer),
     CheckConstraint("0 <= start_char and start_char < end_char", name="place"),
     CheckConstraint("0 <= span_start and span_start < span_end", name="span"),
     references("message_id", "messages"),

@@ -50,6 +50,10 @@ _LEFT_FILES = text("""
 _DELETED_DOCUMENTS = text("""
     select distinct tenant_id from app.knowledge_documents where deleted_at is not null and characters > 0
 """)
+_TO_PURGE = text("""
+    select distinct tenant_id from app.conversations
+    where deleted_at < now() - cast(:age as interval) and purged_at is null
+""")
 LATE_USAGE_MAX = timedelta(days=62)
 """Usage that was booked later than this after it occurred waits for a month with other usage."""
 
@@ -95,3 +99,8 @@ class DueTenants:
         ages = {"uploads": uploads, "orphans": orphans}
         async with self._relay.connect() as connection:
             return [TenantId(one) for one in await connection.scalars(_LEFT_FILES, ages)]
+
+    async def with_conversations_to_purge(self, age: timedelta) -> Sequence[TenantId]:
+        """Where one was deleted so long ago."""
+        async with self._relay.connect() as connection:
+            return [TenantId(one) for one in await connection.scalars(_TO_PURGE, {"age": age})]

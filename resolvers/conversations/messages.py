@@ -5,10 +5,12 @@ from typing import Any
 
 import strawberry
 
+from domain.accounts import Actor
 from domain.billing import BudgetExceeded, QuotaExhausted
 from domain.conversations import sending
+from domain.conversations.deleting import delete_message
 from domain.conversations.parts import PartDraft
-from domain.conversations.retrieving import PassageFinder
+from domain.conversations.retrieving import Found, PassageFinder, Unsearched
 from domain.errors import Rejected
 from domain.generation.context import ContextTooSmall
 from domain.generation.starting import Started
@@ -16,6 +18,7 @@ from domain.ids import ConversationId, FileId, MessageId
 from domain.unit_of_work import UnitOfWork
 from resolvers.budgets import budget_exceeded
 from resolvers.generation import generations_max, refused, ring
+from resolvers.mutations import refusals_as
 from resolvers.projects import fresh
 from resolvers.services import Services
 from schema.context import Info
@@ -24,7 +27,7 @@ from schema.cost import Cost
 from schema.ids import decode_id, decode_optional
 from schema.tracing import trace_parent
 
-Ask = Callable[[UnitOfWork, int], Awaitable[Started]]
+Ask = Callable[[UnitOfWork, Found | None, int], Awaitable[Started]]
 
 
 @strawberry.type
@@ -43,10 +46,9 @@ class MessageMutations:
             )  # fmt: skip
         except Rejected as refusal:
             return refused(refusal)
-        found = await _finder(info).for_text(actor, command.conversation_id, input.text)
         return await _answered(
-            info, lambda uow, most: sending.send(uow, actor, command, found, concurrency_max=most)
-        )  # fmt: skip
+            info, lambda uow, found, most: sending.send(uow, actor, command, found, concurrency_max=most)
+        )
 
     @strawberry.mutation(
         description="Say something otherwise: it becomes a sibling of what was said, and is answered.",
@@ -61,8 +63,21 @@ class MessageMutations:
             )
         except Rejected as refusal:
             return refused(refusal)
-        found = await _finder(info).for_message(actor, message_id, input.text)
-        return await _answered(info, lambda uow, most: sending.edit(uow, actor, command, found, concurrency_max=most))
+        return await _answered(
+            info, lambda uow, found, most: sending.edit(uow, actor, command, found, concurrency_max=most)
+        )
+
+    @strawberry.mutation(
+        description="Delete a message with everything that follows it, for good: also what models were told of it. "
+        "Refused while something of it is being written."
+    )
+    @refusals_as(types.MessageDeletePayload)
+    async def message_delete(self, info: Info, input: types.MessageDeleteInput) -> types.MessageDeletePayload:
+        actor, message_id = info.context.actor, MessageId(decode_id("Message", input.id))
+        async with info.context.services.units(actor.tenant_id) as uow:
+            conversation = await delete_message(uow, actor, message_id)
+        left = await fresh(info, "Conversation", conversation.id)
+        return types.MessageDeletePayload(deleted_id=input.id, conversation=left)
 
     @strawberry.mutation(
         description="Have an answer written once more, beside the one that is there.", directives=[Cost(weight=10)]
@@ -76,15 +91,9 @@ class MessageMutations:
         except Rejected as refusal:
             return refused(refusal)
         command = sending.Regenerate(message_id, input.idempotency_key, trace_parent())
-        found = await _finder(info).for_message(actor, message_id)
         return await _answered(
-            info, lambda uow, most: sending.regenerate(uow, actor, command, found, concurrency_max=most)
+            info, lambda uow, found, most: sending.regenerate(uow, actor, command, found, concurrency_max=most)
         )
-
-
-def _finder(info: Info) -> PassageFinder:
-    services: Services = info.context.services
-    return PassageFinder(services.units, services.retriever)
 
 
 def _parts(parts: list[types.MessagePartInput]) -> list[PartDraft]:
@@ -96,13 +105,22 @@ def _file_id(value: str | None) -> FileId | None:
     return FileId(found) if found else None
 
 
+async def _started(services: Services, actor: Actor, ask: Ask, found: Found | None = None) -> Started:
+    try:
+        async with services.units(actor.tenant_id) as uow:
+            return await ask(uow, found, await generations_max(services, uow))
+    except Unsearched as unsearched:
+        query = unsearched.query
+    found = await PassageFinder(services.units, services.retriever).find(actor, query)
+    return await _started(services, actor, ask, found)
+
+
 async def _answered(info: Info, ask: Ask) -> Any:
     """Start it, ring for a worker, and show the author's message with what writes the answer."""
     services: Services = info.context.services
     tenant_id = info.context.actor.tenant_id
     try:
-        async with services.units(tenant_id) as uow:
-            started = await ask(uow, await generations_max(services, uow))
+        started = await _started(services, info.context.actor, ask)
     except BudgetExceeded as refusal:
         return await budget_exceeded(info, refusal)
     except (Rejected, ContextTooSmall, QuotaExhausted) as refusal:

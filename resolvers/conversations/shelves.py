@@ -1,7 +1,5 @@
 """Conversations and the groups they stand in."""
 
-from uuid import UUID
-
 import strawberry
 
 from domain.conversations import service
@@ -12,7 +10,6 @@ from domain.ids import (
     ChannelId,
     ConversationId,
     GroupId,
-    JobId,
     KnowledgeBaseId,
     MessageId,
     ProjectId,
@@ -97,10 +94,9 @@ class ConversationMutations:
     ) -> types.ConversationDeletePayload:
         actor, conversation_id = info.context.actor, conversation_id_of(input.id)
         async with info.context.services.units(actor.tenant_id) as uow:
-            unwritten = await service.delete_conversation(uow, actor, conversation_id)
-        for answer in unwritten:
-            if answer.generation_id is not None:
-                await _stop(info, answer.generation_id)
+            writing = await service.delete_conversation(uow, actor, conversation_id)
+        for job_id in writing:
+            await cancel_job(info.context, job_id)
         return types.ConversationDeletePayload(conversation=await fresh(info, "Conversation", conversation_id))
 
     @strawberry.mutation(description="Have a deleted conversation back.")
@@ -124,12 +120,6 @@ class ConversationMutations:
         async with info.context.services.units(actor.tenant_id) as uow:
             await service.switch(uow, actor, conversation_id, message_id)
         return types.ConversationSwitchPayload(conversation=await fresh(info, "Conversation", conversation_id))
-
-
-async def _stop(info: Info, generation_id: UUID) -> None:
-    generation = await info.context.reads.one("Generation", generation_id)
-    if generation is not None:
-        await cancel_job(info.context, JobId(generation.job_id))
 
 
 @strawberry.type

@@ -113,6 +113,11 @@ class ConversationSwitchInput:
     )
 
 
+@strawberry.input(description="A message to delete, with everything that follows it.")
+class MessageDeleteInput:
+    id: strawberry.ID = strawberry.field(description="The message.")
+
+
 @strawberry.input(description="A new group, behind all others.")
 class ConversationGroupCreateInput:
     name: str = strawberry.field(description="Its name.")
@@ -225,6 +230,12 @@ class ConversationGroupRenamePayload(Payload):
 @strawberry.type(description="The group in its new place.")
 class ConversationGroupReorderPayload(Payload):
     conversation_group: ConversationGroup | None = strawberry.field(default=None, description="The group.")
+
+
+@strawberry.type(description="What was deleted, and where.")
+class MessageDeletePayload(Payload):
+    deleted_id: strawberry.ID | None = strawberry.field(default=None, description="The deleted message's id.")
+    conversation: Conversation | None = strawberry.field(default=None, description="The conversation without it.")
 
 
 @strawberry.type(description="What was deleted.")

@@ -68,6 +68,17 @@ async def test_a_conversation_without_a_title_gets_one_from_its_first_words(
     assert await title_of(alice, kept) == "My own"
 
 
+async def test_a_conversation_that_is_deleted_gets_no_title_any_more(
+    alice: Person, runtime: Runtime, admin: Database
+) -> None:
+    talk = await begin(alice, title="")
+    await said(alice, runtime, talk, f"{FAST} What colour are the harbour lamps?")
+    await alice.mutate("conversationDelete", "conversation { id }", id=talk)
+    assert await chores(alice, runtime, admin) == []
+    jobs = await alice("{ jobs(first: 1) { edges { node { kind state } } } }")
+    assert jobs["edges"][0]["node"] == {"kind": "conversation.title", "state": "CANCELLED"}
+
+
 async def test_a_title_that_the_author_sets_meanwhile_is_kept(alice: Person, runtime: Runtime, admin: Database) -> None:
     talk = await begin(alice, title="")
     await said(alice, runtime, talk, "灯塔建于哪一年？")
@@ -111,19 +122,17 @@ async def test_an_answer_is_written_again_beside_the_one_that_is_there(alice: Pe
     assert (refused["code"], refused["field"]) == ("INVALID_STATE", ["input", "messageId"])
 
 
-async def test_two_messages_sent_at_once_are_siblings_and_the_later_one_is_shown(
+async def test_of_two_messages_sent_at_once_one_is_refused_and_no_question_is_lost(
     alice: Person, runtime: Runtime
 ) -> None:
     talk = await begin(alice)
     await said(alice, runtime, talk, f"{FAST} One?")
-    leaf = (await path_of(alice, talk))[-1]["id"]
     two = await asyncio.gather(*(send(alice, talk, f"{FAST} {word}?") for word in ("Left", "Right")))
-    assert {one["message"]["parentId"] for one in two} == {leaf}
-    for accepted in two:
-        await written(alice, runtime, accepted)
-    path = await path_of(alice, talk)
-    assert path[2]["id"] == max(one["message"]["id"] for one in two) and path[2]["siblingCount"] == 2
-    assert path[3]["state"] == "COMPLETE"
+    accepted, refused = sorted(two, key=lambda one: one["__typename"])
+    assert (refused["code"], refused["field"]) == ("INVALID_STATE", ["input", "conversationId"])
+    assert (await path_of(alice, talk))[2]["id"] == accepted["message"]["id"]
+    await written(alice, runtime, accepted)
+    assert [one["state"] for one in await path_of(alice, talk)] == ["COMPLETE"] * 4
 
 
 async def test_an_answer_that_is_being_written_cannot_be_followed(alice: Person) -> None:

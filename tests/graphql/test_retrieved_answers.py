@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +13,11 @@ from sqlalchemy import text
 from domain.accounts import Role
 from domain.knowledge.retrieval import KnowledgeRetriever
 from persistence.database import Database
-from schema.ids import decode_id
+from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person, Site
 from tests.graphql.generations import start
 from tests.graphql.library import HARBOUR, TEA
-from tests.graphql.talks import begin, path_of, said
+from tests.graphql.talks import begin, path_of, said, send
 from tests.graphql.test_knowledge import CHUNKS, DOCUMENT, ingested, job_of, new_base, read
 from workers.ingestion import run_job
 from workers.runtime import Runtime
@@ -137,3 +140,59 @@ async def test_evidence_of_a_base_for_one_user_is_for_his_eyes(
             {"id": decode_id("KnowledgeBase", base)},
         )
     assert (await colleague(OF_JOB, id=job))["evidence"] == [{"quote": "Her own notes."}]
+
+
+# -- what is not looked up ---------------------------------------------------------------------------------------------
+
+
+class Hangs:
+    """An embedding model that never answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def find(self, *_: object) -> Hangs:
+        return self
+
+    async def embed(self, *_: object, **__: object) -> None:
+        self.asked += 1
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def hangs(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hangs]:
+    monkeypatch.setattr("domain.conversations.retrieving.LOOK_UP_S", 0.3)
+    one, services = Hangs(), site.api.services
+    before = services.retriever
+    object.__setattr__(services, "retriever", replace(before, embedders=one))  # type: ignore[type-var]
+    yield one
+    object.__setattr__(services, "retriever", before)
+
+
+async def test_an_embedder_that_never_answers_keeps_no_message(alice: Person, runtime: Runtime, hangs: Hangs) -> None:
+    talk = await begin(alice, knowledgeBaseIds=[await new_base(alice)])
+    accepted = await said(alice, runtime, talk, "Who is the keeper of the lighthouse?")
+    assert hangs.asked == 1
+    query = "query($id: ID!) { node(id: $id) { ... on Generation { receipt { items { slot decision reason } } } } }"
+    items = (await alice(query, id=accepted["generation"]["id"]))["receipt"]["items"]
+    assert {"slot": "PASSAGE", "decision": "UNAVAILABLE", "reason": "they could not be looked up"} in items
+    assert (await path_of(alice, talk))[-1]["state"] == "COMPLETE"
+
+
+async def test_nothing_is_looked_up_for_what_was_sent_before_or_may_not_be_sent(
+    alice: Person, runtime: Runtime, admin: Database, hangs: Hangs
+) -> None:
+    talk = await begin(alice, knowledgeBaseIds=[await new_base(alice)])
+    question = "Who is the keeper of the lighthouse?"
+    first = await send(alice, talk, question, idempotencyKey="one")
+    assert hangs.asked == 1
+    again = await send(alice, talk, question, idempotencyKey="one")
+    assert again["replayed"] and again["generation"]["id"] == first["generation"]["id"]
+    assert (await send(alice, talk, f"{question} " * 10_000))["code"] == "TOO_LONG"
+    assert (await send(alice, talk, "No, who?", idempotencyKey="one"))["code"] == "IDEMPOTENCY_CONFLICT"
+    assert (await send(alice, encode_id("Conversation", alice.tenant_id), question))["code"] == "NOT_FOUND"
+    async with admin.engine.begin() as connection:
+        broke = text("update app.ledger_accounts set balance = 0 where tenant_id = :t and kind = 'AVAILABLE'")
+        await connection.execute(broke, {"t": alice.tenant_id})
+    assert (await send(alice, talk, question))["__typename"] == "QuotaExhausted"
+    assert hangs.asked == 1

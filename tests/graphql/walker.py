@@ -94,6 +94,7 @@ KINDS = {
     "messageEdit.input.messageId": "Message",
     "messageEdit.input.parts.fileId": None,
     "messageRegenerate.input.messageId": "Answer",
+    "messageDelete.input.id": "Message",
     "jobRetry.input.id": "FailedJob",
     "jobCancel.input.id": "Job",
     "apiTokenCreate.input.clientAppId": "ClientApp",

@@ -10,6 +10,7 @@ from domain.conversations import sending
 from domain.conversations.entities import Conversation
 from domain.conversations.passages import Passage
 from domain.conversations.policy import ContextPolicy
+from domain.conversations.retrieving import Found
 from domain.conversations.service import ConversationDraft, create_conversation
 from domain.ids import ChunkId, ConversationId, JobId, KnowledgeBaseId, SourceDocumentId, new_id
 from domain.knowledge.entities import Document, KnowledgeBase
@@ -18,8 +19,10 @@ from tests.workers.desk import Desk
 LAMPS = "The lamps are lit at dusk. Their oil comes from the south. Nobody counts them."
 
 
-async def conversation(desk: Desk, model: str | None = None, policy: ContextPolicy | None = None) -> ConversationId:
-    draft = ConversationDraft("Talk", model=model, policy=policy)
+async def conversation(
+    desk: Desk, model: str | None = None, policy: ContextPolicy | None = None, title: str = "Talk"
+) -> ConversationId:
+    draft = ConversationDraft(title, model=model, policy=policy)
     async with desk.units(desk.tenant_id) as uow:
         made: Conversation = await create_conversation(uow, desk.actor, draft)
     return made.id
@@ -29,7 +32,7 @@ async def send(desk: Desk, talk: ConversationId, text: str = "What of it?", pass
     """A message whose answer waits to be written."""
     command = sending.SendMessage(talk, text, secrets.token_hex(8))
     async with desk.units(desk.tenant_id) as uow:
-        started = await sending.send(uow, desk.actor, command, sending.Found(passages), concurrency_max=100)
+        started = await sending.send(uow, desk.actor, command, Found(passages), concurrency_max=100)
     assert started.job_id is not None
     return started.job_id
 

@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from adapters.demo import DemoProvider
+from domain.billing import QuotaExhausted
 from domain.conversations.passages import cited
 from domain.conversations.policy import ContextPolicy
 from domain.events import EventType
 from domain.generation import service
-from domain.ids import JobId
+from domain.generation.provider import (
+    CompletionRequest,
+    Finished,
+    FinishReason,
+    ProviderEvent,
+    TextChunk,
+    UsageReport,
+)
+from domain.ids import ConversationId, JobId
 from domain.jobs import CRASHES_MAX
 from tests.fakes.behaviour import expected_text
 from tests.workers.desk import Desk, Doorbells
 from tests.workers.talking import answers, conversation, passage, quotes, send
+from workers.conversations import follow_up
 from workers.relay import Relay
 from workers.runtime import Runtime
 
@@ -205,12 +218,22 @@ async def chores(desk: Desk) -> list[tuple[JobId, str]]:
     return [(JobId(row.id), row.kind) for row in rows]
 
 
-async def test_a_summary_is_written_when_the_window_fills_and_paid_like_an_answer(desk: Desk, demo: Runtime) -> None:
+async def full(desk: Desk, demo: Runtime) -> tuple[ConversationId, JobId]:
+    """A conversation whose messages nearly fill their room, and the summary that waits."""
     talk = await conversation(desk, "demo-writer", ContextPolicy(max_tokens=500))
     while not (waiting := await chores(desk)):
         await desk.run(await send(desk, talk, "What of the lamps? " + "word " * 40), demo)
-    [(job_id, kind)] = waiting
-    assert kind == "conversation.summary"
+    return talk, waiting[0][0]
+
+
+async def of(desk: Desk, talk: ConversationId) -> Any:
+    [row] = await desk._rows("select * from app.conversations where id = :c", c=talk)
+    return row
+
+
+async def test_a_summary_is_written_when_the_window_fills_and_paid_like_an_answer(desk: Desk, demo: Runtime) -> None:
+    talk, job_id = await full(desk, demo)
+    assert await chores(desk) == [(job_id, "conversation.summary")]
     before = (await desk.books()).spent
     await desk.run(job_id, demo)
     one = await desk.outcome(job_id)
@@ -223,11 +246,100 @@ async def test_a_summary_is_written_when_the_window_fills_and_paid_like_an_answe
 
 
 async def test_a_summary_that_is_stopped_changes_nothing_and_is_asked_for_again(desk: Desk, demo: Runtime) -> None:
-    talk = await conversation(desk, "demo-writer", ContextPolicy(max_tokens=500))
-    while not (waiting := await chores(desk)):
-        await desk.run(await send(desk, talk, "What of the lamps? " + "word " * 40), demo)
-    await desk.cancel(waiting[0][0])
-    [row] = await desk._rows("select summary from app.conversations where id = :c", c=talk)
-    assert row.summary == ""
-    await desk.run(await send(desk, talk, "And now?"), demo)
-    assert [kind for _, kind in await chores(desk)] == ["conversation.summary"]
+    talk, job_id = await full(desk, demo)
+    before = len(await answers(desk, talk))
+    await desk.cancel(job_id)
+    assert (await of(desk, talk)).summary == ""
+    while not await chores(desk):
+        await desk.run(await send(desk, talk, "And now?"), demo)
+    assert len(await answers(desk, talk)) == 2 * before
+
+
+@dataclass
+class Writer(DemoProvider):
+    """Writes a text and nothing else."""
+
+    text: str
+    finish: FinishReason = FinishReason.STOP
+
+    async def stream(self, request: CompletionRequest) -> AsyncGenerator[ProviderEvent, None]:
+        yield TextChunk(self.text)
+        yield UsageReport(100, 10)
+        yield Finished(self.finish)
+
+
+def writing(demo: Runtime, text: str, finish: FinishReason = FinishReason.STOP) -> Runtime:
+    return replace(demo, provider_for=lambda _: Writer(text, finish))
+
+
+async def test_a_summary_that_is_cut_is_kept_and_paid(desk: Desk, demo: Runtime) -> None:
+    talk, job_id = await full(desk, demo)
+    await desk.run(job_id, writing(demo, "They met. They sp", FinishReason.LENGTH))
+    one = await desk.outcome(job_id)
+    assert (one.generation.state, [(billed, cost > 0) for _, billed, cost in one.usage]) == (
+        "TRUNCATED", [(True, True)])  # fmt: skip
+    assert (await of(desk, talk)).summary == "They met."
+
+
+async def test_a_summary_catches_up_in_steps(desk: Desk, demo: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain.conversations.chores.SUMMARIZED_TOKENS_MAX", 70)
+    talk, job_id = await full(desk, demo)
+    upto: list[UUID] = []
+    for _ in range(3):
+        prompt = (await desk.outcome(job_id)).generation.prompt
+        assert prompt[1]["content"].count("Author: ") <= 1
+        await desk.run(job_id, demo)
+        upto.append((await of(desk, talk)).summary_upto)
+        while not (waiting := await chores(desk)):
+            await desk.run(await send(desk, talk, "What of the lamps? " + "word " * 40), demo)
+        job_id = waiting[0][0]
+    assert upto == sorted(set(upto))
+
+
+async def test_a_title_that_comes_to_nothing_is_asked_for_ever_more_seldom_and_paid_by_nobody(
+    desk: Desk, demo: Runtime
+) -> None:
+    talk = await conversation(desk, "demo-writer", title="")
+    asked = []
+    for n in range(1, 10):
+        await desk.run(await send(desk, talk), demo)
+        spent = (await desk.books()).spent
+        for job_id, _ in await chores(desk):
+            asked.append(n)
+            await desk.run(job_id, writing(demo, " "))
+        assert (await desk.books()).spent == spent
+    assert asked == [1, 2, 4, 8]
+    assert (await of(desk, talk)).title == ""
+
+
+async def test_a_title_of_nothing_but_marks_is_not_kept_and_not_paid(desk: Desk, demo: Runtime) -> None:
+    talk = await conversation(desk, "demo-writer", title="")
+    await desk.run(await send(desk, talk), demo)
+    [(job_id, _)] = await chores(desk)
+    await desk.run(job_id, writing(demo, "「……」\n..."))
+    one = await desk.outcome(job_id)
+    assert one.generation.state == "COMPLETED" and [billed for _, billed, _ in one.usage] == [False]
+    assert (await of(desk, talk)).title == ""
+
+
+async def test_a_title_does_not_wait_for_a_summary_that_cannot_be_begun(
+    desk: Desk, demo: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise QuotaExhausted(2, 1)
+
+    monkeypatch.setattr("workers.conversations.begin_summary", refuse)
+    await desk.run(await send(desk, await conversation(desk, "demo-writer", title="")), demo)
+    assert [kind for _, kind in await chores(desk)] == ["conversation.title"]
+
+
+async def test_nothing_follows_an_answer_that_was_stopped(desk: Desk, relay: Relay) -> None:
+    job_id = await send(desk, await conversation(desk, title=""))
+    await desk.die(job_id, "They are lit")
+    await desk.cancel(job_id, tell=False)
+    await relay.sweep()
+    async with desk.units(desk.tenant_id) as uow:
+        generation = await uow.generation.of_job(job_id)
+    assert generation is not None and generation.state == "CANCELLED"
+    await follow_up(desk.units, generation)
+    assert await chores(desk) == []

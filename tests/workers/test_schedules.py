@@ -14,7 +14,14 @@ from cronsim import CronSimError
 from sqlalchemy import text
 
 from app.payments import payment_duties, payments_of
-from app.relay import audit_duties, duties, invoice_duties, knowledge_duties, money_duties
+from app.relay import (
+    audit_duties,
+    conversation_duties,
+    duties,
+    invoice_duties,
+    knowledge_duties,
+    money_duties,
+)
 from app.settings import Settings
 from domain.ids import TenantId, new_id
 from persistence.database import Database, create_engine
@@ -324,6 +331,7 @@ def test_the_docs_name_every_schedule_and_no_other(settings: Settings, relay: Da
              **money_duties(DueTenants(relay.engine), units, 400),
              **audit_duties(DueTenants(relay.engine), units, 400),
              **knowledge_duties(DueTenants(relay.engine), units),
+             **conversation_duties(DueTenants(relay.engine), units),
              **invoice_duties(DueTenants(relay.engine), units, settings.invoice_terms),
              **payment_duties(DuePayments(relay.engine, database.engine), payments_of(settings, units))}  # fmt: skip
     table = (Path(__file__).parents[2] / "docs/operations.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.conversations.chores import fitting
 from domain.conversations.context import (
     ANSWER_TOKENS_MAX,
     ChatInput,
@@ -16,6 +17,7 @@ from domain.conversations.context import (
     budget_tokens,
     compile_chat,
     gauge,
+    summary_due,
 )
 from domain.conversations.entities import MessageRole
 from domain.conversations.passages import Passage
@@ -24,6 +26,7 @@ from domain.conversations.policy import ContextPolicy
 from domain.conversations.prompts import Purpose, language_of, purpose_of, question_in
 from domain.generation.context import ContextTooSmall, Decision, Slot
 from domain.ids import ChunkId, MessageId, SourceDocumentId, new_id
+from domain.text import estimated_tokens
 
 WORDS = "word " * 40
 """Fifty tokens, and a joint."""
@@ -148,10 +151,34 @@ def test_a_summary_of_another_path_is_not_told() -> None:
 
 def test_a_summary_of_the_older_half_is_due_once_the_messages_nearly_fill_their_room() -> None:
     few, many = chat(2, policy=ContextPolicy(max_tokens=700)), chat(10, policy=ContextPolicy(max_tokens=700))
-    assert compile_chat(few).summarize_upto is None
-    assert compile_chat(many).summarize_upto == many.history[4].id
-    without = replace(many, policy=ContextPolicy(max_tokens=700, summarize=False))
-    assert compile_chat(without).summarize_upto is None
+    assert due(few) is None
+    assert due(many) == many.history[4].id
+    assert due(replace(many, policy=ContextPolicy(max_tokens=700, summarize=False))) is None
+
+
+def due(source: ChatInput) -> MessageId | None:
+    room_tokens = compile_chat(source).compiled.history_tokens
+    assert room_tokens is not None
+    return summary_due(source, room_tokens)
+
+
+def test_a_summary_is_due_before_passages_and_an_assistant_push_messages_out() -> None:
+    plain = chat(6, policy=ContextPolicy(max_tokens=800))
+    assert due(plain) is None
+    for fuller in (
+        replace(plain, passages=[passage("word " * 250)]), replace(plain, persona=Persona("word " * 300)),
+    ):  # fmt: skip
+        assert due(fuller) is not None
+        assert due(replace(fuller, summary="They met.", summary_upto=fuller.history[3].id)) is None
+
+
+@given(st.lists(st.text(max_size=400), min_size=1, max_size=12), st.integers(-10, 400))
+def test_what_is_summarised_at_a_time_is_never_more_than_its_room(said: list[str], room_tokens: int) -> None:
+    history = [Turn(MessageId(new_id()), MessageRole.USER, text) for text in said]
+    kept = fitting(history, room_tokens)
+    assert [one.id for one in kept] == [one.id for one in history[: len(kept)]] != []
+    tokens = estimated_tokens("".join(f"\n{one.role}: {one.text}" for one in kept))
+    assert tokens <= max(room_tokens, 0) + 8 or [one.text for one in kept] == ["…"]
 
 
 def test_the_gauge_tells_what_the_next_message_finds() -> None:

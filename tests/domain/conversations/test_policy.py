@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from domain.conversations.chores import cleaned_title
+from domain.conversations.chores import cleaned_title, useful
 from domain.conversations.entities import PartType
 from domain.conversations.parts import MESSAGE_CHARS_MAX, PARTS_MAX, PartDraft, clean_parts
 from domain.conversations.policy import ContextPolicy, asks
@@ -94,3 +94,16 @@ def test_a_message_says_something(text: str) -> None:
 )  # fmt: skip
 def test_a_title_is_one_line_without_ornaments(written: str, title: str) -> None:
     assert cleaned_title(written) == title
+
+
+@pytest.mark.parametrize(
+    ("purpose", "state", "written", "kept"),
+    [
+        ("TITLE", "TRUNCATED", "Fog over the\nand then", "Fog over the"), ("TITLE", "COMPLETED", "“。”\n", ""),
+        ("TITLE", "CANCELLED", "Fog", ""), ("SUMMARY", "COMPLETED", " They met. Then ", "They met. Then"),
+        ("SUMMARY", "TRUNCATED", "They met. He said 3.5 and th", "They met."), ("SUMMARY", "FAILED", "They", ""),
+        ("SUMMARY", "TRUNCATED", "他们见面了。后来", "他们见面了。"), ("SUMMARY", "TRUNCATED", "They me", "They me"),
+    ],
+)  # fmt: skip
+def test_what_is_cut_is_kept_up_to_where_it_is_whole(purpose: str, state: str, written: str, kept: str) -> None:
+    assert useful(purpose, state, written) == kept
