@@ -12,10 +12,12 @@ const TEXT = [
   'Ivo Marrel keeps the Heron Bridge. He counts the carts by knots in a red cord.',
 ].join('\n\n');
 
-async function makeBase(api: Api, name: string): Promise<{ id: string; path: string }> {
+async function makeBase(api: Api, name: string, scope = 'TENANT'): Promise<{ id: string; path: string }> {
   const create = `mutation ($input: KnowledgeBaseCreateInput!) {
     knowledgeBaseCreate(input: $input) { knowledgeBase { id } } }`;
-  const made = await api.run<{ knowledgeBaseCreate: { knowledgeBase: { id: string } } }>(create, { input: { name } });
+  const made = await api.run<{ knowledgeBaseCreate: { knowledgeBase: { id: string } } }>(create, {
+    input: { name, scope },
+  });
   const { id } = made.knowledgeBaseCreate.knowledgeBase;
   return { id, path: `/knowledge/${encodeURIComponent(id)}` };
 }
@@ -202,5 +204,21 @@ test('a page that is opened hears what is new of its documents, and nothing that
   await addText(api, base.id, 'The keeper', 'Ivo keeps the bridge.');
   await ready(page, 'The keeper');
   expect(heard()).toBeGreaterThan(0);
+  await dropBase(api, base.id);
+});
+
+test('what is uploaded into a base of one’s own stays one’s own', async ({ page, api }) => {
+  const base = await makeBase(api, 'Mine', 'USER');
+  await enterDemo(page, base.path);
+  const file = { name: 'diary.md', mimeType: 'text/markdown', buffer: Buffer.from(TEXT) };
+  await page.getByLabel('choose files').setInputFiles(file);
+  await ready(page, 'diary.md');
+  const purposes = `query ($id: ID!) {
+    node(id: $id) { ... on KnowledgeBase { documents(first: 1) { edges { node { file { purpose } } } } } } }`;
+  interface Found {
+    node: { documents: { edges: { node: { file: { purpose: string } } }[] } };
+  }
+  const { node } = await api.run<Found>(purposes, { id: base.id });
+  expect(node.documents.edges[0]!.node.file.purpose).toBe('ATTACHMENT');
   await dropBase(api, base.id);
 });

@@ -38,6 +38,7 @@ export function ConversationView({ id, onChanged, onDeleted }: ConversationViewP
   if (!conversation) {
     return (
       <section className="chat-talk chat-message">
+        <h1 className="visually-hidden">{t.chat.title}</h1>
         <ProblemNotice problem={problemOf(t, error)}>
           <Button onClick={refetch}>{t.common.retry}</Button>
         </ProblemNotice>

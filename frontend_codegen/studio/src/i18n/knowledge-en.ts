@@ -37,7 +37,7 @@ export const knowledgeEn = {
   empty: 'No documents yet.',
   drop: 'Drop files here, or',
   choose: 'choose files',
-  kinds: 'PDF, DOCX, EPUB, HTML, Markdown or text, up to 100 MB each.',
+  kinds: (megabytes: number) => `PDF, DOCX, EPUB, HTML, Markdown or text, up to ${megabytes} MB each.`,
   write: 'Paste a text',
   writeTitle: 'A text as a document',
   documentTitle: 'Title',

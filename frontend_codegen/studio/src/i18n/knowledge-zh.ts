@@ -38,7 +38,7 @@ export const knowledgeZh: typeof knowledgeEn = {
   empty: '还没有文档。',
   drop: '把文件拖到这里，或',
   choose: '选择文件',
-  kinds: 'PDF、DOCX、EPUB、HTML、Markdown 或纯文本，每个不超过 100 MB。',
+  kinds: (megabytes) => `PDF、DOCX、EPUB、HTML、Markdown 或纯文本，每个不超过 ${megabytes} MB。`,
   write: '粘贴文本',
   writeTitle: '把一段文本作为文档',
   documentTitle: '标题',

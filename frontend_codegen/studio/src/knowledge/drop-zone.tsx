@@ -8,6 +8,8 @@ import type { Upload } from './use-uploads';
 const KINDS = '.pdf,.docx,.epub,.html,.htm,.md,.markdown,.txt';
 
 interface DropZoneProps {
+  /** What one file may have. */
+  megabytes: number;
   uploads: Upload[];
   onFiles: (files: File[]) => void;
   onDismiss: (key: string) => void;
@@ -15,7 +17,7 @@ interface DropZoneProps {
 }
 
 /** Files come in by hand or by a button; below, those on their way. */
-export function DropZone({ uploads, onFiles, onDismiss, onWrite }: DropZoneProps) {
+export function DropZone({ megabytes, uploads, onFiles, onDismiss, onWrite }: DropZoneProps) {
   const { t } = useTranslation();
   const [over, setOver] = useState(false);
   const input = useRef<HTMLInputElement>(null);
@@ -46,7 +48,7 @@ export function DropZone({ uploads, onFiles, onDismiss, onWrite }: DropZoneProps
           {t.knowledge.write}
         </Button>
       </div>
-      <p className="quiet">{t.knowledge.kinds}</p>
+      <p className="quiet">{t.knowledge.kinds(megabytes)}</p>
       <input
         ref={input}
         className="visually-hidden"

@@ -1,4 +1,9 @@
-import { DocumentCreateDocument, UploadCompleteDocument, UploadCreateDocument } from '@fabula/client';
+import {
+  DocumentCreateDocument,
+  type KnowledgeScope,
+  UploadCompleteDocument,
+  UploadCreateDocument,
+} from '@fabula/client';
 import { useFabula } from '@fabula/client/urql';
 import { useRef, useState } from 'react';
 
@@ -23,7 +28,7 @@ class Refused extends Error {
 }
 
 /** Files on their way into a base, one after the other. One that has arrived is among the documents, and leaves this list. */
-export function useUploads(knowledgeBaseId: string) {
+export function useUploads(knowledgeBaseId: string, scope: KnowledgeScope) {
   const { t } = useTranslation();
   const { urql } = useFabula();
   const [uploads, setUploads] = useState<Upload[]>([]);
@@ -36,7 +41,9 @@ export function useUploads(knowledgeBaseId: string) {
   };
 
   const bring = async (file: File, key: string) => {
-    const input = { fileName: file.name, size: file.size, purpose: 'KNOWLEDGE' as const };
+    // Files for KNOWLEDGE are seen by the whole studio.
+    const purpose = scope === 'USER' ? ('ATTACHMENT' as const) : ('KNOWLEDGE' as const);
+    const input = { fileName: file.name, size: file.size, purpose };
     const created = await urql.mutation(UploadCreateDocument, { input }).toPromise();
     check(problemOf(t, created.error, created.data?.uploadCreate.userErrors));
     const upload = created.data?.uploadCreate.upload;

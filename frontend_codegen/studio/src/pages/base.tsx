@@ -46,7 +46,7 @@ export function BasePage({ id }: { id: string }) {
             onChange={setActive}
             keep
             tabs={[
-              { key: 'documents', label: t.knowledge.documentsTab, panel: <Documents id={id} state={state} /> },
+              { key: 'documents', label: t.knowledge.documentsTab, panel: <Documents base={base} state={state} /> },
               { key: 'search', label: t.knowledge.searchTab, panel: <SearchTester knowledgeBaseId={id} /> },
             ]}
           />
@@ -81,13 +81,13 @@ function BaseHead({ base }: { base: Base }) {
   );
 }
 
-function Documents({ id, state }: { id: string; state: ReturnType<typeof useBase> }) {
+function Documents({ base: { id, scope }, state }: { base: Base; state: ReturnType<typeof useBase> }) {
   const { t } = useTranslation();
-  const { uploads, add, dismiss } = useUploads(id);
+  const { uploads, add, dismiss } = useUploads(id, scope);
   const [writing, setWriting] = useState(false);
   return (
     <>
-      <DropZone uploads={uploads} onFiles={add} onDismiss={dismiss} onWrite={() => setWriting(true)} />
+      <DropZone megabytes={scope === 'USER' ? 25 : 100} uploads={uploads} onFiles={add} onDismiss={dismiss} onWrite={() => setWriting(true)} />
       {state.documents.length === 0 && <p className="empty">{t.knowledge.empty}</p>}
       <ul className="docs">
         {state.documents.map((document) => (
