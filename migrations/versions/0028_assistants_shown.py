@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy import text
 
 revision = "0028"
-down_revision = "0023"
+down_revision = "0027"
 
 _COLUMNS = (
     "app.assistant_marks drop column said_in_public",
