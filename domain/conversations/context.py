@@ -274,8 +274,9 @@ def _last(question: str, passages: Sequence[Passage], words: Words) -> str:
 def summary_due(source: ChatInput, room_tokens: int) -> MessageId | None:
     """The last message of the older half, once those that no summary stands for nearly fill the room they have."""
     ids = [one.id for one in source.history]
-    summarized = source.summary and source.summary_upto in ids
-    turns = source.history[ids.index(source.summary_upto) + 1 :] if summarized else _unopened(source.history)
+    turns: Sequence[Turn] = _unopened(source.history)
+    if source.summary and source.summary_upto is not None and source.summary_upto in ids:
+        turns = source.history[ids.index(source.summary_upto) + 1 :]
     weights = [_tokens(one.text) for one in turns]
     if not source.policy.summarize or len(turns) < 2 or sum(weights) <= SUMMARY_DUE * room_tokens:
         return None

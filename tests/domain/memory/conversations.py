@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from domain.conversations.entities import Citation, Conversation, ConversationGroup, ConversationShare, Message
 from domain.conversations.passages import Passage
@@ -73,12 +74,29 @@ class MemoryConversations:
             message_id = max(below)
         return message_id
 
-    async def unwritten(self, conversation_id: ConversationId) -> list[Message]:
-        return [
-            one
-            for one in self.messages.values()
-            if one.conversation_id == conversation_id and one.state in {"PENDING", "STREAMING"}
-        ]
+    async def below(self, message_id: MessageId) -> list[MessageId]:
+        under = [one.id for one in self.messages.values() if one.parent_id == message_id]
+        found = [message_id]
+        for one in under:
+            found += await self.below(one)
+        return found
+
+    async def all_of(self, conversation_id: ConversationId) -> list[MessageId]:
+        return [one.id for one in self.messages.values() if one.conversation_id == conversation_id]
+
+    async def any_written(self, ids: Sequence[MessageId]) -> bool:
+        return any(self.messages[one].state in {"PENDING", "STREAMING"} for one in ids)
+
+    async def blank(self, ids: Sequence[MessageId]) -> None:
+        for one in ids:
+            del self.messages[one]
+
+    async def deleted_before(self, moment: datetime, most: int) -> list[Conversation]:
+        gone = [one for one in self.conversations.values() if one.deleted_at and one.deleted_at < moment]
+        return [one for one in gone if one.purged_at is None][:most]
+
+    async def writing(self, conversation: Conversation) -> list[JobId]:
+        return [one for one in (conversation.title_job_id, conversation.summary_job_id) if one is not None]
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
         return {one: self.documents[one] for one in chunk_ids if one in self.documents}
