@@ -121,6 +121,24 @@ test('a changed question begins another path, and one can go back and forth betw
   expect(await barriers(page)).toEqual([]);
 });
 
+test('a message is deleted with what follows it, for good', async ({ page, api }) => {
+  const { id, path } = await makeConversation(api, { title: 'Slips' });
+  await say(api, id, 'What is a keel?');
+  await say(api, id, 'The password is swordfish.');
+  await enterDemo(page, path);
+  await expect(messages(page)).toHaveCount(4);
+  await messages(page).nth(2).getByRole('button', { name: 'Delete the message' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Delete this message?' });
+  expect(await barriers(page)).toEqual([]);
+  await dialog.getByRole('button', { name: 'Delete' }).click();
+  await expect(messages(page)).toHaveCount(2);
+  const all = `query ($id: ID!) { conversation(id: $id) { messages(first: 100) { edges { node { text } } } } }`;
+  const { conversation } = await api.run<{ conversation: { messages: { edges: { node: { text: string } }[] } } }>(all, {
+    id,
+  });
+  expect(JSON.stringify(conversation)).not.toContain('swordfish');
+});
+
 test('an answer cites by numbers, and each opens the passage with the words that it stands on', async ({
   page,
   api,

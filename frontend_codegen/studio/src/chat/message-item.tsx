@@ -3,6 +3,7 @@ import { type FormEvent, type KeyboardEvent, useCallback, useMemo, useState } fr
 import { useTranslation } from '../i18n/context';
 import type { Strings } from '../i18n/en';
 import { type Problem } from '../problems';
+import { Ask } from '../ui/ask';
 import { Button, IconButton } from '../ui/button';
 import { ProblemNotice } from '../ui/notice';
 import { AnswerStream } from './answer-stream';
@@ -98,6 +99,7 @@ function Bar({ message, talking, idle, onEdit }: BarProps) {
   const { t } = useTranslation();
   const [copied, setCopied] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
+  const [deleting, setDeleting] = useState(false);
   const copy = () => void copyText(message.text).then(setCopied);
   const again = () => void talking.regenerate(message.id).then(setProblem);
   return (
@@ -111,7 +113,24 @@ function Bar({ message, talking, idle, onEdit }: BarProps) {
       ) : (
         message.generation && <IconButton icon="again" label={t.chat.again} disabled={!idle} onClick={again} />
       )}
+      <IconButton icon="remove" label={t.chat.deleteMessage} disabled={!idle} onClick={() => setDeleting(true)} />
       <ProblemNotice problem={problem} />
+      {deleting && (
+        <Ask
+          title={t.chat.deleteMessageTitle}
+          action={t.common.delete}
+          danger
+          run={() => talking.remove(message.id)}
+          onClose={() => setDeleting(false)}
+        >
+          {(refused) => (
+            <>
+              <ProblemNotice problem={refused} />
+              <p>{t.chat.deleteMessageText}</p>
+            </>
+          )}
+        </Ask>
+      )}
     </div>
   );
 }

@@ -2,6 +2,7 @@ import type { MessageEditInput, MessageRegenerateInput, MessageSendInput, Messag
 import {
   useConversationSwitchMutation,
   useGenerationCancelMutation,
+  useMessageDeleteMutation,
   useMessageEditMutation,
   useMessageRegenerateMutation,
   useMessageSendMutation,
@@ -22,6 +23,7 @@ export interface Talking {
   edit: (messageId: string, text: string) => Promise<Problem | null>;
   regenerate: (messageId: string) => Promise<Problem | null>;
   switchTo: (messageId: string) => Promise<Problem | null>;
+  remove: (messageId: string) => Promise<Problem | null>;
   stop: (generationId: string) => Promise<Problem | null>;
 }
 
@@ -31,6 +33,7 @@ export function useTalking(openId: string | null): Talking {
   const [, edit] = useMessageEditMutation();
   const [, regenerate] = useMessageRegenerateMutation();
   const [, change] = useConversationSwitchMutation();
+  const [, remove] = useMessageDeleteMutation();
   const [, cancel] = useGenerationCancelMutation();
   const sends = useIdempotencyKey<MessageSendInput>();
   const edits = useIdempotencyKey<MessageEditInput>();
@@ -57,6 +60,10 @@ export function useTalking(openId: string | null): Talking {
       const input = { conversationId: openId ?? '', messageId };
       const { data, error } = await change({ input }, MESSAGE_CONTEXT);
       return problemOf(t, error, data?.conversationSwitch.userErrors);
+    },
+    remove: async (messageId) => {
+      const { data, error } = await remove({ input: { id: messageId } }, MESSAGE_CONTEXT);
+      return problemOf(t, error, data?.messageDelete.userErrors);
     },
     stop: async (generationId) => {
       const { data, error } = await cancel({ input: { id: generationId } });

@@ -87,7 +87,13 @@ function Documents({ base: { id, scope }, state }: { base: Base; state: ReturnTy
   const [writing, setWriting] = useState(false);
   return (
     <>
-      <DropZone megabytes={scope === 'USER' ? 25 : 100} uploads={uploads} onFiles={add} onDismiss={dismiss} onWrite={() => setWriting(true)} />
+      <DropZone
+        megabytes={scope === 'USER' ? 25 : 100}
+        uploads={uploads}
+        onFiles={add}
+        onDismiss={dismiss}
+        onWrite={() => setWriting(true)}
+      />
       {state.documents.length === 0 && <p className="empty">{t.knowledge.empty}</p>}
       <ul className="docs">
         {state.documents.map((document) => (

@@ -15,6 +15,7 @@ const PATHS = {
   send: 'M12 20V5M6 11l6-6 6 6',
   again: 'M20 5v5h-5M19.5 10a8 8 0 1 0 .5 4',
   copy: 'M9 9h10v11H9zM5 15V4h10',
+  remove: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
   pencil: 'M4 20l1-4L16 5l3 3L8 19z',
 } as const;
 
