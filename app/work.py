@@ -20,7 +20,7 @@ from adapters.reading.process import ChildReader
 from app import telemetry
 from app.channels import preload_providers, provider_factory
 from app.file_services import blobs_of
-from app.indexing import index_of, indexer_of, retriever_of
+from app.indexing import indexer_of
 from app.settings import Settings
 from domain.ids import JobId, TenantId
 from domain.jobs import QUEUES, JobKind
@@ -31,7 +31,7 @@ from persistence.database import OUTAGES, Database, create_engine
 from persistence.jobs.workers import forget_worker, report_worker
 from persistence.streams import CancelFlags, StreamLog, connect
 from persistence.unit_of_work import Units
-from workers import generation, ingestion
+from workers import generation, reembedding
 from workers.doorbell import RunJob, declare_actors, redis_broker
 from workers.runtime import CancelWatch, Runtime
 
@@ -49,7 +49,8 @@ RUNS: dict[JobKind, Run] = {
     JobKind.MESSAGE_GENERATE: generation.run_job,
     JobKind.CONVERSATION_TITLE: generation.run_job,
     JobKind.CONVERSATION_SUMMARY: generation.run_job,
-    JobKind.DOCUMENT_INGEST: ingestion.run_job,
+    JobKind.DOCUMENT_INGEST: reembedding.run_job,
+    JobKind.BASE_REEMBED: reembedding.run_job,
 }
 """What does which kind of work. Kinds that share a queue share a run, which tells them apart."""
 
@@ -170,7 +171,6 @@ def build_runtime(settings: Settings) -> tuple[Runtime, Database]:
         board=Board(redis),
         reader=ChildReader(),
         indexer=indexer_of(settings, units, database.engine),
-        retriever=retriever_of(settings, units, database, index_of(settings)),
         blobs=blobs_of(settings),
     )
     return runtime, database

@@ -11,7 +11,7 @@ from domain.generation import attempts, service
 from domain.generation.entities import GenerationState
 from domain.ids import JobId
 from domain.jobs import Job, JobKind, JobState, Stopped, Waiting
-from domain.knowledge import ingestion, starting
+from domain.knowledge import ingestion, reembedding, starting
 from domain.unit_of_work import UnitOfWork
 
 
@@ -44,6 +44,7 @@ KINDS: dict[JobKind, Kind] = {
     JobKind.CONVERSATION_TITLE: _GENERATION,
     JobKind.CONVERSATION_SUMMARY: _GENERATION,
     JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, starting.cancel, starting.retry),
+    JobKind.BASE_REEMBED: Kind(reembedding.recover, reembedding.cancel, reembedding.retry),
 }
 
 

@@ -61,6 +61,7 @@ class JobKind(StrEnum):
     CONVERSATION_TITLE = "conversation.title"
     CONVERSATION_SUMMARY = "conversation.summary"
     DOCUMENT_INGEST = "knowledge.ingest"
+    BASE_REEMBED = "knowledge.reembed"
 
 
 QUEUES: dict[JobKind, str] = {
@@ -69,6 +70,7 @@ QUEUES: dict[JobKind, str] = {
     JobKind.CONVERSATION_TITLE: "generation",
     JobKind.CONVERSATION_SUMMARY: "generation",
     JobKind.DOCUMENT_INGEST: "ingestion",
+    JobKind.BASE_REEMBED: "ingestion",
 }
 PRIVATE_KINDS = (JobKind.MESSAGE_GENERATE, JobKind.CONVERSATION_TITLE, JobKind.CONVERSATION_SUMMARY)
 """Work in a conversation: nobody but who asked for it sees it."""

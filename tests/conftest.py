@@ -24,7 +24,7 @@ from adapters.reading.process import ChildReader
 from app.channels import provider_factory
 from app.embedded import PostgresServer, ValkeyServer
 from app.file_services import blobs_of
-from app.indexing import indexer_of, retriever_of
+from app.indexing import indexer_of
 from app.serve import server_of
 from app.settings import Settings
 from app.wiring import Api, build_api
@@ -173,7 +173,6 @@ async def runtime(
         blobs_of(settings),
         ChildReader(),
         indexer_of(settings, units, database.engine),
-        retriever_of(settings, units, database),
     )
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)

@@ -14,7 +14,6 @@ from domain.generation.provider import TextProvider
 from domain.ids import JobId
 from domain.knowledge.indexing import Indexer
 from domain.knowledge.parsing import Reader
-from domain.knowledge.search import Retriever
 from domain.unit_of_work import OpenUnitOfWork
 from persistence.channels.board import Board
 from persistence.streams import OUTAGES, CancelFlags, StreamLog
@@ -79,7 +78,6 @@ class Runtime:
     blobs: BlobStore
     reader: Reader
     indexer: Indexer
-    retriever: Retriever
     ingestions_max: int = INGESTIONS_MAX
     ingesting: int = field(default=0, init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)

@@ -8,7 +8,7 @@ when its owner does not come back; the same owner, started again, takes it up at
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from domain.billing import Usage, cost
 from domain.generation.provider import Embeddings
-from domain.ids import KnowledgeBaseId, TenantId
+from domain.ids import TenantId
 from domain.knowledge.embedding import Embedder, Embedders
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.indexing import Indexed
@@ -28,7 +28,6 @@ LEASE_S = 120.0
 POLL_S = 0.1
 BATCH_MAX = 64
 """Texts of one call, and rows of one statement, at most."""
-PAGE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +51,6 @@ class EmbeddingCache(Protocol):
 
     async def release(self, tenant_id: TenantId, index: IndexKey, hashes: Sequence[bytes], owner: UUID) -> None:
         """Give up what was claimed and not kept."""
-        ...
-
-
-class Reindexing(Protocol):
-    """What a change of a base's model needs of the bases and their chunks."""
-
-    def missing(
-        self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey, page: int
-    ) -> AsyncIterator[Sequence[Chunk]]:
-        """The base's chunks that have no row in the index, in pages."""
-        ...
-
-    async def serve(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> bool:
-        """From now on the base answers from this index. False while a chunk of it is missing there."""
         ...
 
 
@@ -95,23 +80,7 @@ class ChunkIndexer:
 
         Raises ProviderError and NoEmbedder; what was written and paid for until then stays.
         """
-        return await self._index(tenant_id, IndexKey(base.embedding_model, base.dimensions), chunks)
-
-    async def reindex(
-        self, tenant_id: TenantId, base: KnowledgeBase, index: IndexKey, reindexing: Reindexing
-    ) -> Indexed:
-        """Build the base's index for another model and let it serve when it is whole; until then the old one does."""
-        old, done = IndexKey(base.embedding_model, base.dimensions), NOTHING
-        while True:
-            async for chunks in reindexing.missing(tenant_id, base.id, index, PAGE):
-                done = _sum(done, await self._index(tenant_id, index, chunks))
-            if await reindexing.serve(tenant_id, base.id, index):
-                break
-        if old != index:
-            await self.store.remove_index(tenant_id, base.id, old)
-        return done
-
-    async def _index(self, tenant_id: TenantId, index: IndexKey, chunks: Sequence[Chunk]) -> Indexed:
+        index = IndexKey(base.embedding_model, base.dimensions)
         embedder = await self.embedders.find(tenant_id, index.model, index.dimensions)
         size, done = min(embedder.batch_max, BATCH_MAX), NOTHING
         for start in range(0, len(chunks), size):

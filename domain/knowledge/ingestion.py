@@ -32,9 +32,12 @@ CUT_PERCENT = 10
 """How far a document is when it is cut; the rest is embedding."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
-    """A claimed document, as it was when it was claimed. One that is `cut` has only to be embedded."""
+    """A claimed document, as it was when it was claimed. One that is `cut` has only to be embedded.
+
+    `base` is as it was at the last look: its model may change meanwhile.
+    """
 
     document: Document
     base: KnowledgeBase
@@ -46,6 +49,10 @@ class Work:
     @property
     def document_id(self) -> SourceDocumentId:
         return self.document.id
+
+    @property
+    def percent(self) -> int:
+        return self.document.progress
 
 
 async def embedding_cost(uow: UnitOfWork, base: KnowledgeBase, tokens: int) -> int:
@@ -116,15 +123,16 @@ async def hold_enough(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work)
 
 
 async def next_chunks(uow: UnitOfWork, work: Work, limit: int) -> list[Chunk]:
+    work.base = await uow.knowledge.base(work.base.id) or work.base
     return await uow.knowledge.unindexed(work.document_id, limit)
 
 
 async def keep_indexed(
-    uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Sequence[Chunk], indexed: Indexed
+    uow: UnitOfWork, lease: Lease, lease_s: float, work: Work, chunks: Sequence[Chunk], indexed: Indexed
 ) -> Document:
     """Note that these chunks' vectors are written, and what that cost. Raises LeaseLost."""
     document = await _of_lease(uow, lease)
-    await uow.knowledge.mark_indexed(chunks)
+    await uow.knowledge.mark_indexed(chunks, work.base)
     document.embedded_tokens += indexed.tokens
     document.embedded_micros += indexed.cost_micros
     left, _ = await uow.knowledge.unindexed_tokens(document.id)
@@ -175,16 +183,25 @@ def failed(uow: UnitOfWork, document: Document, code: DocumentErrorCode, message
 
 async def pay(uow: UnitOfWork, job_id: JobId, attempt: int, document: Document | None) -> None:
     """Settle a job's hold, with one usage record for all that it has embedded over all its attempts."""
-    spent = document.embedded_micros if document is not None else 0
-    if document is not None and document.embedded_tokens:
-        base = await uow.knowledge.base(document.base_id, deleted=True)
+    if document is None:
+        await end_hold(uow, job_id, attempt, 0)
+        return
+    base = await uow.knowledge.base(document.base_id, deleted=True)
+    await settle(uow, job_id, attempt, base, document.embedded_tokens, document.embedded_micros)
+
+
+async def settle(
+    uow: UnitOfWork, job_id: JobId, attempt: int, base: KnowledgeBase | None, tokens: int, micros: int
+) -> None:
+    """Book what a job has embedded for a base, and end its hold."""
+    if tokens:
         record = UsageRecord(
             job_id, attempt, USAGE_KIND, base.embedding_model if base is not None else "", CHANNEL,
-            Usage(document.embedded_tokens, 0, source=UsageSource.PROVIDER_FINAL), spent, True, uow.now,
+            Usage(tokens, 0, source=UsageSource.PROVIDER_FINAL), micros, True, uow.now,
             project_id=base.project_id if base is not None else None,
         )  # fmt: skip
         await book_usage(uow.billing, record)
-    await end_hold(uow, job_id, attempt, spent)
+    await end_hold(uow, job_id, attempt, micros)
 
 
 async def _of_lease(uow: UnitOfWork, lease: Lease) -> Document:

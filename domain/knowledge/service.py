@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from domain.accounts import Actor, Permission
 from domain.channels.entities import Modality
 from domain.errors import ErrorCode, NotFound, Rejected
-from domain.ids import JobId, KnowledgeBaseId, ProjectId, new_id
-from domain.jobs import Stopped
+from domain.ids import KnowledgeBaseId, ProjectId, new_id
 from domain.knowledge.embedding import BUILT_IN, DIMENSIONS, HASHED, NoEmbedder
 from domain.knowledge.entities import KnowledgeBase, KnowledgeScope, sees
-from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
-from domain.knowledge.starting import stop
+from domain.knowledge.policies import ChunkPolicy, ChunkPolicyDraft, RetrievalPolicy, RetrievalPolicyDraft
 from domain.projects.service import get_project
 from domain.text import NOTE_CHARS_MAX, clean_line, clean_text
 from domain.unit_of_work import UnitOfWork
@@ -23,12 +21,12 @@ BASES_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class BaseDraft:
-    """New values of a base; None leaves a field as it is. Its scope and its model are chosen once."""
+    """New values of a base; None leaves a field as it is. Its scope is chosen once; its model is changed by a job."""
 
     name: str | None = None
     description: str | None = None
-    chunk_policy: ChunkPolicy | None = None
-    retrieval_policy: RetrievalPolicy | None = None
+    chunk_policy: ChunkPolicyDraft | ChunkPolicy | None = None
+    retrieval_policy: RetrievalPolicyDraft | RetrievalPolicy | None = None
     scope: KnowledgeScope = KnowledgeScope.TENANT
     project_id: ProjectId | None = None
     embedding_model: str | None = None
@@ -43,25 +41,17 @@ async def create_base(uow: UnitOfWork, actor: Actor, draft: BaseDraft) -> Knowle
         await get_project(uow.projects, draft.project_id, field="projectId")
     model = clean_line(draft.embedding_model or BUILT_IN, "embeddingModel")
     base = KnowledgeBase(
-        uow.tenant_id, KnowledgeBaseId(new_id()), "", actor.user_id, model, await _dimensions(uow, model), {}, {},
-        scope=draft.scope, project_id=draft.project_id,
+        uow.tenant_id, KnowledgeBaseId(new_id()), "", actor.user_id, model, await dimensions_of(uow, model),
+        ChunkPolicy().to_json(), RetrievalPolicy().to_json(), scope=draft.scope, project_id=draft.project_id,
     )  # fmt: skip
-    _apply(
-        base,
-        replace(
-            draft,
-            name=draft.name or "",
-            chunk_policy=draft.chunk_policy or ChunkPolicy(),
-            retrieval_policy=draft.retrieval_policy or RetrievalPolicy(),
-        ),
-    )
+    _apply(base, replace(draft, name=draft.name or ""))
     if await uow.knowledge.count_bases() >= BASES_MAX:
         raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {BASES_MAX:,} knowledge bases.")
     await uow.knowledge.add(base)
     return base
 
 
-async def _dimensions(uow: UnitOfWork, model: str) -> int:
+async def dimensions_of(uow: UnitOfWork, model: str) -> int:
     """How long its vectors are. Raises Rejected for a model that nothing offers, or that nobody knows."""
     if model not in DIMENSIONS:
         message = f"Vectors of {model} are of an unknown length."
@@ -79,9 +69,10 @@ def _apply(base: KnowledgeBase, draft: BaseDraft) -> None:
     if draft.description is not None:
         base.description = clean_text(draft.description, "description", chars_max=NOTE_CHARS_MAX)
     if draft.chunk_policy is not None:
-        base.chunk_policy = draft.chunk_policy.checked().to_json()
+        base.chunk_policy = ChunkPolicy.from_json(base.chunk_policy).but(draft.chunk_policy).checked().to_json()
     if draft.retrieval_policy is not None:
-        base.retrieval_policy = draft.retrieval_policy.checked().to_json()
+        policy = RetrievalPolicy.from_json(base.retrieval_policy).but(draft.retrieval_policy)
+        base.retrieval_policy = policy.checked().to_json()
 
 
 async def update_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, draft: BaseDraft) -> KnowledgeBase:
@@ -91,16 +82,6 @@ async def update_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, d
     _apply(base, draft)
     base.updated_at = uow.now
     return base
-
-
-async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -> list[tuple[JobId | None, Stopped]]:
-    """With its documents: the jobs of those that were being ingested, and what stopping them led to."""
-    actor.require(Permission.WRITE)
-    base = await get_base(uow, actor, base_id, lock=True)
-    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.documents_at_work(base_id)]
-    await uow.knowledge.delete_chunks(base_id=base_id)
-    base.deleted_at = uow.now
-    return stopped
 
 
 async def get_base(

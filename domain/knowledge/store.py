@@ -53,6 +53,8 @@ class KnowledgeStore(Protocol):
         """How many chunks have no vectors of their text, and their estimated tokens."""
         ...
 
-    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
-        """Their vectors are written. One that was edited or switched meanwhile stays as it is."""
+    async def mark_indexed(self, chunks: Sequence[Chunk], base: KnowledgeBase) -> None:
+        """Their vectors are written, of the model that the base had. One that was edited or switched meanwhile stays as
+        it is; all of them do when the base has another model by now.
+        """
         ...

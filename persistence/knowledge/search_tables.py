@@ -36,10 +36,12 @@ chunk_vectors = tenant_table(
     Column("document_id", Uuid, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("vector", HalfVec, nullable=False),
+    Column("text_hash", LargeBinary),
     CheckConstraint("vector_dims(vector) = dimensions", name="vector"),
     references("chunk_id", "knowledge_chunks", ondelete="CASCADE"),
     key=("chunk_id", "model", "dimensions"),
 )
+"""`text_hash` is of the text that the vector was made of; null in rows from before it was kept."""
 Index(None, chunk_vectors.c.tenant_id, chunk_vectors.c.base_id, chunk_vectors.c.model)
 Index(None, chunk_vectors.c.tenant_id, chunk_vectors.c.document_id)
 for _length in INDEXED_DIMENSIONS:

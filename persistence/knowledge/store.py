@@ -118,7 +118,15 @@ class SqlKnowledge:
         count, tokens = (await self._session.execute(sums)).one()
         return int(count), int(tokens)
 
-    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+    async def mark_indexed(self, chunks: Sequence[Chunk], base: KnowledgeBase) -> None:
+        """The base is held on to as a foreign key would, so that its model changes before, or after the end of this."""
+        asked = (
+            knowledge_bases.c.tenant_id == self._tenant_id, knowledge_bases.c.id == base.id,
+            knowledge_bases.c.embedding_model == base.embedding_model, knowledge_bases.c.dimensions == base.dimensions,
+        )  # fmt: skip
+        same = select(knowledge_bases.c.id).where(*asked).with_for_update(read=True, key_share=True)
+        if await self._session.scalar(same) is None:
+            return
         connection = await self._session.connection()
         rows = [
             {"tenant": self._tenant_id, "chunk": one.id, "hash": one.text_hash, "switch": one.enabled} for one in chunks

@@ -77,7 +77,7 @@ class MemoryKnowledge:
         found = self._unindexed(document_id)
         return len(found), sum(one.tokens for one in found)
 
-    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+    async def mark_indexed(self, chunks: Sequence[Chunk], base: KnowledgeBase) -> None:
         for one in chunks:
             kept = self.chunks.get(one.id)
             if kept is not None and (kept.text_hash, kept.enabled) == (one.text_hash, one.enabled):
