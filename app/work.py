@@ -32,7 +32,7 @@ from persistence.database import OUTAGES, Database, create_engine
 from persistence.jobs.workers import forget_worker, report_worker
 from persistence.streams import CancelFlags, StreamLog, connect
 from persistence.unit_of_work import Units
-from workers import generation, ingestion
+from workers import generation, reembedding
 from workers.doorbell import RunJob, declare_actors, redis_broker
 from workers.runtime import CancelWatch, Runtime
 
@@ -50,7 +50,8 @@ RUNS: dict[JobKind, Run] = {
     JobKind.MESSAGE_GENERATE: generation.run_job,
     JobKind.CONVERSATION_TITLE: generation.run_job,
     JobKind.CONVERSATION_SUMMARY: generation.run_job,
-    JobKind.DOCUMENT_INGEST: ingestion.run_job,
+    JobKind.DOCUMENT_INGEST: reembedding.run_job,
+    JobKind.BASE_REEMBED: reembedding.run_job,
 }
 """What does which kind of work. Kinds that share a queue share a run, which tells them apart."""
 

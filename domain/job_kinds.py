@@ -11,7 +11,7 @@ from domain.generation import attempts, service
 from domain.generation.entities import GenerationState
 from domain.ids import JobId
 from domain.jobs import Job, JobKind, JobState, Stopped, Waiting
-from domain.knowledge import ingestion, paying, starting
+from domain.knowledge import ingestion, paying, reembedding, starting
 from domain.unit_of_work import UnitOfWork
 
 
@@ -45,6 +45,7 @@ KINDS: dict[JobKind, Kind] = {
     JobKind.CONVERSATION_SUMMARY: _GENERATION,
     JobKind.DOCUMENT_INGEST: Kind(ingestion.recover, starting.cancel, starting.retry),
     JobKind.KNOWLEDGE_SEARCH: Kind(paying.recover, paying.cancel, paying.retry),
+    JobKind.BASE_REEMBED: Kind(reembedding.recover, reembedding.cancel, reembedding.retry),
 }
 
 

@@ -62,6 +62,7 @@ class JobKind(StrEnum):
     CONVERSATION_SUMMARY = "conversation.summary"
     DOCUMENT_INGEST = "knowledge.ingest"
     KNOWLEDGE_SEARCH = "knowledge.search"
+    BASE_REEMBED = "knowledge.reembed"
 
 
 QUEUES: dict[JobKind, str] = {
@@ -71,6 +72,7 @@ QUEUES: dict[JobKind, str] = {
     JobKind.CONVERSATION_SUMMARY: "generation",
     JobKind.DOCUMENT_INGEST: "ingestion",
     JobKind.KNOWLEDGE_SEARCH: "ingestion",
+    JobKind.BASE_REEMBED: "ingestion",
 }
 """A search is done where it is asked for: nobody is rung for it."""
 PRIVATE_KINDS = (

@@ -20,6 +20,7 @@ from domain.ids import TenantId
 from domain.integrations import IntegrationStore
 from domain.invoices.store import InvoiceStore
 from domain.jobs import JobStore
+from domain.knowledge.indexes import IndexStore
 from domain.knowledge.store import KnowledgeStore
 from domain.operations.audit import AuditStore
 from domain.operations.mails import MailStore
@@ -57,6 +58,8 @@ class UnitOfWork(Protocol):
     def generation(self) -> GenerationStore: ...
     @property
     def knowledge(self) -> KnowledgeStore: ...
+    @property
+    def indexes(self) -> IndexStore: ...
     @property
     def billing(self) -> BillingStore: ...
     @property

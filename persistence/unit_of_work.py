@@ -24,6 +24,7 @@ from persistence.generation.store import SqlGeneration
 from persistence.integrations.store import SqlIntegrations
 from persistence.invoices.store import SqlInvoices
 from persistence.jobs.store import SqlJobs
+from persistence.knowledge.indexes import SqlIndexes
 from persistence.knowledge.store import SqlKnowledge
 from persistence.operations.store import SqlAudit, SqlMails, SqlNotifications, SqlWebhooks
 from persistence.payments.store import SqlPayments
@@ -50,6 +51,7 @@ class SqlUnitOfWork:
         self.channels = SqlChannels(session, tenant_id)
         self.generation = SqlGeneration(session, tenant_id)
         self.knowledge = SqlKnowledge(session, tenant_id)
+        self.indexes = SqlIndexes(session, tenant_id)
         self.billing = SqlBilling(session, tenant_id, now)
         self.plans = SqlPlans(session, tenant_id, now)
         self.coupons = SqlCoupons(session, tenant_id, now)

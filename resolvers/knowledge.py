@@ -10,8 +10,8 @@ from domain.accounts import Permission
 from domain.errors import NotFound
 from domain.ids import ChunkId, FileId, KnowledgeBaseId, ProjectId, SourceDocumentId
 from domain.jobs import JobKind, Waiting
-from domain.knowledge import documents, service
-from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
+from domain.knowledge import documents, reembedding, service
+from domain.knowledge.policies import ChunkPolicyDraft, RetrievalPolicyDraft
 from persistence.knowledge import reads
 from resolvers.event_source.feed_rows import feed_events
 from resolvers.generation import ring, tell_stopped
@@ -37,14 +37,14 @@ def _document_id(value: strawberry.ID) -> SourceDocumentId:
     return SourceDocumentId(decode_id("Document", value))
 
 
-def _chunk_policy(input: types.ChunkPolicyInput | None) -> ChunkPolicy | None:
-    return ChunkPolicy(input.unit, input.size, input.overlap) if input is not None else None
+def _chunk_policy(input: types.ChunkPolicyInput | None) -> ChunkPolicyDraft | None:
+    return ChunkPolicyDraft(input.unit, input.size, input.overlap) if input is not None else None
 
 
-def _retrieval_policy(input: types.RetrievalPolicyInput | None) -> RetrievalPolicy | None:
+def _retrieval_policy(input: types.RetrievalPolicyInput | None) -> RetrievalPolicyDraft | None:
     if input is None:
         return None
-    return RetrievalPolicy(input.vector_weight, input.top_k, input.reranker, input.trigger)
+    return RetrievalPolicyDraft(input.vector_weight, input.top_k, input.reranker, input.trigger)
 
 
 async def _ring(info: Info, waiting: Waiting | None) -> None:
@@ -84,18 +84,26 @@ class KnowledgeMutations:
             await audited(info, uow, "knowledge_base.create", ("KnowledgeBase", base.id), {"scope": str(base.scope)})
         return types.KnowledgeBaseCreatePayload(knowledge_base=await fresh(info, "KnowledgeBase", base.id))
 
-    @strawberry.mutation(description="Change a knowledge base.")
+    @strawberry.mutation(description="Change a knowledge base.", directives=[Cost(weight=10)])
     @refusals_as(types.KnowledgeBaseUpdatePayload)
     async def knowledge_base_update(
         self, info: Info, input: types.KnowledgeBaseUpdateInput
     ) -> types.KnowledgeBaseUpdatePayload:
-        actor, base_id = info.context.actor, _base_id(input.id)
+        actor, services, base_id = info.context.actor, info.context.services, _base_id(input.id)
         draft = service.BaseDraft(
             input.name, input.description, _chunk_policy(input.chunk_policy), _retrieval_policy(input.retrieval_policy)
         )
-        async with info.context.services.units(actor.tenant_id) as uow:
-            await service.update_base(uow, actor, base_id, draft)
-            await audited(info, uow, "knowledge_base.update", ("KnowledgeBase", base_id))
+        waiting = None
+        with credit_refusals():
+            async with services.units(actor.tenant_id) as uow:
+                await service.update_base(uow, actor, base_id, draft)
+                if input.embedding_model is not None:
+                    waiting = await reembedding.change_model(
+                        uow, actor, base_id, input.embedding_model, concurrency_max=services.tenant_concurrency,
+                        trace_parent=trace_parent(),
+                    )  # fmt: skip
+                await audited(info, uow, "knowledge_base.update", ("KnowledgeBase", base_id))
+        await _ring(info, waiting)
         return types.KnowledgeBaseUpdatePayload(knowledge_base=await fresh(info, "KnowledgeBase", base_id))
 
     @strawberry.mutation(description="Delete a knowledge base with its documents. What is being ingested is stopped.")

@@ -16,8 +16,9 @@ import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from domain.billing import BudgetExceeded, QuotaExhausted
 from domain.errors import LeaseLost, Rejected
@@ -51,7 +52,12 @@ T = TypeVar("T")
 
 
 async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
-    """Claim and run one ingestion; returns at once when there is nothing to claim, or no room for more of them.
+    """Claim and run one ingestion, as `in_room` does."""
+    await in_room(IngestionRun, runtime, tenant_id, job_id)
+
+
+async def in_room(run: type[IngestionRun], runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
+    """Claim and run one job; returns at once when there is nothing to claim, or no room for more of them.
 
     What is left unclaimed is rung for again.
     """
@@ -59,39 +65,39 @@ async def run_job(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
         return
     runtime.ingesting += 1
     try:
-        await _claim_and_run(runtime, tenant_id, job_id)
+        await _claim_and_run(run, runtime, tenant_id, job_id)
     finally:
         runtime.ingesting -= 1
 
 
-async def _claim_and_run(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
+async def _claim_and_run(run: type[IngestionRun], runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
     try:
         async with runtime.units(tenant_id) as uow:
             lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
-            work = await steps.begin(uow, lease) if lease is not None else None
+            work = await run.steps.begin(uow, lease) if lease is not None else None
     except Exception as error:
         if isinstance(error, database.OUTAGES) and database.is_outage(error):
             raise
         logger.exception("job %s cannot be begun, now or ever", job_id)
-        await _give_up(runtime, tenant_id, job_id)
+        await _give_up(run, runtime, tenant_id, job_id)
         return
     if lease is None or work is None:
         return
     cancel = runtime.cancels.add(job_id)
     try:
-        with ingestion_span(work, lease):
-            await IngestionRun(runtime, lease, work, cancel).run()
+        with run.span(work, lease):
+            await run(runtime, lease, work, cancel).run()
     finally:
         runtime.cancels.remove(job_id, cancel)
 
 
-async def _give_up(runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
+async def _give_up(run: type[IngestionRun], runtime: Runtime, tenant_id: TenantId, job_id: JobId) -> None:
     """What cannot be begun would be rung for again and again, with its hold taken."""
     async with runtime.units(tenant_id) as uow:
         await uow.knowledge.of_job(job_id, lock=True)
         lease = await uow.jobs.claim(job_id, runtime.worker_id, runtime.lease_s)
         if lease is not None:
-            await steps.fail(uow, lease, DocumentErrorCode.INTERNAL)
+            await run.steps.fail(uow, lease, DocumentErrorCode.INTERNAL)
 
 
 async def _pause(tried: int, asked_s: float | None = None) -> None:
@@ -100,9 +106,15 @@ async def _pause(tried: int, asked_s: float | None = None) -> None:
 
 
 class IngestionRun:
-    """One claimed document, from the announcement to its end."""
+    """One claimed document, from the announcement to its end.
 
-    def __init__(self, runtime: Runtime, lease: Lease, work: steps.Work, cancel: asyncio.Event) -> None:
+    What embeds something else has `steps` of the same names, and `_work_through` of its own.
+    """
+
+    steps: ClassVar[Any] = steps
+    span: ClassVar[Callable[[Any, Lease], AbstractContextManager[None]]] = staticmethod(ingestion_span)
+
+    def __init__(self, runtime: Runtime, lease: Lease, work: Any, cancel: asyncio.Event) -> None:
         self._runtime = runtime
         self._lease = lease
         self._work = work
@@ -111,7 +123,7 @@ class IngestionRun:
         self._ended = False
         self._stopping = Stopping()
         self._narrator = Narrator(runtime.log, lease)
-        self._percent = work.document.progress
+        self._percent: int = work.percent
         self._fence: dict[str, Any] = {"lease": lease, "lease_s": runtime.lease_s}
 
     async def run(self) -> None:
@@ -142,11 +154,7 @@ class IngestionRun:
     async def _ingest(self) -> IngestFailed | None:
         """Why it failed, or None once it is READY. Raises LeaseLost."""
         try:
-            if not self._work.cut:
-                await self._read()
-            self._say("Embedding")
-            while not await self._embedded():
-                pass
+            await self._work_through()
         except IngestFailed as error:
             return error
         except BudgetExceeded:
@@ -159,6 +167,13 @@ class IngestionRun:
             logger.exception("job %s failed", self._lease.job_id)
             return IngestFailed(DocumentErrorCode.INTERNAL, str(error))
         return None
+
+    async def _work_through(self) -> None:
+        if not self._work.cut:
+            await self._read()
+        self._say("Embedding")
+        while not await self._embedded():
+            pass
 
     async def _read(self) -> None:
         """From the document to its chunks."""
@@ -198,7 +213,8 @@ class IngestionRun:
                 self._ended = await self._in_unit(self._finish, already=self._finished)
             return self._ended
         await self._patiently(chunks)
-        self._heard(await self._in_unit(partial(steps.keep_indexed, **self._fence, chunks=chunks)))
+        noted = partial(steps.keep_indexed, **self._fence, work=self._work, chunks=chunks)
+        self._heard(await self._in_unit(noted))
         self._say("Embedding")
         return False
 
@@ -214,7 +230,7 @@ class IngestionRun:
         """Ask again what may answer the next time. Raises IngestFailed when it never does."""
         for tried in range(1, FAILURES_MAX + 1):
             try:
-                await self._runtime.indexer.index(self._lease.tenant_id, self._work.base, chunks)
+                await self._runtime.indexer.index(self._lease.tenant_id, self._work.base, chunks, self._work.owner)
                 return
             except ProviderError as error:
                 logger.info("job %s: %s: %s", self._lease.job_id, error.code, error.detail)
@@ -302,13 +318,13 @@ class IngestionRun:
     async def _fail(self, failure: IngestFailed) -> None:
         logger.info("job %s: %s", self._lease.job_id, failure)
 
-        await self._in_unit(partial(steps.fail, lease=self._lease, code=failure.code), already=self._over)
+        await self._in_unit(partial(self.steps.fail, lease=self._lease, code=failure.code), already=self._over)
 
-    async def _over(self, uow: UnitOfWork) -> Document | None:
-        return await steps.already_ended(uow, self._lease)
+    async def _over(self, uow: UnitOfWork) -> object:
+        return await self.steps.already_ended(uow, self._lease)
 
     async def _hand_back(self) -> None:
         """A worker that is told to stop gives its job to the next one without waiting for the lease to expire."""
         with contextlib.suppress(LeaseLost, *database.OUTAGES):
             async with self._runtime.units(self._lease.tenant_id) as uow:
-                await steps.hand_back(uow, self._lease)
+                await self.steps.hand_back(uow, self._lease)

@@ -11,6 +11,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from domain.generation.work import Work
 from domain.jobs import Lease
 from domain.knowledge.ingestion import Work as Ingestion
+from domain.knowledge.reembedding import Change
 
 _tracer = trace.get_tracer("fabula.workers")
 _meter = metrics.get_meter("fabula.workers")
@@ -25,6 +26,11 @@ _propagator = TraceContextTextMapPropagator()
 def attempt_span(work: Work, lease: Lease) -> AbstractContextManager[None]:
     more = {"gen_ai.request.model": work.generation.model, "fabula.channel": work.generation.channel}
     return _job_span("generation.attempt", work.trace_parent, lease, more)
+
+
+def reembedding_span(work: Change, lease: Lease) -> AbstractContextManager[None]:
+    more = {"gen_ai.request.model": work.base.embedding_model, "fabula.base": str(work.base.id)}
+    return _job_span("knowledge.reembed", work.trace_parent, lease, more)
 
 
 def ingestion_span(work: Ingestion, lease: Lease) -> AbstractContextManager[None]:

@@ -2,7 +2,8 @@
 
     python -m bench.knowledge_search --chunks 10000 100000 --tenants 1000
 
-Texts are made of words as frequent as words are, vectors of topics; a search has a topic's vector and six words.
+Texts are made of words as frequent as words are, vectors of topics; a search has a topic's vector and six words, of
+which one is in a large part of all texts. The other tenant is searched before the large one is filled, and after.
 """
 
 from __future__ import annotations
@@ -48,9 +49,12 @@ class World:
         found = topic + NOISE * self._draw.standard_normal(DIMENSIONS)
         return list(found / np.linalg.norm(found))
 
-    def text(self, words: int, *, rare: bool = False) -> str:
-        """`rare` words are drawn as a question's are: not the ones that are everywhere."""
-        ranks = self._draw.integers(200, WORDS, words) if rare else self._draw.choice(WORDS, words, p=self._frequency)
+    def text(self) -> str:
+        return " ".join(map(_word, self._draw.choice(WORDS, WORDS_OF_CHUNK, p=self._frequency)))
+
+    def question(self) -> str:
+        """One common word, and others that are not everywhere."""
+        ranks = [self._draw.integers(5, 30), *self._draw.integers(200, WORDS, WORDS_OF_QUERY - 1)]
         return " ".join(map(_word, ranks))
 
 
@@ -108,15 +112,14 @@ async def filled(connection: Any, world: World, shelf: Shelf, count: int, start:
 
 def _rows(world: World, places: range) -> Iterator[tuple[int, UUID, str, str]]:
     for place in places:
-        yield place, new_id(), world.text(WORDS_OF_CHUNK), as_text(world.vector())
+        yield place, new_id(), world.text(), as_text(world.vector())
 
 
 async def timed(store: PgVectorStore, world: World, shelf: Shelf, count: int) -> tuple[float, float]:
     """p50 and p95 in milliseconds."""
     took = []
     for number in range(WARM + count):
-        text = world.text(WORDS_OF_QUERY, rare=True)
-        query = StoreQuery(INDEX, SearchMode.HYBRID, (shelf.base_id,), text, world.vector(), 30)
+        query = StoreQuery(INDEX, SearchMode.HYBRID, (shelf.base_id,), world.question(), world.vector(), 30)
         began = time.perf_counter()
         await store.search(shelf.tenant_id, query)
         if number >= WARM:
@@ -134,16 +137,27 @@ async def measure(settings: Settings, sizes: list[int], tenants: int, each: int,
     for shelf in shelves[1:]:
         await filled(connection, world, shelf, each)
     store = PgVectorStore(create_engine(settings.database_app_url.get_secret_value()))
-    print("| Chunks of the tenant | p50 | p95 | another tenant p50 | p95 |\n|--:|--:|--:|--:|--:|")
-    there = 0
-    for size in sizes:
-        await filled(connection, world, shelves[0], size - there, there)
-        there = size
+    other, found = shelves[tenants // 2], []
+    for size in [0, *sizes]:
+        there = found[-1][0] if found else 0
+        if size:
+            await filled(connection, world, shelves[0], size - there, there)
         await indexed(connection)
-        mine, other = [await timed(store, world, shelf, searches) for shelf in (shelves[0], shelves[tenants // 2])]
-        print(f"| {size:,} | " + " | ".join(f"{value:.1f} ms" for value in (*mine, *other)) + " |", flush=True)
+        mine = await timed(store, world, shelves[0], searches) if size else (0.0, 0.0)
+        found.append((size, *mine, *await timed(store, world, other, searches)))
         await connection.execute("drop index app.chunk_vectors_near_384_idx")
     await connection.close()
+    told(found, tenants, each)
+
+
+def told(found: list[tuple[int, float, float, float, float]], tenants: int, each: int) -> None:
+    print(f"Hybrid, {tenants:,} tenants; each but the large one has {each:,} chunks.\n")
+    print("| Chunks of the large tenant | p50 | p95 | another tenant p50 | p95 |\n|--:|--:|--:|--:|--:|")
+    for size, p50, p95, other50, other95 in found:
+        mine = f"{p50:.1f} ms | {p95:.1f} ms" if size else "- | -"
+        print(f"| {size:,} | {mine} | {other50:.1f} ms | {other95:.1f} ms |")
+    _, first, last = found[0], found[1], found[-1]
+    print(f"\nWith {last[0] / first[0]:.0f} times the chunks, p50 is {last[1] / first[1]:.1f} times as long.")
 
 
 async def indexed(connection: Any) -> None:

@@ -2,14 +2,14 @@
 
 A text's vector is kept by (hash of the text, model) as soon as a call has brought it, in a transaction of its own. Who
 is about to ask for one claims it first: others wait for the answer instead of asking for themselves. A claim is renewed
-while its call goes on and lapses when its owner does not come back; the same owner, a document, started again, takes it
+while its call goes on and lapses when its owner does not come back; the same owner, a document or a base, started again, takes it
 up at once. What a call cost is kept with its vectors, for the document's next job to count.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from domain.billing import Usage, cost
 from domain.generation.provider import Embeddings
-from domain.ids import KnowledgeBaseId, TenantId
+from domain.ids import TenantId
 from domain.knowledge.embedding import Embedder, Embedders
 from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.indexing import Indexed, Spent
@@ -30,7 +30,6 @@ RENEWALS = 3
 POLL_S = 0.1
 BATCH_MAX = 64
 """Texts of one call, and rows of one statement, at most."""
-PAGE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +58,6 @@ class EmbeddingCache(Protocol):
         ...
 
 
-class Reindexing(Protocol):
-    """What a change of a base's model needs of the bases and their chunks."""
-
-    def missing(
-        self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey, page: int
-    ) -> AsyncIterator[Sequence[Chunk]]:
-        """The base's chunks that have no row in the index, in pages."""
-        ...
-
-    async def serve(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> bool:
-        """From now on the base answers from this index. False while a chunk of it is missing there."""
-        ...
-
-
 NOTHING = Indexed(0, 0, 0)
 
 
@@ -94,40 +79,26 @@ class ChunkIndexer:
     store: VectorStore
     lease_s: float = LEASE_S
 
-    async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
+    async def index(
+        self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk], owner: UUID | None = None
+    ) -> Indexed:
         """Write the chunks, which are committed, to the base's index. Done again, it costs nothing again.
 
         Raises ProviderError and NoEmbedder; what was written and paid for until then stays.
         """
-        return await self._index(tenant_id, IndexKey(base.embedding_model, base.dimensions), chunks)
-
-    async def reindex(
-        self, tenant_id: TenantId, base: KnowledgeBase, index: IndexKey, reindexing: Reindexing
-    ) -> Indexed:
-        """Build the base's index for another model and let it serve when it is whole; until then the old one does."""
-        old, done = IndexKey(base.embedding_model, base.dimensions), NOTHING
-        while True:
-            async for chunks in reindexing.missing(tenant_id, base.id, index, PAGE):
-                done = _sum(done, await self._index(tenant_id, index, chunks))
-            if await reindexing.serve(tenant_id, base.id, index):
-                break
-        if old != index:
-            await self.store.remove_index(tenant_id, base.id, old)
-        return done
-
-    async def _index(self, tenant_id: TenantId, index: IndexKey, chunks: Sequence[Chunk]) -> Indexed:
+        index = IndexKey(base.embedding_model, base.dimensions)
         embedder = await self.embedders.find(tenant_id, index.model, index.dimensions)
         size, done = min(embedder.batch_max, BATCH_MAX), NOTHING
         for start in range(0, len(chunks), size):
-            done = _sum(done, await self._batch(tenant_id, index, embedder, chunks[start : start + size]))
+            done = _sum(done, await self._batch(tenant_id, index, embedder, chunks[start : start + size], owner))
         return done
 
     async def _batch(
-        self, tenant_id: TenantId, index: IndexKey, embedder: Embedder, chunks: Sequence[Chunk]
+        self, tenant_id: TenantId, index: IndexKey, embedder: Embedder, chunks: Sequence[Chunk], owner: UUID | None
     ) -> Indexed:
         hashes = [hash_of(chunk.text) for chunk in chunks]
         texts = dict(zip(hashes, (chunk.text for chunk in chunks), strict=True))
-        vectors, done = await self._vectors(tenant_id, index, embedder, texts, chunks[0].document_id)
+        vectors, done = await self._vectors(tenant_id, index, embedder, texts, owner or chunks[0].document_id)
         rows = [
             VectorRow(chunk.id, chunk.base_id, chunk.document_id, chunk.enabled, chunk.text, vectors[key])
             for chunk, key in zip(chunks, hashes, strict=True)

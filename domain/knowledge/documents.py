@@ -10,6 +10,7 @@ from domain.errors import ErrorCode, NotFound, Rejected
 from domain.files.entities import File, FilePurpose, may_see
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, new_id
 from domain.jobs import Stopped, Waiting, claim, scoped_key
+from domain.knowledge import reembedding
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
 from domain.knowledge.feed import tell, tell_deleted
 from domain.knowledge.parsing import PLAIN
@@ -147,7 +148,9 @@ async def delete_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId) -
     actor.require(Permission.WRITE)
     base = await get_base(uow, actor, base_id, lock=True)
     base.deleted_at = uow.now
-    return [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.delete_documents(base_id)]
+    stopped = [(one.job_id, await stop(uow, one)) for one in await uow.knowledge.delete_documents(base_id)]
+    stopped.append((base.job_id, await reembedding.stop(uow, base)))
+    return stopped
 
 
 async def forget_deleted(uow: UnitOfWork) -> int:
@@ -165,8 +168,8 @@ async def forget_deleted(uow: UnitOfWork) -> int:
 async def update_chunk(
     uow: UnitOfWork, actor: Actor, chunk_id: ChunkId, *, text: str | None, enabled: bool | None, concurrency_max: int
 ) -> Waiting | None:
-    """Change what a chunk says, or whether it is found. An edited one is embedded again, by the job that waits or runs,
-    or by a new one.
+    """Change what a chunk says, or whether it is found: at once, wherever it is indexed. An edited one is embedded
+    again, by the job that waits or runs, or by a new one.
 
     Raises Rejected, QuotaExhausted or BudgetExceeded.
     """
@@ -179,31 +182,31 @@ async def update_chunk(
     settled = DocumentState(document.state).settled
     if chunk is None or not (document.cut or settled):
         raise Rejected(ErrorCode.INVALID_STATE, "The document is being cut anew.", "input", "id")
-    if not _edit(chunk, text, enabled):
+    before = chunk.text, chunk.enabled
+    _edit(chunk, text, enabled)
+    if before == (chunk.text, chunk.enabled):
         return None
     document.updated_at = uow.now
+    if chunk.enabled != before[1]:
+        await uow.indexes.enable(chunk.id, enabled=chunk.enabled)
     if settled:
         document.recut = False  # cutting it anew came to nothing: its chunks stay, and this one is to be found
+    if chunk.text != before[0] and settled:
         return await enqueue(uow, actor, document, base, concurrency_max=concurrency_max)
     await tell(uow, document)
     return None
 
 
-def _edit(chunk: Chunk, text: str | None, enabled: bool | None) -> bool:
-    """Whether anything changed, so that the index must hear of it."""
-    before = chunk.text, chunk.enabled
+def _edit(chunk: Chunk, text: str | None, enabled: bool | None) -> None:
     if text is not None:
         cleaned = clean_text(text, "text", chars_max=CHUNK_CHARS_MAX)
         if not cleaned.strip():
             raise Rejected(ErrorCode.EMPTY, "This must not be empty.", "input", "text")
         if cleaned != chunk.text:
             chunk.text, chunk.text_hash, chunk.edited = cleaned, text_hash(cleaned), True
-            chunk.tokens = estimated_tokens(cleaned)
+            chunk.tokens, chunk.indexed = estimated_tokens(cleaned), False
     if enabled is not None:
         chunk.enabled = enabled
-    changed = before != (chunk.text, chunk.enabled)
-    chunk.indexed = chunk.indexed and not changed
-    return changed
 
 
 async def get_document(uow: UnitOfWork, actor: Actor, document_id: SourceDocumentId) -> tuple[Document, KnowledgeBase]:

@@ -76,7 +76,11 @@ class DocumentErrorCode(StrEnum):
 
 @dataclass(eq=False)
 class KnowledgeBase:
-    """`chunk_policy` and `retrieval_policy` are as `policies` writes them. A base's model decides its `dimensions`."""
+    """`chunk_policy` and `retrieval_policy` are as `policies` writes them. A base's model decides its `dimensions`.
+
+    `next_model` is what the job in `job_id` gives it, until it has it; `embedded_tokens` and `embedded_micros` are what
+    that job has paid for so far.
+    """
 
     tenant_id: TenantId
     id: KnowledgeBaseId
@@ -89,6 +93,13 @@ class KnowledgeBase:
     description: str = ""
     scope: str = KnowledgeScope.TENANT
     project_id: ProjectId | None = None
+    next_model: str | None = None
+    next_dimensions: int | None = None
+    job_id: JobId | None = None
+    embedded_tokens: int = 0
+    embedded_micros: int = 0
+    embedded_channel_id: ChannelId | None = None
+    embedded_price_id: PriceId | None = None
     created_at: datetime | None = None
     updated_at: datetime | None = None
     deleted_at: datetime | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from domain.ids import ChannelId, PriceId, TenantId
 from domain.knowledge.entities import Chunk, KnowledgeBase
@@ -30,9 +31,12 @@ class Spent:
 
 
 class Indexer(Protocol):
-    async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
-        """Write the vectors of chunks, of one document. Repeating a call costs nothing twice. Raises ProviderError.
+    async def index(
+        self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk], owner: UUID | None = None
+    ) -> Indexed:
+        """Write the vectors of chunks. Repeating a call costs nothing twice. Raises ProviderError.
 
-        What it has spent is kept until `KnowledgeStore.take_unbilled`.
+        What it has spent is the owner's, by default the document's of which the chunks are, and is kept until
+        `KnowledgeStore.take_unbilled`.
         """
         ...

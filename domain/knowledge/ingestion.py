@@ -34,9 +34,12 @@ CUT_PERCENT = 10
 """How far a document is when it is cut; the rest is embedding."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Work:
-    """A claimed document, as it was when it was claimed. One that is `cut` has only to be embedded."""
+    """A claimed document, as it was when it was claimed. One that is `cut` has only to be embedded.
+
+    `base` is as it was at the last look: its model may change meanwhile.
+    """
 
     document: Document
     base: KnowledgeBase
@@ -48,6 +51,15 @@ class Work:
     @property
     def document_id(self) -> SourceDocumentId:
         return self.document.id
+
+    @property
+    def owner(self) -> SourceDocumentId:
+        """Of what is asked for it, until that is counted."""
+        return self.document.id
+
+    @property
+    def percent(self) -> int:
+        return self.document.progress
 
 
 async def embedding_cost(uow: UnitOfWork, base: KnowledgeBase, tokens: int, texts: int) -> int:
@@ -119,7 +131,8 @@ async def next_chunks(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work,
     """
     document = await _of_lease(uow, lease)
     await uow.jobs.beat(lease, lease_s, document.progress)
-    await _count(uow, document)
+    await count_spent(uow, document)
+    work.base = await uow.knowledge.base(work.base.id) or work.base
     texts, tokens = await uow.knowledge.unindexed_tokens(document.id)
     needed = document.embedded_micros + (await embedding_cost(uow, work.base, tokens, texts) if texts else 0)
     held = await uow.billing.held(lease.job_id)
@@ -128,11 +141,11 @@ async def next_chunks(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work,
     return await uow.knowledge.unindexed(document.id, limit)
 
 
-async def keep_indexed(uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Sequence[Chunk]) -> Document:
+async def keep_indexed(uow: UnitOfWork, lease: Lease, lease_s: float, work: Work, chunks: Sequence[Chunk]) -> Document:
     """Note that these chunks' vectors are written, and what that cost. Raises LeaseLost."""
     document = await _of_lease(uow, lease)
-    await uow.knowledge.mark_indexed(chunks)
-    await _count(uow, document)
+    await uow.knowledge.mark_indexed(chunks, work.base)
+    await count_spent(uow, document)
     done = max(one.position for one in chunks) + 1  # they come in the document's order
     document.progress = CUT_PERCENT + (99 - CUT_PERCENT) * done // max(done, document.chunk_count)
     document.state, document.updated_at = DocumentState.EMBEDDING, uow.now
@@ -141,13 +154,13 @@ async def keep_indexed(uow: UnitOfWork, lease: Lease, lease_s: float, chunks: Se
     return document
 
 
-async def _count(uow: UnitOfWork, document: Document) -> None:
-    """Count for a locked document's job what was asked for it, each call once, whoever has made it."""
-    spent = await uow.knowledge.take_unbilled(document.id)
-    document.embedded_tokens += spent.tokens
-    document.embedded_micros += spent.cost_micros
-    document.embedded_channel_id = spent.channel_id or document.embedded_channel_id
-    document.embedded_price_id = spent.price_id or document.embedded_price_id
+async def count_spent(uow: UnitOfWork, spender: Document | KnowledgeBase) -> None:
+    """Count for a locked document's or base's job what was asked for it, each call once, whoever has made it."""
+    spent = await uow.knowledge.take_unbilled(spender.id)
+    spender.embedded_tokens += spent.tokens
+    spender.embedded_micros += spent.cost_micros
+    spender.embedded_channel_id = spent.channel_id or spender.embedded_channel_id
+    spender.embedded_price_id = spent.price_id or spender.embedded_price_id
 
 
 async def finish(uow: UnitOfWork, lease: Lease) -> Document | None:
@@ -188,25 +201,28 @@ def failed(uow: UnitOfWork, document: Document, code: DocumentErrorCode, message
 
 async def pay(uow: UnitOfWork, job_id: JobId, attempt: int, document: Document | None) -> None:
     """Settle a job's hold, with one usage record for all that it has embedded over all its attempts."""
-    spent = 0
-    if document is not None:
-        await _count(uow, document)
-        spent = document.embedded_micros
-        if document.embedded_tokens:
-            await book_usage(uow.billing, await _record(uow, job_id, attempt, document))
-    await end_hold(uow, job_id, attempt, spent)
+    if document is None:
+        await end_hold(uow, job_id, attempt, 0)
+        return
+    await settle(uow, job_id, attempt, await uow.knowledge.base(document.base_id, deleted=True), document)
 
 
-async def _record(uow: UnitOfWork, job_id: JobId, attempt: int, document: Document) -> UsageRecord:
-    base = await uow.knowledge.base(document.base_id, deleted=True)
-    channel_id = document.embedded_channel_id
-    channel = await uow.channels.channel(channel_id) if channel_id is not None else None
-    usage = Usage(document.embedded_tokens, 0, source=UsageSource.PROVIDER_FINAL)
-    return UsageRecord(
-        job_id, attempt, USAGE_KIND, base.embedding_model if base is not None else "",
-        channel.name if channel is not None else CHANNEL, usage, document.embedded_micros, True, uow.now,
-        document.embedded_price_id, base.project_id if base is not None else None, channel_id,
-    )  # fmt: skip
+async def settle(
+    uow: UnitOfWork, job_id: JobId, attempt: int, base: KnowledgeBase | None, spender: Document | KnowledgeBase
+) -> None:
+    """Book what a job has embedded with a base's model for a locked document or base, and end its hold."""
+    await count_spent(uow, spender)
+    if spender.embedded_tokens:
+        channel_id = spender.embedded_channel_id
+        channel = await uow.channels.channel(channel_id) if channel_id is not None else None
+        usage = Usage(spender.embedded_tokens, 0, source=UsageSource.PROVIDER_FINAL)
+        record = UsageRecord(
+            job_id, attempt, USAGE_KIND, base.embedding_model if base is not None else "",
+            channel.name if channel is not None else CHANNEL, usage, spender.embedded_micros, True, uow.now,
+            spender.embedded_price_id, base.project_id if base is not None else None, channel_id,
+        )  # fmt: skip
+        await book_usage(uow.billing, record)
+    await end_hold(uow, job_id, attempt, spender.embedded_micros)
 
 
 async def _of_lease(uow: UnitOfWork, lease: Lease) -> Document:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -40,12 +40,44 @@ class RetrievalTrigger(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkPolicyDraft:
+    """What is None stays."""
+
+    unit: ChunkUnit | None = None
+    size: int | None = None
+    overlap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalPolicyDraft:
+    """What is None stays."""
+
+    vector_weight: float | None = None
+    top_k: int | None = None
+    reranker: Reranker | None = None
+    trigger: RetrievalTrigger | None = None
+
+
+def _given(draft: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(draft).items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkPolicy:
     """The longest chunk, and how much of it may repeat the end of the one before."""
 
     unit: ChunkUnit = ChunkUnit.CHARACTERS
     size: int = 600
     overlap: int = 80
+
+    def but(self, draft: ChunkPolicyDraft | ChunkPolicy) -> ChunkPolicy:
+        """An overlap that nobody asked for gives way to a size that somebody did."""
+        found = replace(self, **_given(draft))
+        return (
+            found
+            if draft.overlap is not None
+            else replace(found, overlap=min(found.overlap, found.size // OVERLAP_SHARE_MAX))
+        )
 
     def checked(self) -> ChunkPolicy:
         """Raises Rejected for sizes that are none."""
@@ -75,6 +107,9 @@ class RetrievalPolicy:
     top_k: int = 8
     reranker: Reranker = Reranker.OVERLAP
     trigger: RetrievalTrigger = RetrievalTrigger.AUTO
+
+    def but(self, draft: RetrievalPolicyDraft | RetrievalPolicy) -> RetrievalPolicy:
+        return replace(self, **_given(draft))
 
     def checked(self) -> RetrievalPolicy:
         """Raises Rejected for what is out of range."""

@@ -10,7 +10,7 @@ from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import KnowledgeBaseId, ProjectId, new_id
 from domain.knowledge.embedding import BUILT_IN, DIMENSIONS, HASHED, NoEmbedder
 from domain.knowledge.entities import KnowledgeBase, KnowledgeScope, sees
-from domain.knowledge.policies import ChunkPolicy, RetrievalPolicy
+from domain.knowledge.policies import ChunkPolicy, ChunkPolicyDraft, RetrievalPolicy, RetrievalPolicyDraft
 from domain.projects.service import get_project
 from domain.text import NOTE_CHARS_MAX, clean_line, clean_text
 from domain.unit_of_work import UnitOfWork
@@ -23,12 +23,12 @@ OWN_BASES_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class BaseDraft:
-    """New values of a base; None leaves a field as it is. Its scope and its model are chosen once."""
+    """New values of a base; None leaves a field as it is. Its scope is chosen once; its model is changed by a job."""
 
     name: str | None = None
     description: str | None = None
-    chunk_policy: ChunkPolicy | None = None
-    retrieval_policy: RetrievalPolicy | None = None
+    chunk_policy: ChunkPolicyDraft | ChunkPolicy | None = None
+    retrieval_policy: RetrievalPolicyDraft | RetrievalPolicy | None = None
     scope: KnowledgeScope = KnowledgeScope.TENANT
     project_id: ProjectId | None = None
     embedding_model: str | None = None
@@ -43,18 +43,10 @@ async def create_base(uow: UnitOfWork, actor: Actor, draft: BaseDraft) -> Knowle
         await get_project(uow.projects, draft.project_id, field="projectId")
     model = clean_line(draft.embedding_model or BUILT_IN, "embeddingModel")
     base = KnowledgeBase(
-        uow.tenant_id, KnowledgeBaseId(new_id()), "", actor.user_id, model, await _dimensions(uow, model), {}, {},
-        scope=draft.scope, project_id=draft.project_id,
+        uow.tenant_id, KnowledgeBaseId(new_id()), "", actor.user_id, model, await dimensions_of(uow, model),
+        ChunkPolicy().to_json(), RetrievalPolicy().to_json(), scope=draft.scope, project_id=draft.project_id,
     )  # fmt: skip
-    _apply(
-        base,
-        replace(
-            draft,
-            name=draft.name or "",
-            chunk_policy=draft.chunk_policy or ChunkPolicy(),
-            retrieval_policy=draft.retrieval_policy or RetrievalPolicy(),
-        ),
-    )
+    _apply(base, replace(draft, name=draft.name or ""))
     own = draft.scope is KnowledgeScope.USER
     most = OWN_BASES_MAX if own else BASES_MAX
     if await uow.knowledge.count_bases(actor.user_id if own else None) >= most:
@@ -63,7 +55,7 @@ async def create_base(uow: UnitOfWork, actor: Actor, draft: BaseDraft) -> Knowle
     return base
 
 
-async def _dimensions(uow: UnitOfWork, model: str) -> int:
+async def dimensions_of(uow: UnitOfWork, model: str) -> int:
     """How long its vectors are. Raises Rejected for a model that nothing offers, or that nobody knows."""
     if model not in DIMENSIONS:
         message = f"Vectors of {model} are of an unknown length."
@@ -81,9 +73,10 @@ def _apply(base: KnowledgeBase, draft: BaseDraft) -> None:
     if draft.description is not None:
         base.description = clean_text(draft.description, "description", chars_max=NOTE_CHARS_MAX)
     if draft.chunk_policy is not None:
-        base.chunk_policy = draft.chunk_policy.checked().to_json()
+        base.chunk_policy = ChunkPolicy.from_json(base.chunk_policy).but(draft.chunk_policy).checked().to_json()
     if draft.retrieval_policy is not None:
-        base.retrieval_policy = draft.retrieval_policy.checked().to_json()
+        policy = RetrievalPolicy.from_json(base.retrieval_policy).but(draft.retrieval_policy)
+        base.retrieval_policy = policy.checked().to_json()
 
 
 async def update_base(uow: UnitOfWork, actor: Actor, base_id: KnowledgeBaseId, draft: BaseDraft) -> KnowledgeBase:

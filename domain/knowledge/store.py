@@ -61,13 +61,16 @@ class KnowledgeStore(Protocol):
         """How many chunks have no vectors of their text, and their estimated tokens."""
         ...
 
-    async def take_unbilled(self, document_id: SourceDocumentId) -> Spent:
-        """What was asked for a document and not counted for a job yet; from now on it is.
+    async def take_unbilled(self, owner: SourceDocumentId | KnowledgeBaseId) -> Spent:
+        """What was asked for a document, or for a base that changes its model, and not counted for a job yet; from now
+        on it is.
 
         The channel and the price are those of the last call of it.
         """
         ...
 
-    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
-        """Their vectors are written. One that was edited or switched meanwhile stays as it is."""
+    async def mark_indexed(self, chunks: Sequence[Chunk], base: KnowledgeBase) -> None:
+        """Their vectors are written, of the model that the base had. One that was edited or switched meanwhile stays as
+        it is; all of them do when the base has another model by now.
+        """
         ...

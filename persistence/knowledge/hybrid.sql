@@ -54,6 +54,7 @@ size as materialized (
         select 1 from app.chunk_vectors
         where tenant_id = :tenant and base_id = any(cast(:bases as uuid[])) and model = :model
             and dimensions = {dimensions} and cast(:vector as halfvec) is not null
+            and (cast(:documents as uuid[]) is null or document_id = any(cast(:documents as uuid[])))
         limit cast(:exact_max as int) + 1) as counted
 ),
 one_by_one as materialized (

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, any_, func, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import any_, or_, select
 
 from domain.ids import ChunkId, KnowledgeBaseId, TenantId, UserId
-from domain.knowledge.entities import Chunk, KnowledgeBase
 from domain.knowledge.search import Passage, SearchedBase
 from domain.knowledge.vectors import IndexKey
-from persistence.database import SET_TENANT, Database
+from persistence.database import Database
 from persistence.generation.tables import generations
 from persistence.knowledge import reads
-from persistence.knowledge.search_tables import chunk_vectors, knowledge_evidence
+from persistence.knowledge.search_tables import knowledge_evidence
 from persistence.knowledge.tables import knowledge_bases, knowledge_chunks, knowledge_documents
 from persistence.shapes import ACTOR, IDS, TENANT, Shape
 
@@ -91,50 +89,3 @@ class SqlPassages:
             )
             for row in rows
         }  # fmt: skip
-
-
-class SqlReindexing:
-    """Implements `domain.knowledge.chunk_index.Reindexing`."""
-
-    def __init__(self, database: Database) -> None:
-        self._engine = database.engine
-
-    async def missing(
-        self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey, page: int
-    ) -> AsyncIterator[Sequence[Chunk]]:
-        after: ChunkId | None = None
-        while True:
-            async with AsyncSession(self._engine) as session:
-                await session.execute(SET_TENANT, {"tenant": str(tenant_id)})
-                asked = select(Chunk).where(*_missing(tenant_id, base_id, index)).order_by(_chunk.id).limit(page)
-                if after is not None:
-                    asked = asked.where(_chunk.id > after)
-                chunks = (await session.scalars(asked)).all()
-            if not chunks:
-                return
-            after = chunks[-1].id
-            yield chunks
-
-    async def serve(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> bool:
-        """In one statement: either the index is whole, or the old one goes on."""
-        whole = ~select(_chunk.id).where(*_missing(tenant_id, base_id, index)).exists()
-        served = (
-            update(KnowledgeBase)
-            .where(_base.tenant_id == tenant_id, _base.id == base_id, whole)
-            .values(embedding_model=index.model, dimensions=index.dimensions, updated_at=func.now())
-            .returning(_base.id)
-        )
-        async with self._engine.begin() as connection:
-            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
-            return (await connection.execute(served)).first() is not None
-
-
-def _missing(tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> list[ColumnElement[bool]]:
-    vectors = chunk_vectors.c
-    there = select(text("1")).where(
-        vectors.tenant_id == _chunk.tenant_id,
-        vectors.chunk_id == _chunk.id,
-        vectors.model == index.model,
-        vectors.dimensions == index.dimensions,
-    )
-    return [_chunk.tenant_id == tenant_id, _chunk.base_id == base_id, ~there.exists()]

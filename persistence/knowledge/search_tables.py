@@ -29,7 +29,7 @@ knowledge_embeddings = tenant_table(
     of_tenant(),
     key=("text_hash", "model", "dimensions"),
 )
-"""A row without a vector is claimed by its owner, a document; one with a vector was asked for by it, and is `unbilled`
+"""A row without a vector is claimed by its owner, a document or a base; one with a vector was asked for by it, and is `unbilled`
 until what it cost has been counted for a job of the document."""
 knowledge_embeddings.c.claimed_until.nullable = False
 Index(
@@ -48,10 +48,12 @@ chunk_vectors = tenant_table(
     Column("document_id", Uuid, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("vector", HalfVec, nullable=False),
+    Column("text_hash", LargeBinary),
     CheckConstraint("vector_dims(vector) = dimensions", name="vector"),
     references("chunk_id", "knowledge_chunks", ondelete="CASCADE"),
     key=("chunk_id", "model", "dimensions"),
 )
+"""`text_hash` is of the text that the vector was made of; null in rows from before it was kept."""
 Index(None, chunk_vectors.c.tenant_id, chunk_vectors.c.base_id, chunk_vectors.c.model)
 Index(None, chunk_vectors.c.tenant_id, chunk_vectors.c.document_id)
 for _length in INDEXED_DIMENSIONS:

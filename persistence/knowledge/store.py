@@ -53,7 +53,7 @@ _document, _chunk = knowledge_documents.c, knowledge_chunks.c
 _TAKE_UNBILLED = text("""
     with mine as (
         select text_hash, model, dimensions, tokens, cost_micros, channel_id, price_id, created_at
-        from app.knowledge_embeddings where tenant_id = :tenant and owner = :document and unbilled
+        from app.knowledge_embeddings where tenant_id = :tenant and owner = :owner and unbilled
         order by text_hash, model, dimensions for update
     ), taken as (
         update app.knowledge_embeddings one set unbilled = false from mine
@@ -170,11 +170,19 @@ class SqlKnowledge:
         count, tokens = (await self._session.execute(sums)).one()
         return int(count), int(tokens)
 
-    async def take_unbilled(self, document_id: SourceDocumentId) -> Spent:
-        row = (await self._session.execute(_TAKE_UNBILLED, {"tenant": self._tenant_id, "document": document_id})).one()
+    async def take_unbilled(self, owner: SourceDocumentId | KnowledgeBaseId) -> Spent:
+        row = (await self._session.execute(_TAKE_UNBILLED, {"tenant": self._tenant_id, "owner": owner})).one()
         return Spent(int(row.tokens), int(row.cost_micros), row.channel_id, row.price_id)
 
-    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+    async def mark_indexed(self, chunks: Sequence[Chunk], base: KnowledgeBase) -> None:
+        """The base is held on to as a foreign key would, so that its model changes before, or after the end of this."""
+        asked = (
+            knowledge_bases.c.tenant_id == self._tenant_id, knowledge_bases.c.id == base.id,
+            knowledge_bases.c.embedding_model == base.embedding_model, knowledge_bases.c.dimensions == base.dimensions,
+        )  # fmt: skip
+        same = select(knowledge_bases.c.id).where(*asked).with_for_update(read=True, key_share=True)
+        if await self._session.scalar(same) is None:
+            return
         connection = await self._session.connection()
         rows = [
             {"tenant": self._tenant_id, "chunk": one.id, "hash": one.text_hash, "switch": one.enabled} for one in chunks

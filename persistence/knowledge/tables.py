@@ -33,16 +33,27 @@ knowledge_bases = tenant_table(
     Column("dimensions", Integer, nullable=False),
     Column("chunk_policy", JSONB, nullable=False),
     Column("retrieval_policy", JSONB, nullable=False),
+    text("next_model", nullable=True),
+    Column("next_dimensions", Integer),
+    Column("job_id", Uuid),
+    Column("embedded_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("embedded_micros", BigInteger, nullable=False, server_default="0"),
+    Column("embedded_channel_id", Uuid),
+    Column("embedded_price_id", Uuid),
     timestamp("created_at", default=True),
     timestamp("updated_at", default=True),
     timestamp("deleted_at"),
     one_of("scope", domain.KnowledgeScope),
     CheckConstraint("(scope = 'PROJECT') = (project_id is not null)", name="project"),
     CheckConstraint("dimensions > 0", name="dimensions"),
+    CheckConstraint("(next_model is null) = (next_dimensions is null)", name="next"),
+    CheckConstraint("least(embedded_tokens, embedded_micros) >= 0", name="counts"),
     of_tenant(),
     references("project_id", "projects"),
+    references("job_id", "jobs"),
 )
 Index(None, knowledge_bases.c.tenant_id, knowledge_bases.c.project_id)
+Index(None, knowledge_bases.c.tenant_id, knowledge_bases.c.job_id)
 
 knowledge_documents = tenant_table(
     "knowledge_documents",
@@ -127,7 +138,7 @@ knowledge_chunks = tenant_table(
     references("base_id", "knowledge_bases"),
     references("document_id", "knowledge_documents"),
 )
-Index(None, knowledge_chunks.c.tenant_id, knowledge_chunks.c.base_id)
+Index(None, knowledge_chunks.c.tenant_id, knowledge_chunks.c.base_id, knowledge_chunks.c.id)
 Index(
     "knowledge_chunks_unindexed_idx",
     knowledge_chunks.c.tenant_id,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import TextClause, delete, select, text, update
+from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId
+from domain.ids import TenantId
 from domain.knowledge.embedding import INDEXED_DIMENSIONS
+from domain.knowledge.pieces import text_hash
 from domain.knowledge.terms import terms_of
 from domain.knowledge.vectors import IndexKey, Ranked, SearchMode, StoreQuery, VectorRow
 from persistence.database import SET_TENANT
@@ -52,39 +52,12 @@ class PgVectorStore:
         given = insert(chunk_vectors)
         replacing = given.on_conflict_do_update(
             constraint="chunk_vectors_pkey",
-            set_={name: given.excluded[name] for name in ("base_id", "document_id", "enabled", "vector")},
+            set_={name: given.excluded[name] for name in ("base_id", "document_id", "enabled", "vector", "text_hash")},
         )
         values = [_values(tenant_id, index, row) for row in sorted(rows, key=lambda row: row.chunk_id)]
-        async with self._writing(tenant_id) as connection:
+        async with self._engine.begin() as connection:
+            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
             await connection.execute(replacing, values)
-
-    async def remove_document(self, tenant_id: TenantId, document_id: SourceDocumentId) -> None:
-        await self._write(tenant_id, delete(chunk_vectors).where(chunk_vectors.c.document_id == document_id))
-
-    async def remove_index(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> None:
-        await self._write(
-            tenant_id,
-            delete(chunk_vectors).where(
-                chunk_vectors.c.base_id == base_id,
-                chunk_vectors.c.model == index.model,
-                chunk_vectors.c.dimensions == index.dimensions,
-            ),
-        )
-
-    async def enable(self, tenant_id: TenantId, chunk_ids: Sequence[ChunkId], enabled: bool) -> None:
-        await self._write(
-            tenant_id, update(chunk_vectors).where(chunk_vectors.c.chunk_id.in_(chunk_ids)).values(enabled=enabled)
-        )
-
-    async def indexed(self, tenant_id: TenantId, index: IndexKey, chunk_ids: Sequence[ChunkId]) -> set[ChunkId]:
-        asked = select(chunk_vectors.c.chunk_id).where(
-            chunk_vectors.c.tenant_id == tenant_id,
-            chunk_vectors.c.chunk_id.in_(chunk_ids),
-            chunk_vectors.c.model == index.model,
-            chunk_vectors.c.dimensions == index.dimensions,
-        )
-        async with self._writing(tenant_id) as connection:
-            return set((await connection.execute(asked)).scalars())
 
     async def search(self, tenant_id: TenantId, query: StoreQuery) -> list[Ranked]:
         depth = max(DEPTH, query.first)
@@ -107,21 +80,12 @@ class PgVectorStore:
             for row in rows
         ]
 
-    async def _write(self, tenant_id: TenantId, statement: Any) -> None:
-        async with self._writing(tenant_id) as connection:
-            await connection.execute(statement.where(chunk_vectors.c.tenant_id == tenant_id))
-
-    @asynccontextmanager
-    async def _writing(self, tenant_id: TenantId) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.begin() as connection:
-            await connection.execute(SET_TENANT, {"tenant": str(tenant_id)})
-            yield connection
-
 
 def _values(tenant_id: TenantId, index: IndexKey, row: VectorRow) -> dict[str, Any]:
     return {
         "tenant_id": tenant_id, "chunk_id": row.chunk_id, "model": index.model, "dimensions": index.dimensions,
         "base_id": row.base_id, "document_id": row.document_id, "enabled": row.enabled, "vector": as_text(row.vector),
+        "text_hash": text_hash(row.text),
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ _CLAIM = text("""
 """)
 _HOLD = text("""
     update app.search_feeds
-    set claimed_until = clock_timestamp() + cast(:claim_s as float8) * interval '1 s', tries = 0, last_error = null
+    set claimed_until = clock_timestamp() + cast(:claim_s as float8) * interval '1 s'
     where tenant_id = :tenant and claim = :claim and claimed_until > clock_timestamp()
     returning tenant_id
 """)

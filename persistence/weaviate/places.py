@@ -36,9 +36,6 @@ class Places:
                     found.append(index)
         return found
 
-    async def all(self, tenant_id: TenantId) -> list[Place]:
-        return [await self.of(tenant_id, index) for index in await self.indexes(tenant_id)]
-
     async def make(self, tenant_id: TenantId, index: IndexKey) -> Place:
         """The tenant's place, awake; made when there was none. Somebody else may be making it at the same time."""
         client = await self._link.client()

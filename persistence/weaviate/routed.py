@@ -14,7 +14,7 @@ from opentelemetry import metrics
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId
+from domain.ids import TenantId
 from domain.knowledge.vectors import IndexKey, Ranked, StoreQuery, VectorRow, VectorStore
 from persistence.database import SET_TENANT
 from persistence.weaviate.failures import IndexFailed, IndexMissing
@@ -49,18 +49,6 @@ class RoutedStore:
 
     async def put(self, tenant_id: TenantId, index: IndexKey, rows: Sequence[VectorRow]) -> None:
         await self._rows.put(tenant_id, index, rows)
-
-    async def remove_document(self, tenant_id: TenantId, document_id: SourceDocumentId) -> None:
-        await self._rows.remove_document(tenant_id, document_id)
-
-    async def remove_index(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> None:
-        await self._rows.remove_index(tenant_id, base_id, index)
-
-    async def enable(self, tenant_id: TenantId, chunk_ids: Sequence[ChunkId], enabled: bool) -> None:
-        await self._rows.enable(tenant_id, chunk_ids, enabled)
-
-    async def indexed(self, tenant_id: TenantId, index: IndexKey, chunk_ids: Sequence[ChunkId]) -> set[ChunkId]:
-        return await self._rows.indexed(tenant_id, index, chunk_ids)
 
     async def search(self, tenant_id: TenantId, query: StoreQuery) -> list[Ranked]:
         if time.monotonic() < self._away_until:

@@ -15,13 +15,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
-from domain.ids import ChunkId, KnowledgeBaseId, SourceDocumentId, TenantId
+from domain.ids import ChunkId, TenantId
 from domain.knowledge.fusion import fused
 from domain.knowledge.vectors import IndexKey, Ranked, SearchMode, StoreQuery, VectorRow
 from persistence.knowledge.vector_type import as_text
 from persistence.weaviate.collections import BASE, DOCUMENT, ENABLED, HAN, LATIN, MARK
 from persistence.weaviate.failures import IndexInactive, IndexMissing, IndexRefused, heard, kind_of
-from persistence.weaviate.link import QUERY_S, SEARCH_S, WRITE_S, Link
+from persistence.weaviate.link import SEARCH_S, WRITE_S, Link
 from persistence.weaviate.places import Places
 from persistence.weaviate.words import Words, covered, question_of, words_of
 
@@ -74,56 +74,10 @@ class WeaviateStore:
     async def remove(self, tenant_id: TenantId, index: IndexKey, chunk_ids: Sequence[ChunkId]) -> None:
         from weaviate.classes.query import Filter
 
-        for page in _pages(chunk_ids, NAMED_AT_ONCE):
-            await self._remove(tenant_id, index, Filter.by_id().contains_any(page))
-
-    async def remove_document(self, tenant_id: TenantId, document_id: SourceDocumentId) -> None:
-        for place in await self.places.all(tenant_id):
-            await _delete(place, _equal(DOCUMENT, document_id))
-
-    async def remove_index(self, tenant_id: TenantId, base_id: KnowledgeBaseId, index: IndexKey) -> None:
-        await self._remove(tenant_id, index, _equal(BASE, base_id))
-
-    async def _remove(self, tenant_id: TenantId, index: IndexKey, where: Any) -> None:
-        """Where there is no place there is nothing to remove."""
-
-        with suppress(IndexMissing):
-            await self._awake(tenant_id, index, partial(_delete, where=where))
-
-    async def enable(self, tenant_id: TenantId, chunk_ids: Sequence[ChunkId], enabled: bool) -> None:
-        from weaviate.classes.data import DataObject
-        from weaviate.classes.query import Filter
-
-        for place in await self.places.all(tenant_id):
+        with suppress(IndexMissing):  # where there is no place there is nothing to remove
             for page in _pages(chunk_ids, NAMED_AT_ONCE):
-                async with heard(QUERY_S):
-                    found = await place.query.fetch_objects(
-                        filters=Filter.by_id().contains_any(page), limit=len(page), include_vector=True
-                    )
-                changed = [
-                    DataObject(uuid=one.uuid, vector=one.vector, properties={**one.properties, ENABLED: enabled})
-                    for one in found.objects
-                ]
-                for some in _pages(changed, WRITTEN_AT_ONCE):
-                    await _insert(place, some)
-
-    async def indexed(self, tenant_id: TenantId, index: IndexKey, chunk_ids: Sequence[ChunkId]) -> set[ChunkId]:
-        from weaviate.classes.query import Filter
-
-        async def look(place: Place) -> set[ChunkId]:
-            there: set[ChunkId] = set()
-            for page in _pages(chunk_ids, NAMED_AT_ONCE):
-                async with heard(QUERY_S):
-                    found = await place.query.fetch_objects(
-                        filters=Filter.by_id().contains_any(page), limit=len(page), return_properties=[BASE]
-                    )
-                there |= {ChunkId(UUID(str(one.uuid))) for one in found.objects}
-            return there
-
-        try:
-            return await self._awake(tenant_id, index, look)
-        except IndexMissing:
-            return set()
+                gone = Filter.by_id().contains_any(page)
+                await self._awake(tenant_id, index, partial(_delete, where=gone))
 
     async def search(self, tenant_id: TenantId, query: StoreQuery) -> list[Ranked]:
         """A tenant that has no place has nothing to be found."""
@@ -210,12 +164,6 @@ async def _delete(place: Place, where: Any) -> None:
             return
         if not done.successful:
             raise IndexRefused(f"{done.failed} of {done.matches} were not deleted")
-
-
-def _equal(name: str, value: UUID) -> Any:
-    from weaviate.classes.query import Filter
-
-    return Filter.by_property(name).equal(str(value))
 
 
 def _within(query: StoreQuery) -> Any:

@@ -14,22 +14,32 @@ class KnowledgeBaseFilter:
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Only those of this project.")
 
 
-@strawberry.input(description="How to cut documents into chunks.")
+@strawberry.input(description="How to cut documents into chunks. What is left out stays as it is.")
 class ChunkPolicyInput:
-    unit: ChunkUnit = strawberry.field(default=ChunkUnit.CHARACTERS, description="What sizes are counted in.")
-    size: int = strawberry.field(description="100 to 2,000 characters, or 50 to 500 tokens.")
-    overlap: int = strawberry.field(default=0, description="At most half of the size.")
-
-
-@strawberry.input(description="How to search a base.")
-class RetrievalPolicyInput:
-    vector_weight: float = strawberry.field(default=0.7, description="The share of meaning against words, from 0 to 1.")
-    top_k: int = strawberry.field(default=8, description="How many passages go into a prompt, 1 to 50.")
-    reranker: Reranker = strawberry.field(
-        default=Reranker.OVERLAP, description="What puts the hits into their last order."
+    unit: ChunkUnit | None = strawberry.field(
+        default=None, description="What sizes are counted in. CHARACTERS for a new base."
     )
-    trigger: RetrievalTrigger = strawberry.field(
-        default=RetrievalTrigger.AUTO, description="When a conversation looks into the base."
+    size: int | None = strawberry.field(
+        default=None, description="100 to 2,000 characters, or 50 to 500 tokens. 600 for a new base."
+    )
+    overlap: int | None = strawberry.field(
+        default=None, description="At most half of the size, which it is if left out and too much. 80 for a new base."
+    )
+
+
+@strawberry.input(description="How to search a base. What is left out stays as it is.")
+class RetrievalPolicyInput:
+    vector_weight: float | None = strawberry.field(
+        default=None, description="The share of meaning against words, from 0 to 1. 0.4 for a new base."
+    )
+    top_k: int | None = strawberry.field(
+        default=None, description="How many passages go into a prompt, 1 to 50. 8 for a new base."
+    )
+    reranker: Reranker | None = strawberry.field(
+        default=None, description="What puts the hits into their last order. OVERLAP for a new base."
+    )
+    trigger: RetrievalTrigger | None = strawberry.field(
+        default=None, description="When a conversation looks into the base. AUTO for a new base."
     )
 
 
@@ -57,6 +67,11 @@ class KnowledgeBaseUpdateInput:
         default=None, description="How documents are cut from now on; those that are there, when ingested again."
     )
     retrieval_policy: RetrievalPolicyInput | None = strawberry.field(default=None, description="How it is searched.")
+    embedding_model: str | None = strawberry.field(
+        default=None,
+        description="The model that is to make its vectors. Its job makes them anew, for what they cost; until it has, the "
+        "base answers as before.",
+    )
 
 
 @strawberry.input(description="A knowledge base to delete.")

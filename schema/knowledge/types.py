@@ -220,6 +220,17 @@ class KnowledgeBase(Node):
             trigger=RetrievalTrigger(said["trigger"]),
         )
 
+    @strawberry.field(
+        description="The model that its job gives it, or was to give it; null once it has it.",
+        metadata=needs("next_model"),
+    )
+    def next_embedding_model(self) -> str | None:
+        return None if self.next_model is None else str(self.next_model)
+
+    job: Job | None = found(
+        "Job", lambda base: base.job_id, metadata=needs("job_id"),
+        description="The job that changes its embedding model, or did the last time. Watch it with `jobEvents`.",
+    )  # fmt: skip
     owner: User | None = found(
         "User", lambda base: base.owner_id, metadata=needs("owner_id"),
         description="Who made it; null when they have left the tenant.",

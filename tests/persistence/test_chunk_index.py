@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
-from sqlalchemy import text
 
 from adapters.embedder_hashed import HashedEmbedder
 from domain.billing import Price
@@ -21,12 +20,9 @@ from domain.knowledge.indexing import Indexed, Spent
 from domain.knowledge.vectors import IndexKey, SearchMode, VectorRow
 from persistence.database import Database
 from persistence.knowledge.embeddings import SqlEmbeddings
-from persistence.knowledge.passages import SqlReindexing
 from persistence.knowledge.vectors import PgVectorStore
 from persistence.unit_of_work import Units
 from tests.persistence.vector_store_suite import INDEX, PASSAGES, Shelf
-
-NEWER = IndexKey("newer", 512)
 
 
 class Slow(HashedEmbedder):
@@ -45,7 +41,7 @@ class Slow(HashedEmbedder):
 
 @dataclass
 class Models:
-    own: dict[IndexKey, Slow] = field(default_factory=lambda: {INDEX: Slow(), NEWER: Slow(512, name="newer")})
+    own: dict[IndexKey, Slow] = field(default_factory=lambda: {INDEX: Slow()})
 
     async def find(self, tenant_id: TenantId, model: str, dimensions: int) -> Embedder:
         return self.own[IndexKey(model, dimensions)]
@@ -102,10 +98,10 @@ async def test_a_crash_between_the_answer_and_the_index_costs_nothing_twice(
     shelf.store.crashes = 1
     with pytest.raises(ConnectionError):
         await indexer.index(shelf.tenant_id, base, chunks)
-    assert await shelf.store.indexed(shelf.tenant_id, INDEX, [one.id for one in chunks]) == set()
+    assert await shelf.search("lantern", base, mode=SearchMode.VECTOR) == []
     assert (await indexer.index(shelf.tenant_id, base, chunks)).cached == len(PASSAGES)
     assert models.own[INDEX].asked == len(PASSAGES)
-    assert len(await shelf.store.indexed(shelf.tenant_id, INDEX, [one.id for one in chunks])) == len(chunks)
+    assert len(await shelf.search("lantern", base, mode=SearchMode.VECTOR)) == len(chunks)
 
 
 async def test_two_who_want_the_same_texts_at_once_pay_for_them_once(
@@ -183,30 +179,3 @@ async def test_a_channels_model_costs_what_its_price_says(shelf: Shelf, models: 
     base = await shelf.base()
     done = await indexer.index(shelf.tenant_id, base, await shelf.document(base, *PASSAGES))
     assert done.cost_micros == -(-done.tokens * price.input_micros // 1_000_000) > 0
-
-
-async def test_the_old_index_serves_until_the_new_one_is_whole(
-    shelf: Shelf, models: Models, indexer: ChunkIndexer, database: Database, admin: Database
-) -> None:
-    base = await shelf.base()
-    chunks = await shelf.document(base, *PASSAGES)
-    await indexer.index(shelf.tenant_id, base, chunks)
-    reindexing = SqlReindexing(database)
-    models.own[NEWER].failures = 1
-    with pytest.raises(ProviderError):
-        await indexer.reindex(shelf.tenant_id, base, NEWER, reindexing)
-    assert await served(admin, base.id) == INDEX
-    assert not await reindexing.serve(shelf.tenant_id, base.id, NEWER)
-    assert len(await shelf.search("lantern", base, mode=SearchMode.VECTOR)) == len(PASSAGES)
-    await indexer.reindex(shelf.tenant_id, base, NEWER, reindexing)
-    assert await served(admin, base.id) == NEWER
-    ids = [one.id for one in chunks]
-    assert await shelf.store.indexed(shelf.tenant_id, NEWER, ids) == set(ids)
-    assert await shelf.store.indexed(shelf.tenant_id, INDEX, ids) == set()
-
-
-async def served(admin: Database, base_id: object) -> IndexKey:
-    rows = await admin.platform_rows(
-        text("select embedding_model, dimensions from app.knowledge_bases where id = :id").bindparams(id=base_id)
-    )
-    return IndexKey(rows[0].embedding_model, rows[0].dimensions)

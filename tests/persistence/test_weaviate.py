@@ -118,14 +118,14 @@ async def test_a_tenant_that_the_server_put_to_sleep_is_woken(own: Shelf, index:
             await store_of(own).remove(own.tenant_id, INDEX, [chunks[0].id])
             assert str(chunks[0].id) not in index.stored(own.tenant_id)
         case _:
-            assert await own.store.indexed(own.tenant_id, INDEX, [chunks[0].id]) == {chunks[0].id}
+            assert len(await store_of(own).kept(own.tenant_id, INDEX)) == len(chunks)
     assert index.index.tenants[name_of(INDEX)][str(own.tenant_id)] == "HOT"
 
 
 async def test_what_a_server_deletes_in_rounds_is_deleted_to_the_end(own: Shelf, index: FakeWeaviate) -> None:
     _, chunks = await own.filled()
     index.deleted_max = 2
-    await own.store.remove_document(own.tenant_id, chunks[0].document_id)
+    await store_of(own).remove(own.tenant_id, INDEX, [one.id for one in chunks])
     assert index.stored(own.tenant_id) == {}
     assert index.calls.count("BatchDelete") == 4
 

@@ -85,6 +85,10 @@ class Shelf:
         ]
         await self.store.put(self.tenant_id, index, rows)
 
+    async def switch(self, chunk: Chunk, *, enabled: bool) -> None:
+        chunk.enabled = enabled
+        await self.put([chunk])
+
     async def filled(self) -> tuple[KnowledgeBase, list[Chunk]]:
         base = await self.base()
         chunks = await self.document(base, *PASSAGES)
@@ -164,21 +168,16 @@ class VectorStoreSuite:
         assert await shelf.search("lantern", document_ids=(second[0].document_id,)) == []
 
     async def test_another_tenants_passages_are_not_found_by_their_ids(self, shelf: Shelf) -> None:
-        base, chunks = await shelf.filled()
+        base, _ = await shelf.filled()
         stranger = await replace(shelf, tenant_id=TenantId(new_id()), chunks=[]).open()
         for mode in SearchMode:
             assert await stranger.search("lantern", base, mode=mode) == []
-        assert await shelf.store.indexed(stranger.tenant_id, INDEX, [chunks[0].id]) == set()
-        await stranger.store.enable(stranger.tenant_id, [chunks[0].id], False)
-        await stranger.store.remove_document(stranger.tenant_id, chunks[0].document_id)
-        await stranger.store.remove_index(stranger.tenant_id, base.id, INDEX)
-        assert len(await shelf.search("lantern", base, mode=SearchMode.VECTOR)) == len(PASSAGES)
 
     async def test_what_is_switched_off_is_not_near(self, shelf: Shelf) -> None:
         base, chunks = await shelf.filled()
-        await shelf.store.enable(shelf.tenant_id, [chunks[0].id], False)
+        await shelf.switch(chunks[0], enabled=False)
         assert PASSAGES[0] not in await shelf.texts("lantern", base, mode=SearchMode.VECTOR)
-        await shelf.store.enable(shelf.tenant_id, [chunks[0].id, ChunkId(new_id())], True)
+        await shelf.switch(chunks[0], enabled=True)
         assert (await shelf.texts("brass lantern", base, mode=SearchMode.VECTOR))[0] == PASSAGES[0]
 
     async def test_a_row_that_is_written_again_is_replaced(self, shelf: Shelf) -> None:
@@ -197,21 +196,10 @@ class VectorStoreSuite:
     async def test_an_index_of_another_model_is_another_index(self, shelf: Shelf) -> None:
         base, chunks = await shelf.filled()
         newer = IndexKey("newer", 512)
-        assert await shelf.store.indexed(shelf.tenant_id, newer, [one.id for one in chunks]) == set()
         shelf.embedder = HashedEmbedder(512, name="newer")
         assert await shelf.search("lantern", base, index=newer, mode=SearchMode.VECTOR) == []
         await shelf.put(chunks[:2], newer)
         found = await shelf.search("lantern", base, index=newer, mode=SearchMode.VECTOR)
         assert {one.chunk_id for one in found} == {one.id for one in chunks[:2]}
-        await shelf.store.remove_index(shelf.tenant_id, base.id, newer)
-        assert await shelf.search("lantern", base, index=newer, mode=SearchMode.VECTOR) == []
         shelf.embedder = HashedEmbedder()
         assert len(await shelf.search("lantern", base, mode=SearchMode.VECTOR)) == len(PASSAGES)
-
-    async def test_a_documents_rows_go_together(self, shelf: Shelf) -> None:
-        base, chunks = await shelf.filled()
-        second = await shelf.document(base, "A second document has a lantern.")
-        await shelf.put(second)
-        await shelf.store.remove_document(shelf.tenant_id, chunks[0].document_id)
-        assert await shelf.texts("lantern", base, mode=SearchMode.VECTOR) == [second[0].text]
-        assert await shelf.store.indexed(shelf.tenant_id, INDEX, [chunks[0].id, second[0].id]) == {second[0].id}

@@ -53,6 +53,15 @@ class Bench:
         async with self.admin.engine.begin() as connection:
             await connection.execute(text(statement), values)
 
+    async def pause(self) -> tuple[int, float, str | None]:
+        """How often the tenant was tried in vain, how long it waits for the next time, and why."""
+        asked = (
+            "select tries, extract(epoch from next_try_at - now())::float8 as pause_s, last_error"
+            " from app.search_feeds where tenant_id = :tenant"
+        )
+        [row] = await self.admin.platform_rows(text(asked).bindparams(tenant=self.shelf.tenant_id))
+        return row.tries, row.pause_s, row.last_error
+
     @property
     def enabled(self) -> dict[str, bool]:
         return {uid: one.properties["enabled"] for uid, one in self.fake.stored(self.shelf.tenant_id).items()}

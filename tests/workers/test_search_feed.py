@@ -166,11 +166,10 @@ async def test_an_entry_sent_twice_changes_nothing(bench: Bench) -> None:
 
 async def test_a_change_while_its_predecessor_is_sent_is_not_forgotten_with_it(bench: Bench) -> None:
     _, chunks = await filled(bench)
-    tenant_id = bench.shelf.tenant_id
-    await bench.shelf.store.enable(tenant_id, [chunks[0].id], False)
+    await bench.shelf.switch(chunks[0], enabled=False)
     claim = await bench.claim()
     entries = await bench.feed.page(claim, 10)
-    await bench.shelf.store.enable(tenant_id, [chunks[0].id], True)
+    await bench.shelf.switch(chunks[0], enabled=True)
     await bench.feed.done(claim, entries)
     assert await bench.waiting() == 1
     await bench.feed.release(claim)
@@ -182,11 +181,11 @@ async def test_one_who_was_overtaken_cannot_leave_the_older_state_behind(bench: 
     """The first read a row, slept past its claim, and writes after its successor has written a newer one."""
     _, chunks = await filled(bench)
     tenant_id, one = bench.shelf.tenant_id, chunks[0].id
-    await bench.shelf.store.enable(tenant_id, [one], False)
+    await bench.shelf.switch(chunks[0], enabled=False)
     slow = await bench.claim()
     old = await bench.feed.page(slow, 10)
     await bench.lapse()
-    await bench.shelf.store.enable(tenant_id, [one], True)
+    await bench.shelf.switch(chunks[0], enabled=True)
     await bench.send()
     await bench.store.write(tenant_id, INDEX, [entry.row for entry in old if entry.row is not None])
     assert bench.enabled[str(one)] is False, "the order is swapped"
@@ -206,8 +205,7 @@ async def test_a_writer_that_did_not_see_the_feed_open_is_waited_for(bench: Benc
     base, _ = await bench.shelf.filled()
     [chunk] = await bench.shelf.document(base, "A lamp between two times.")
     row = (await bench.shelf.embedder.embed([chunk.text], query=False)).vectors[0]
-    pg = PgVectorStore(bench.feed._engine)
-    async with pg._writing(bench.shelf.tenant_id) as connection:
+    async with bench.feed._in(bench.shelf.tenant_id) as connection:
         await connection.execute(
             text(
                 "insert into app.chunk_vectors (tenant_id, chunk_id, model, dimensions, base_id, document_id, enabled,"
@@ -240,6 +238,24 @@ async def test_a_server_that_is_away_is_tried_again_after_pauses(bench: Bench, m
     assert len(bench.fake.stored(bench.shelf.tenant_id)) == len(chunks)
 
 
+async def test_each_pause_is_twice_as_long_until_a_page_has_gone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.shelf.filled()
+    await bench.feed.open(bench.shelf.tenant_id)
+    monkeypatch.setattr(search_feed, "PAUSE_S", 100.0)
+    monkeypatch.setattr(search_feed, "PAUSE_MAX_S", 350.0)
+    await bench.fake.stop()
+    told = []
+    for _ in range(4):
+        await bench.sql("update app.search_feeds set next_try_at = now()")
+        assert await bench.feeder._in_turn(bench.shelf.tenant_id) == 0
+        told.append(await bench.pause())
+    assert [(tries, round(pause_s, -1)) for tries, pause_s, _ in told] == [(1, 100), (2, 200), (3, 350), (4, 350)]
+    assert all(error for _, _, error in told)
+    await bench.fake.start()
+    await bench.send()
+    assert await bench.pause() == (0, pytest.approx(0, abs=5), None)
+
+
 async def test_an_object_that_is_refused_keeps_its_page(bench: Bench) -> None:
     _, chunks = await bench.shelf.filled()
     await bench.feed.open(bench.shelf.tenant_id)
@@ -255,7 +271,7 @@ async def test_a_server_that_lost_everything_gets_everything_with_the_next_chang
     _, chunks = await filled(bench)
     for kept in (bench.fake.index.classes, bench.fake.index.tenants, bench.fake.index.objects):
         kept.clear()
-    await bench.shelf.store.enable(bench.shelf.tenant_id, [chunks[0].id], False)
+    await bench.shelf.switch(chunks[0], enabled=False)
     await bench.send()
     assert len(bench.fake.stored(bench.shelf.tenant_id)) == len(chunks)
     assert await bench.wrong() == []
@@ -302,7 +318,7 @@ async def test_weaviate_answers_while_it_is_whole(bench: Bench, routed: Shelf) -
     bench.fake.calls.clear()
     assert (await routed.texts("brass lantern", base))[0] == PASSAGES[0]
     assert bench.fake.calls == ["Search", "Search"] and not fallbacks
-    await routed.store.enable(routed.tenant_id, [chunks[0].id], False)
+    await routed.switch(chunks[0], enabled=False)
     assert PASSAGES[0] not in await routed.texts("brass lantern", base, mode=SearchMode.VECTOR)
     assert fallbacks == {BEHIND: 1}
     await bench.send()

@@ -18,7 +18,7 @@ class MemoryKnowledge:
         self.bases: dict[KnowledgeBaseId, KnowledgeBase] = {}
         self.documents: dict[SourceDocumentId, Document] = {}
         self.chunks: dict[ChunkId, Chunk] = {}
-        self.unbilled: dict[SourceDocumentId, Spent] = {}
+        self.unbilled: dict[SourceDocumentId | KnowledgeBaseId, Spent] = {}
 
     async def add(self, row: KnowledgeBase | Document) -> None:
         if isinstance(row, KnowledgeBase):
@@ -87,10 +87,10 @@ class MemoryKnowledge:
         found = self._unindexed(document_id)
         return len(found), sum(one.tokens for one in found)
 
-    async def take_unbilled(self, document_id: SourceDocumentId) -> Spent:
-        return self.unbilled.pop(document_id, Spent())
+    async def take_unbilled(self, owner: SourceDocumentId | KnowledgeBaseId) -> Spent:
+        return self.unbilled.pop(owner, Spent())
 
-    async def mark_indexed(self, chunks: Sequence[Chunk]) -> None:
+    async def mark_indexed(self, chunks: Sequence[Chunk], base: KnowledgeBase) -> None:
         for one in chunks:
             kept = self.chunks.get(one.id)
             if kept is not None and (kept.text_hash, kept.enabled) == (one.text_hash, one.enabled):
