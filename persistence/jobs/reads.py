@@ -5,10 +5,25 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, TextClause, any_, bindparam, func, literal_column, not_, or_, select, text
+from sqlalchemy import (
+    ARRAY,
+    Select,
+    Text,
+    TextClause,
+    and_,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+)
 
-from domain.jobs import PRIVATE_KINDS
+from domain.jobs import PRIVATE_KINDS, JobKind
 from persistence.jobs.tables import jobs, queue_controls, workers
+from persistence.knowledge.tables import knowledge_bases
 from persistence.listing import Listing, Lookup
 from persistence.paging import Keyset, SortColumn
 from persistence.shapes import ACTOR, IDS, TENANT, Shape
@@ -17,8 +32,19 @@ _job = jobs.c
 _HIDDEN = frozenset({"tenant_id", "lease_token", "lease_expires_at", "trace_parent", "principal"})
 
 _private = or_(*(_job.kind == literal_column(f"'{kind}'") for kind in PRIVATE_KINDS))
-_READABLE = or_(not_(_private), _job.requested_by == ACTOR)
-"""What belongs to a conversation is for its author alone."""
+_shared_base = (
+    select(knowledge_bases.c.id)
+    .where(
+        knowledge_bases.c.tenant_id == _job.tenant_id,
+        knowledge_bases.c.job_id == _job.id,
+        knowledge_bases.c.scope != literal_column("'USER'"),
+    )
+    .correlate(jobs)
+    .exists()
+)
+_reembeds = _job.kind == literal_column(f"'{JobKind.BASE_REEMBED}'")
+_READABLE = or_(_job.requested_by == ACTOR, and_(not_(_private), or_(not_(_reembeds), _shared_base)))
+"""Work in a conversation, or on a base of somebody's own, is for who asked for it alone."""
 
 JOBS = Listing(
     Keyset("jobs", (SortColumn("id", _job.id, UUID),), descending=True),
