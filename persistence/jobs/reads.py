@@ -49,10 +49,24 @@ _shared_document = (
     .correlate(jobs)
     .exists()
 )
+_shared_base = (
+    select(knowledge_bases.c.id)
+    .where(
+        knowledge_bases.c.tenant_id == _job.tenant_id,
+        knowledge_bases.c.job_id == _job.id,
+        knowledge_bases.c.scope != literal_column("'USER'"),
+    )
+    .correlate(jobs)
+    .exists()
+)
 _ingests = _job.kind == literal_column(f"'{JobKind.DOCUMENT_INGEST}'")
-_READABLE = or_(_job.requested_by == ACTOR, and_(not_(_private), or_(not_(_ingests), _shared_document)))
-"""Work in a conversation, or on a document of somebody's own base, is for who asked for it alone. So is what a document
-was ingested by before: whose base that was in is not looked for.
+_reembeds = _job.kind == literal_column(f"'{JobKind.BASE_REEMBED}'")
+_READABLE = or_(
+    _job.requested_by == ACTOR,
+    and_(not_(_private), or_(not_(_ingests), _shared_document), or_(not_(_reembeds), _shared_base)),
+)
+"""Work in a conversation, or on somebody's own base, is for who asked for it alone. So is what a document was ingested
+by before, or a base was changed by: whose base that was is not looked for.
 """
 
 JOBS = Listing(

@@ -10,8 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.ids import TenantId, new_id
 from domain.knowledge.indexing import Spent
-from domain.knowledge.vectors import IndexKey, SearchMode
+from domain.knowledge.vectors import IndexKey, SearchMode, StoreQuery
 from persistence.database import Database
+from persistence.knowledge import vectors
 from persistence.knowledge.embeddings import SqlEmbeddings
 from persistence.knowledge.vectors import PgVectorStore
 from persistence.unit_of_work import Units
@@ -50,6 +51,28 @@ async def test_a_word_of_too_many_passages_tells_nothing_unless_there_is_no_othe
     await shelf.put(chunks)
     assert await shelf.texts("harbour lamp", base, mode=SearchMode.KEYWORD) == ["harbour lamp"]
     assert len(await shelf.texts("harbour", base, mode=SearchMode.KEYWORD)) == 4
+
+
+async def test_one_document_of_a_large_base_is_compared_chunk_by_chunk(units: Units, database: Database) -> None:
+    shelf = await Shelf(units, PgVectorStore(database.engine, exact_max=1)).open()
+    base, chunks = await shelf.filled()
+    [single] = await shelf.document(base, "A second document has a lantern.")
+    await shelf.put([single])
+    assert await compared(database, await shelf.query("lantern", base), shelf.tenant_id) == (0, len(chunks) + 1)
+    only = await shelf.query("lantern", base, document_ids=(single.document_id,))
+    assert await compared(database, only, shelf.tenant_id) == (1, 0)
+    assert [one.chunk_id for one in await shelf.store.search(shelf.tenant_id, only)] == [single.id]
+
+
+async def compared(database: Database, query: StoreQuery, tenant_id: TenantId) -> tuple[int, int]:
+    """How many vectors were compared one by one, and how many were looked up, where one is few."""
+    values = vectors._asked(tenant_id, query) | {"depth": 50, "common": 1_000, "exact_max": 1, "first": 10}
+    explained = text("explain (analyze, format json) " + vectors._statement(384).text)
+    async with database.engine.connect() as connection:
+        await connection.execute(vectors._SCOPE, {"tenant": str(tenant_id), "ef_search": "100"})
+        [plan] = (await connection.execute(explained, values)).scalar_one()
+    rows = {one.get("Subplan Name"): int(one["Actual Rows"]) for one in plan["Plan"]["Plans"]}
+    return rows["CTE one_by_one"], rows["CTE by_index"]
 
 
 async def test_vectors_go_with_their_chunks(shelf: Shelf) -> None:

@@ -149,6 +149,22 @@ class VectorStoreSuite:
         places = {one.chunk_id: one.vector_rank for one in near}
         assert all(one.vector_rank == places[one.chunk_id] for one in both)
 
+    async def test_half_of_the_words_count_a_quarter(self, shelf: Shelf) -> None:
+        """The nearest passage has none of the words, the second one of two: 0.7 / 6 against 0.7 / 7 + 0.3 / 4 / 7."""
+        base = await shelf.base()
+        chunks = await shelf.document(base, "Nothing of that here.", "The zephyr turns.", "A quorum sits.")
+        vectors = [[math.cos(turn), math.sin(turn)] + [0.0] * 382 for turn in (0.0, 0.3, 0.6)]
+        rows = [
+            VectorRow(one.id, base.id, one.document_id, True, one.text, vector)
+            for one, vector in zip(chunks, vectors, strict=True)
+        ]
+        await shelf.store.put(shelf.tenant_id, INDEX, rows)
+        query = await shelf.query("zephyr quorum", base, weights=Weights(keyword=0.3, k=5))
+        found = await shelf.store.search(shelf.tenant_id, replace(query, vector=vectors[0]))
+        assert [one.covered for one in sorted(found, key=lambda one: one.vector_rank or 0)] == [
+            None, pytest.approx(0.5), pytest.approx(0.5)]  # fmt: skip
+        assert found[0].chunk_id == chunks[0].id
+
     async def test_no_more_than_asked_for_and_the_same_each_time(self, shelf: Shelf) -> None:
         base, _ = await shelf.filled()
         once = await shelf.search("lantern", base, first=2)

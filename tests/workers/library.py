@@ -50,7 +50,9 @@ class Counting:
     asked: list[str] = field(default_factory=list)
     before: Callable[[], Any] = lambda: None
 
-    async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
+    async def index(
+        self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk], owner: UUID | None = None
+    ) -> Indexed:
         if (waiting := self.before()) is not None:
             await waiting
         fresh = [one for one in chunks if one.text_hash not in self.known]

@@ -169,7 +169,7 @@ async def test_every_write_is_fenced(library: Library) -> None:
     steps: list[Callable[[UnitOfWork], Awaitable[object]]] = [
         lambda uow: ingestion.note(uow, stale, 2.0, DocumentState.PARSING, 1),
         lambda uow: ingestion.next_chunks(uow, stale, 2.0, work, 1),
-        lambda uow: ingestion.keep_indexed(uow, stale, 2.0, [chunk]),
+        lambda uow: ingestion.keep_indexed(uow, stale, 2.0, work, [chunk]),
         lambda uow: ingestion.finish(uow, stale),
         lambda uow: ingestion.fail(uow, stale, DocumentErrorCode.INTERNAL),
         lambda uow: ingestion.hand_back(uow, stale),
@@ -231,7 +231,7 @@ async def test_a_model_that_never_answers_fails_the_document_and_costs_nothing(
     calls = 0
 
     class Broken:
-        async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
+        async def index(self, *asked: Any, **more: Any) -> Indexed:
             nonlocal calls
             calls += 1
             raise ProviderError(ProviderErrorCode.OVERLOADED, "Busy.", detail="busy")

@@ -120,7 +120,7 @@ async def test_a_step_that_is_repeated_after_an_interrupted_commit_counts_once(l
     await library.index.index(library.tenant_id, library.base, chunks)
     for _ in range(3):
         async with library.units(library.tenant_id) as uow:
-            await ingestion.keep_indexed(uow, lease, 60.0, chunks)
+            await ingestion.keep_indexed(uow, lease, 60.0, work, chunks)
     async with library.units(library.tenant_id) as uow:
         assert await ingestion.finish(uow, lease) is not None
     tokens = sum(library.index.known.values())

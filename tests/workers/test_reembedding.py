@@ -382,7 +382,7 @@ async def test_a_model_that_never_answers_leaves_the_old(shelves: Shelves, monke
     job_id = await shelves.change()
 
     class Broken:
-        async def index(self, tenant_id: TenantId, base: KnowledgeBase, chunks: Sequence[Chunk]) -> Indexed:
+        async def index(self, *asked: Any, **more: Any) -> Indexed:
             raise Rejected(ErrorCode.NO_CHANNEL, "No channel.")
 
     await shelves.run(job_id, Broken())
@@ -416,7 +416,7 @@ async def test_every_write_is_fenced(shelves: Shelves) -> None:
     steps: list[Callable[[UnitOfWork], Awaitable[object]]] = [
         lambda uow: reembedding.begin(uow, stale),
         lambda uow: reembedding.look(uow, stale, 2.0, change),
-        lambda uow: reembedding.keep(uow, stale, 2.0, Indexed(1, 0, 1), left),
+        lambda uow: reembedding.keep(uow, stale, 2.0, left),
         lambda uow: reembedding.serve(uow, stale, 2.0, change),
         lambda uow: reembedding.clear(uow, stale, 2.0, shelves.base.id, 1),
         lambda uow: reembedding.finish(uow, stale),
