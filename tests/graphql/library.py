@@ -79,7 +79,9 @@ class Library:
                     )  # fmt: skip
         return encode_id("KnowledgeBase", base_id)
 
-    async def search(self, tenant_id: TenantId, actor_user_id: UserId | None, query: SearchQuery) -> SearchResult:
+    async def search(
+        self, tenant_id: TenantId, actor_user_id: UserId | None, query: SearchQuery, *, principal: str = ""
+    ) -> SearchResult:
         self.asked.append(query)
         sought = terms(query.text)
         found = [hit for hit in self.hits if hit.base_id in query.base_ids]
