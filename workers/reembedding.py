@@ -10,11 +10,14 @@ The next worker goes on behind what was written. What is asked to stop after it 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
+from typing import Any, ClassVar
 
 from domain.ids import ChunkId, JobId, TenantId
-from domain.jobs import JobKind
+from domain.jobs import JobKind, Lease
 from domain.knowledge import reembedding as steps
 from domain.knowledge.failures import IngestFailed
 from workers.ingestion import BATCH, IngestionRun, in_room
@@ -26,8 +29,8 @@ CLEARED_AT_ONCE = 1_000
 
 
 class ReembeddingRun(IngestionRun):
-    steps = steps
-    span = staticmethod(reembedding_span)
+    steps: ClassVar[Any] = steps
+    span: ClassVar[Callable[[Any, Lease], AbstractContextManager[None]]] = staticmethod(reembedding_span)
 
     async def _work_through(self) -> None:
         served: bool = self._work.served

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -63,7 +64,7 @@ class Counting:
         spent = Spent(tokens, tokens * self.micros_per_token)
         if fresh:
             vectors = {one.text_hash: (1.0,) for one in fresh}
-            await self.cache.keep(tenant_id, self.model, vectors, fresh[0].document_id, spent)
+            await self.cache.keep(tenant_id, self.model, vectors, owner or fresh[0].document_id, spent)
         return Indexed(tokens, len(chunks) - len(fresh), spent.cost_micros)
 
     def another(self, **more: Any) -> Counting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from domain.errors import LeaseLost
 from domain.events import EventType
 from domain.files.blobs import BlobsAway
 from domain.generation.provider import ProviderError, ProviderErrorCode
-from domain.ids import TenantId, new_id
+from domain.ids import new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState
 from domain.knowledge import documents, ingestion, service

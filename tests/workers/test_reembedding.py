@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from adapters.embedder_hashed import HashedEmbedder
 from domain.accounts import GRANTS, Actor, Role
 from domain.billing import QuotaExhausted, top_up_entry
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
+from domain.channels.offers import Offer
 from domain.errors import ErrorCode, LeaseLost, Rejected
 from domain.events import EventType
 from domain.generation.provider import Embeddings
@@ -25,6 +26,7 @@ from domain.knowledge.chunk_index import ChunkIndexer
 from domain.knowledge.embedding import Embedder
 from domain.knowledge.entities import Chunk, DocumentErrorCode, KnowledgeBase
 from domain.knowledge.indexing import Indexed
+from domain.knowledge.paying import JobTill
 from domain.knowledge.policies import ChunkPolicy
 from domain.knowledge.retrieval import KnowledgeRetriever
 from domain.knowledge.search import SearchQuery
@@ -37,7 +39,7 @@ from persistence.knowledge.passages import SqlPassages
 from persistence.knowledge.vectors import PgVectorStore
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
-from tests.workers.library import CREDIT_MICROS, TEXT, Counting, Library
+from tests.workers.library import CREDIT_MICROS, MICROS_PER_TOKEN, TEXT, Counting, Library
 from workers import ingestion
 from workers import reembedding as worker
 from workers.relay import Relay
@@ -53,8 +55,8 @@ class Killed(BaseException):
 class Model(HashedEmbedder):
     """`before` runs before each call; `texts` is what was asked for."""
 
-    def __init__(self, index: IndexKey, channel: str | None = None) -> None:
-        super().__init__(index.dimensions, name=index.model, channel=channel)
+    def __init__(self, index: IndexKey, offer: Offer | None = None) -> None:
+        super().__init__(index.dimensions, name=index.model, offer=offer)
         self.before: Callable[[], Any] = lambda: None
         self.texts: list[str] = []
 
@@ -68,7 +70,7 @@ class Model(HashedEmbedder):
 
 @dataclass
 class Models:
-    own: dict[IndexKey, Model] = field(default_factory=lambda: {OLD: Model(OLD), NEW: Model(NEW, "vectors")})
+    own: dict[IndexKey, Model]
 
     async def find(self, tenant_id: TenantId, model: str, dimensions: int) -> Embedder:
         return self.own[IndexKey(model, dimensions)]
@@ -159,17 +161,20 @@ async def shelves(
     async with units(tenant_id) as uow:
         await uow.billing.open_wallet()
         await uow.billing.post(top_up_entry("starting-credit", CREDIT_MICROS))
+        offering = await uow.channels.offered()
         base = await service.create_base(
             uow,
             actor,
             service.BaseDraft("Papers", embedding_model="hash", chunk_policy=ChunkPolicy(size=120, overlap=0)),
         )
-    models = Models()
+    [channel] = [one for one in offering if one.model_named(NEW.model) is not None]
+    models = Models({OLD: Model(OLD), NEW: Model(NEW, Offer(channel, offered))})
     store = PgVectorStore(database.engine)
     yield Shelves(
-        units, admin, log, replace(runtime, lease_s=2.0), actor, base, Counting(), models,
+        units, admin, log, replace(runtime, lease_s=2.0), actor, base,
+        Counting(MICROS_PER_TOKEN, SqlEmbeddings(database.engine)), models,
         ChunkIndexer(units, models, SqlEmbeddings(database.engine), store),
-        KnowledgeRetriever(SqlPassages(database), models, store),
+        KnowledgeRetriever(SqlPassages(database), models, store, JobTill(units)),
     )  # fmt: skip
 
 

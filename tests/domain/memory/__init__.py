@@ -7,6 +7,7 @@ a use case that would have failed in production.
 from __future__ import annotations
 
 from domain.ids import TenantId, new_id
+from domain.knowledge.indexes import IndexStore
 from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.assistants import MemoryAssistants
 from tests.domain.memory.billing import MemoryBilling
@@ -56,3 +57,7 @@ class MemoryUnitOfWork:
         self.conversations = MemoryConversations()
         self.files = MemoryFiles()
         self.assistants = MemoryAssistants()
+
+    @property
+    def indexes(self) -> IndexStore:
+        raise NotImplementedError("What is made of vectors is tried with PostgreSQL.")
