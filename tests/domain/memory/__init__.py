@@ -53,6 +53,6 @@ class MemoryUnitOfWork:
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
-        self.conversations = MemoryConversations()
+        self.conversations = MemoryConversations(self.generation)
         self.files = MemoryFiles()
         self.assistants = MemoryAssistants()
