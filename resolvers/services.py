@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -75,6 +76,8 @@ class ChannelServices(Protocol):
     async def try_out(self, channel: Channel, model: ChannelModel) -> Trial: ...
 
 
+SENT_AT_ONCE_MAX = 10
+"""Messages; half of a process's connections to PostgreSQL."""
 Attempts = Callable[[str], Awaitable[bool]]
 """Whether another try may be made under this name; False when there were too many."""
 
@@ -111,3 +114,6 @@ class Services:
     starting_credit_micros: int
     any_webhook_address: bool
     """Whether webhooks may call this machine and private networks, as while developing."""
+    sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SENT_AT_ONCE_MAX))
+    """Taken before a message's transaction begins: the others line up here and not for the pool's connections, which
+    everything else needs as well."""

@@ -150,7 +150,6 @@ class Citation:
     quote: str
     span_start: int
     span_end: int
-    document_version: int | None = None
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from domain.conversations.entities import MessageRole
@@ -14,6 +14,25 @@ _SAYS = {
     MessageRole.SYSTEM: "Instructions",
     MessageRole.TOOL: "Tool",
 }
+
+
+def by_message(cited: Iterable[Any]) -> dict[Any, list[Any]]:
+    """What each message cites, in order."""
+    found: dict[Any, list[Any]] = {}
+    for one in cited:
+        found.setdefault(one.message_id, []).append(one)
+    return found
+
+
+def beginning(path: Sequence[Any], bytes_max: int) -> list[Any]:
+    """The first messages that have so much text together, and at least one."""
+    kept: list[Any] = []
+    for one in path:
+        bytes_max -= len(one.text.encode())
+        if kept and bytes_max < 0:
+            break
+        kept.append(one)
+    return kept
 
 
 def as_markdown(conversation: Any, path: Sequence[Any], cited: Mapping[Any, Sequence[Any]]) -> str:

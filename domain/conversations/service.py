@@ -76,6 +76,8 @@ async def update_conversation(
     uow: UnitOfWork, actor: Actor, conversation_id: ConversationId, draft: ConversationDraft
 ) -> Conversation:
     actor.require(Permission.WRITE)
+    if draft.group_id is not None:  # locked before its conversations, as whoever deletes it does
+        await own_group(uow.conversations, actor, draft.group_id, field="groupId")
     conversation = await own_conversation(uow.conversations, actor, conversation_id, lock=True)
     await _apply(uow, actor, conversation, draft)
     await changed(uow, conversation)

@@ -16,7 +16,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.accounts import GRANTS, Actor, Permission
-from domain.conversations.entities import Conversation, ConversationShare
+from domain.conversations.entities import Conversation, ConversationShare, MessageState
 from domain.conversations.service import own_conversation, own_message
 from domain.errors import ErrorCode, NotFound, Rejected
 from domain.ids import ConversationId, MessageId, ShareId, TenantId, new_id
@@ -49,6 +49,9 @@ async def share(
         message = "Nothing has been said yet."
         raise Rejected(ErrorCode.INVALID_STATE, message, "input", "conversationId")
     leaf = await own_message(uow.conversations, conversation, leaf_id, field="leafId")
+    if not MessageState(leaf.state).written:
+        message = "The answer is still being written. Share it once it has ended."
+        raise Rejected(ErrorCode.INVALID_STATE, message, "input", "leafId")
     if sum(one.open_at(uow.now) for one in await uow.conversations.shares(conversation.id)) >= SHARES_MAX:
         raise Rejected(ErrorCode.LIMIT_REACHED, f"At most {SHARES_MAX} links to a conversation.", "input")
     raw = uow.tenant_id.bytes + secrets.token_bytes(SECRET_BYTES)

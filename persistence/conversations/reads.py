@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     ColumnElement,
     Integer,
@@ -86,13 +87,15 @@ MESSAGES = Listing(
     parent=_message.conversation_id,
     hidden=_OF_MESSAGES,
 )
-TREE = Shape(
-    select(*_shown)
+_before = func.sum(func.octet_length(_message.text) + literal_column("200")).over(order_by=_message.id)
+_tree = (
+    select(*_shown, _before.label("bytes_"), func.count().over().label("total"))
     .where(_message.tenant_id == TENANT, _message.conversation_id == bindparam("conversation", type_=UuidType), _IN_OWN)
-    .order_by(_message.id)
-    .limit(bindparam("most", type_=Integer))
-)
-"""The messages of the conversation `conversation`, at most `most`, oldest first."""
+    .subquery("tree")
+)  # fmt: skip
+TREE = Shape(select(_tree).where(_tree.c.bytes_ <= bindparam("most", type_=BigInteger)).order_by(_tree.c.id))
+"""The messages of the conversation `conversation`, oldest first, as many as have about `most` bytes of text; each row
+with the `total` that there are."""
 MESSAGES_BY_ID = Lookup("Message", messages, _IN_OWN, hidden=_OF_MESSAGES)
 CITATIONS_BY_ID = Lookup(
     "Citation", citations, citations.c.message_id.in_(select(_message.id).where(_message.tenant_id == TENANT, _IN_OWN))
@@ -157,11 +160,17 @@ SHARED_PATH = Shape(_paths(bindparam("leaf", type_=UuidType), _talk.id == any_(I
 _near = aliased(messages)
 _beside = (
     (_near.c.tenant_id == _message.tenant_id)
-    & (_near.c.conversation_id == _message.conversation_id)
     & _near.c.deleted_at.is_(None)
-    & (func.coalesce(_near.c.parent_id, _near.c.conversation_id)
-       == func.coalesce(_message.parent_id, _message.conversation_id))
-)  # fmt: skip
+    & (
+        (_near.c.parent_id == _message.parent_id)
+        | (
+            _near.c.parent_id.is_(None)
+            & _message.parent_id.is_(None)
+            & (_near.c.conversation_id == _message.conversation_id)
+        )
+    )
+)
+"""Each half has an index of its own."""
 _among = select(_message.id).select_from(messages.join(_near, _beside)).where(
     _message.tenant_id == TENANT, _message.id == any_(IDS)
 )  # fmt: skip

@@ -95,6 +95,10 @@ messages = tenant_table(
 )
 Index(None, messages.c.tenant_id, messages.c.conversation_id, messages.c.id)
 Index(None, messages.c.tenant_id, messages.c.parent_id, messages.c.id)
+Index(
+    "messages_roots_idx", messages.c.tenant_id, messages.c.conversation_id, messages.c.id,
+    postgresql_where=messages.c.parent_id.is_(None),
+)  # fmt: skip
 Index("messages_tsv_idx", messages.c.tsv, postgresql_using="gin")
 
 citations = tenant_table(
@@ -110,7 +114,6 @@ citations = tenant_table(
     text("quote"),
     Column("span_start", Integer, nullable=False),
     Column("span_end", Integer, nullable=False),
-    Column("document_version", Integer),
     CheckConstraint("0 <= start_char and start_char < end_char", name="place"),
     CheckConstraint("0 <= span_start and span_start < span_end", name="span"),
     references("message_id", "messages"),

@@ -107,7 +107,7 @@ def _file_id(value: str | None) -> FileId | None:
 
 async def _started(services: Services, actor: Actor, ask: Ask, found: Found | None = None) -> Started:
     try:
-        async with services.units(actor.tenant_id) as uow:
+        async with services.sending, services.units(actor.tenant_id) as uow:
             return await ask(uow, found, await generations_max(services, uow))
     except Unsearched as unsearched:
         query = unsearched.query

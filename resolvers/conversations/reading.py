@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
-from domain.conversations.exporting import as_json, as_markdown
+from domain.conversations.exporting import as_json, as_markdown, beginning, by_message
 from domain.conversations.sending import DEPTH_MAX
 from domain.errors import NotFound
 from domain.text import cjk_runs, clean_filter, clean_line, excerpt
@@ -22,7 +22,8 @@ from schema.conversations.types import Conversation, ConversationGroup, MessageH
 from schema.cost import Cost, ListSize
 from schema.ids import decode_id, decode_optional
 
-EXPORT_MESSAGES_MAX = 20_000
+EXPORT_BYTES_MAX = 5_000_000
+"""Of text, about."""
 
 ConversationId = Annotated[strawberry.ID, strawberry.argument(description="The conversation.")]
 
@@ -87,25 +88,22 @@ class ConversationQueries:
         if conversation is None:
             raise NotFound("The conversation", "id")
         if format is ExportFormat.MARKDOWN:
-            [path] = await reader.lists(reads.PATHS, "conversation_id", [conversation_id], last=DEPTH_MAX)
-            cited = await _cited(info.context, path)
+            [whole] = await reader.lists(reads.PATHS, "conversation_id", [conversation_id], last=DEPTH_MAX)
+            path = beginning(whole, EXPORT_BYTES_MAX)
             return ConversationExport(
-                file_name="conversation.md", mime="text/markdown", text=as_markdown(conversation, path, cited)
-            )
-        messages = await reader.shaped(reads.TREE, conversation=conversation_id, most=EXPORT_MESSAGES_MAX)  # type: ignore[attr-defined]
-        cited = await _cited(info.context, messages)
+                file_name="conversation.md", mime="text/markdown", truncated=len(path) < len(whole),
+                text=as_markdown(conversation, path, await _cited(info.context, path)),
+            )  # fmt: skip
+        messages = await reader.shaped(reads.TREE, conversation=conversation_id, most=EXPORT_BYTES_MAX)  # type: ignore[attr-defined]
         return ConversationExport(
-            file_name="conversation.json", mime="application/json", text=as_json(conversation, messages, cited)
-        )
+            file_name="conversation.json", mime="application/json",
+            truncated=bool(messages) and len(messages) < messages[0].total,
+            text=as_json(conversation, messages, await _cited(info.context, messages)),
+        )  # fmt: skip
 
 
 async def _cited(context: Context, messages: Any) -> dict[Any, list[Any]]:
-    """What each message cites, with the titles of the documents."""
-    rows: list[Any] = await context.reads.shaped(reads.CITED, ids=[one.id for one in messages])  # type: ignore[attr-defined]
-    found: dict[Any, list[Any]] = {}
-    for row in rows:
-        found.setdefault(row.message_id, []).append(row)
-    return found
+    return by_message(await context.reads.shaped(reads.CITED, ids=[one.id for one in messages]))  # type: ignore[attr-defined]
 
 
 @strawberry.type

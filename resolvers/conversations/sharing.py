@@ -6,7 +6,7 @@ import strawberry
 
 from domain.accounts import Permission
 from domain.conversations import sharing
-from domain.conversations.sending import DEPTH_MAX
+from domain.conversations.exporting import by_message
 from domain.errors import NotFound
 from domain.ids import MessageId, ShareId
 from persistence.conversations import reads
@@ -19,7 +19,14 @@ from schema.base import Connection
 from schema.batched import After, Call, First, columns_of
 from schema.context import Info
 from schema.conversations import inputs as types
-from schema.conversations.types import ConversationShare, SharedCitation, SharedConversation, SharedMessage
+from schema.conversations.types import (
+    ConversationShare,
+    LastMessages,
+    SharedCitation,
+    SharedConversation,
+    SharedMessage,
+    check_last,
+)  # fmt: skip
 from schema.cost import Cost
 from schema.ids import decode_id, decode_optional
 
@@ -42,9 +49,13 @@ class SharedQueries:
         directives=[Cost(weight=20)],
     )
     async def shared_conversation(
-        self, info: Info, token: Annotated[str, strawberry.argument(description="The link's token.")]
+        self,
+        info: Info,
+        token: Annotated[str, strawberry.argument(description="The link's token.")],
+        last: LastMessages = reads.PATH_DEFAULT,
     ) -> SharedConversation | None:
         services: Services = info.context.services
+        check_last(last)
         try:
             tenant_id = sharing.tenant_of(token)
             async with services.units(tenant_id) as uow:
@@ -53,16 +64,16 @@ class SharedQueries:
             return None
         ids = {"ids": [conversation.id]}
         path: list[Any] = await services.database.shaped(
-            tenant_id, reads.SHARED_PATH, leaf=share.leaf_id, last=DEPTH_MAX, **ids
+            tenant_id, reads.SHARED_PATH, leaf=share.leaf_id, last=last, **ids
         )
-        cited = await services.database.shaped(tenant_id, reads.CITED, ids=[one.id for one in path])
+        cited = by_message(await services.database.shaped(tenant_id, reads.CITED, ids=[one.id for one in path]))
         return SharedConversation(
-            title=conversation.title, expires_at=share.expires_at, messages=[_shown(one, cited) for one in path]
-        )
+            title=conversation.title, expires_at=share.expires_at,
+            messages=[_shown(one, cited.get(one.id, [])) for one in path],
+        )  # fmt: skip
 
 
-def _shown(message: Any, cited: list[Any]) -> SharedMessage:
-    own = [one for one in cited if one.message_id == message.id]
+def _shown(message: Any, own: list[Any]) -> SharedMessage:
     return SharedMessage(
         role=message.role, state=message.state, text=message.text,
         citations=[

@@ -19,6 +19,8 @@ LOOK_S = 2.5
 READ_S = 15.0
 """How often a feed is read though nobody rang."""
 
+AFRESH = "Read the thing itself, and watch without a cursor."
+
 MayWatch = Callable[[], Awaitable[bool]]
 """Whether the thing can still be seen by who watches it; beyond their session, which is looked at anyway."""
 
@@ -32,18 +34,24 @@ async def feed_events(
     """
     services: Services = context.services
     position = feed_position(after, feed_id)
+    if position and position > await _end(context, feed_id):
+        raise Rejected(ErrorCode.INVALID_STATE, "The cursor is ahead of what has happened. " + AFRESH, "after")
     with services.feed_bell.heard(feed_id) as rung:
         while True:
             rung.clear()
             while found := await _read(context, feed_id, position):
                 if position and found[0].seq != position + 1:
-                    message = "What followed is no longer kept. Read the thing itself, and watch without a cursor."
-                    raise Rejected(ErrorCode.INVALID_STATE, message, "after")
+                    raise Rejected(ErrorCode.INVALID_STATE, "What followed is no longer kept. " + AFRESH, "after")
                 for event in found:
                     yield event
                 position = found[-1].seq
                 context.reads.forget()
             await _until_rung(context, rung, may_watch)
+
+
+async def _end(context: Context, feed_id: UUID) -> int:
+    rows = await context.services.database.shaped(context.actor.tenant_id, reads.ENDS, ids=[feed_id])
+    return rows[0].last_seq if rows else 0
 
 
 async def _read(context: Context, feed_id: UUID, after: int) -> list[FeedEvent]:

@@ -287,3 +287,6 @@ class ConversationExport:
     file_name: str = strawberry.field(description="A name for the file.")
     mime: str = strawberry.field(description="What the text is.")
     text: str = strawberry.field(description="The whole text.")
+    truncated: bool = strawberry.field(
+        description="Whether the last messages are missing: there are about 5 MB in it at most. `messages` has them all."
+    )

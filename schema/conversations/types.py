@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 
 from domain.conversations import entities as domain
+from domain.conversations.context import Gauge
 from domain.conversations.entities import MessageRole, MessageState, PartType
 from domain.conversations.policy import ContextPolicy as Policy
 from domain.conversations.sending import DEPTH_MAX, gauge_of
@@ -240,6 +241,15 @@ class ContextGauge:
     )
 
 
+def _gauge(full: Gauge | None) -> ContextGauge | None:
+    if full is None:
+        return None
+    return ContextGauge(
+        used_tokens=TokenCount(full.used_tokens), window_tokens=TokenCount(full.window_tokens),
+        summarized=full.summarized, assistant_gone=full.assistant_gone,
+    )  # fmt: skip
+
+
 LastMessages = Annotated[
     int,
     strawberry.argument(description=f"How many of the newest, 1 to {DEPTH_MAX:,} ({reads.PATH_DEFAULT} by default)."),
@@ -317,20 +327,14 @@ class Conversation(Node):
     def events_cursor(self) -> str:
         return feed_cursor(self.id, self.feed_end or 0)
 
-    @strawberry.field(
+    @batched(
         description="How full the window of the likeliest model is; null where no channel is set up.",
-        metadata=needs("id"), directives=[Cost(weight=10)],
+        columns=("id",), directives=[Cost(weight=30)],
     )  # fmt: skip
-    async def context(self, info: Info) -> ContextGauge | None:
+    async def context(conversations: list[Any], info: Info) -> list[ContextGauge | None]:
         actor = info.context.actor
         async with info.context.services.units(actor.tenant_id) as uow:
-            full = await gauge_of(uow, actor, ConversationId(self.id))
-        if full is None:
-            return None
-        return ContextGauge(
-            used_tokens=TokenCount(full.used_tokens), window_tokens=TokenCount(full.window_tokens),
-            summarized=full.summarized, assistant_gone=full.assistant_gone,
-        )  # fmt: skip
+            return [_gauge(await gauge_of(uow, actor, ConversationId(one.id))) for one in conversations]
 
     @batched(
         description="From the root to the active leaf; the newest of it where it is long.", columns=("id",),
@@ -372,7 +376,7 @@ class SharedCitation:
     document_title: str = strawberry.field(description="The document's title.")
 
 
-@strawberry.type(description="A message as somebody who was sent a link sees it.", directives=[Cost(weight=0)])
+@strawberry.type(description="A message as somebody who was sent a link sees it.")
 class SharedMessage:
     role: MessageRole = strawberry.field(description="Who says it.")
     state: MessageState = strawberry.field(description="How far it is.")
@@ -386,4 +390,7 @@ class SharedMessage:
 class SharedConversation:
     title: str = strawberry.field(description="Its title.")
     expires_at: datetime = strawberry.field(description="When the link ends by itself.")
-    messages: list[SharedMessage] = strawberry.field(description="From the root to the leaf that was shared.")
+    messages: list[SharedMessage] = strawberry.field(
+        description="Down to the leaf that was shared, from the root where `last` suffices.",
+        directives=[ListSize(assumed_size=reads.PATH_DEFAULT)],
+    )

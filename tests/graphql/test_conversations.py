@@ -10,8 +10,10 @@ import pytest
 
 from domain.accounts import Role
 from domain.conversations.parts import MESSAGE_CHARS_MAX, PARTS_MAX
+from domain.feeds import feed_cursor
 from domain.ids import JobId
 from persistence.database import Database
+from persistence.unit_of_work import Units
 from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person, Site
 from tests.graphql.generations import over_ws, shown
@@ -323,6 +325,41 @@ async def test_a_conversation_is_exported_for_people_and_for_programs(alice: Per
     assert whole["activeLeaf"] == whole["messages"][3]["id"]
 
 
+async def test_an_export_says_when_it_is_cut(alice: Person, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = await begin(alice)
+    for word in ("One", "Two"):
+        await said(alice, runtime, talk, f"{FAST} {word}?")
+    path = await path_of(alice, talk)
+    size = sum(len(one["text"].encode()) for one in path)
+    query = "query($id: ID!, $f: ExportFormat!) { conversationExport(id: $id, format: $f) { text truncated } }"
+    for format_, overhead in (("MARKDOWN", 0), ("JSON", 200 * 4)):
+        for missing in (0, 1):
+            monkeypatch.setattr("resolvers.conversations.reading.EXPORT_BYTES_MAX", size + overhead - missing)
+            export = await alice(query, id=talk, f=format_)
+            assert export["truncated"] is bool(missing)
+            assert (path[-1]["text"][:40] in export["text"]) is not bool(missing)
+            assert path[-2]["text"] in export["text"]
+
+
+async def test_gauges_of_many_conversations_are_read_in_one_transaction(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await site.tenant()
+    for _ in range(3):
+        await begin(person)
+    opened = []
+    begin_ = Units._begin
+
+    async def counted(self: Units, *given: Any, **more: Any) -> Any:
+        opened.append(given)
+        return await begin_(self, *given, **more)
+
+    monkeypatch.setattr(Units, "_begin", counted)
+    listed = await person("{ conversations { edges { node { context { usedTokens } } } } }")
+    assert [one["node"]["context"]["usedTokens"] > 0 for one in listed["edges"]] == [True] * 3
+    assert len(opened) == 1
+
+
 # -- whose it is -----------------------------------------------------------------------------------------------------
 
 
@@ -401,6 +438,18 @@ async def test_a_page_that_is_opened_again_hears_nothing_old_and_misses_nothing(
             await ws.subscribe("1", EVENTS, id=talk, after=cursor)
             seqs = [(await anext(ws.events("1")))["seq"] for _ in range(5 - 2 * n)]
         assert seqs == list(range(2 * n + 1, 6))
+
+
+async def test_a_cursor_ahead_of_the_stream_is_refused(alice: Person, runtime: Runtime) -> None:
+    talk = await begin(alice)
+    await said(alice, runtime, talk, f"{FAST} One?")
+    for seq, code in ((2, None), (3, "INVALID_STATE")):
+        async with alice.socket() as ws:
+            await ws.subscribe("1", EVENTS, id=talk, after=feed_cursor(decode_id("Conversation", talk), seq))
+            if code is None:
+                await ws.works()
+            else:
+                assert await ws.code_of("1") == code
 
 
 async def test_an_id_of_something_else_is_refused(alice: Person) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from domain.accounts import Role
 from persistence.database import Database
 from tests.graphql.clients import Person, Site
-from tests.graphql.talks import EDIT, ask, begin, path_of, said, written
+from tests.graphql.talks import EDIT, ask, begin, path_of, said, send, written
 from workers.runtime import Runtime
 
 SHARED = """
@@ -180,3 +180,22 @@ async def test_a_conversation_has_at_most_fifty_links_that_hold(alice: Person, t
     assert refused == ("LIMIT_REACHED", ["input"])
     await alice.mutate("conversationShareRevoke", "share { id }", id=made[0][0])
     await share(alice, talk)
+
+
+async def test_an_answer_that_is_being_written_is_not_shared(alice: Person) -> None:
+    talk = await begin(alice)
+    await send(alice, talk, "One?")
+    assert await alice.refusal("conversationShareCreate", conversationId=talk) == (
+        "INVALID_STATE", ["input", "leafId"])  # fmt: skip
+
+
+async def test_a_link_shows_the_newest_messages_that_are_asked_for(site: Site, alice: Person, talk: str) -> None:
+    _, token = await share(alice, talk)
+    query = (
+        "query($token: String!, $last: Int!) { sharedConversation(token: $token, last: $last) { messages { text } } }"
+    )
+    whole, newest = [(await alice(query, token=token, last=last))["messages"] for last in (1_000, 1)]
+    assert len(whole) > 1 and newest == whole[-1:]
+    for last in (0, 1_001):
+        answer = await alice.ask(query, token=token, last=last)
+        assert answer["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"

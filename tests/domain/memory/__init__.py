@@ -54,7 +54,7 @@ class MemoryUnitOfWork:
         self.mails = MemoryMails()
         self.webhooks = MemoryWebhooks()
         self.feeds = MemoryFeeds()
-        self.conversations = MemoryConversations()
+        self.conversations = MemoryConversations(self.generation)
         self.files = MemoryFiles()
         self.assistants = MemoryAssistants()
 

@@ -76,6 +76,9 @@ class MemoryBilling:
     async def lock_wallet(self) -> list[Grant]:
         return [grant for grant in self.grants.values() if grant.left_micros]
 
+    async def available(self) -> int:
+        return self.balance[AccountKind.AVAILABLE]
+
     async def post(self, entry: Entry) -> LedgerEntryId:
         self._check(entry)
         after = dict(self.balance)

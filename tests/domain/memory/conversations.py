@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from domain.conversations.entities import Citation, Conversation, ConversationGroup, ConversationShare, Message
 from domain.conversations.passages import Passage
 from domain.ids import ChunkId, ConversationId, GroupId, JobId, MessageId, ShareId, UserId
+from tests.domain.memory.generation import MemoryGeneration
 
 
 class MemoryConversations:
     """Implements `domain.conversations.store.ConversationStore`."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: MemoryGeneration) -> None:
+        self._generation = generation
         self.conversations: dict[ConversationId, Conversation] = {}
         self.rows: dict[GroupId, ConversationGroup] = {}
         self.messages: dict[MessageId, Message] = {}
@@ -59,7 +61,8 @@ class MemoryConversations:
                 one.group_id = None
 
     async def message(self, message_id: MessageId, *, lock: bool = False) -> Message | None:
-        return self.messages.get(message_id)
+        found = self.messages.get(message_id)
+        return found if found is not None and found.deleted_at is None else None
 
     async def path(self, leaf_id: MessageId) -> list[Message]:
         path: list[Message] = []
@@ -75,28 +78,34 @@ class MemoryConversations:
         return message_id
 
     async def below(self, message_id: MessageId) -> list[MessageId]:
-        under = [one.id for one in self.messages.values() if one.parent_id == message_id]
         found = [message_id]
-        for one in under:
-            found += await self.below(one)
+        for one in found:
+            found += [each.id for each in self.messages.values() if each.parent_id == one]
         return found
 
     async def all_of(self, conversation_id: ConversationId) -> list[MessageId]:
         return [one.id for one in self.messages.values() if one.conversation_id == conversation_id]
 
     async def any_written(self, ids: Sequence[MessageId]) -> bool:
-        return any(self.messages[one].state in {"PENDING", "STREAMING"} for one in ids)
+        return any(one.message_id in ids and one.finished_at is None for one in self._generation.generations.values())
 
     async def blank(self, ids: Sequence[MessageId]) -> None:
-        for one in ids:
-            del self.messages[one]
+        self.citations = [one for one in self.citations if one.message_id not in ids]
+        for id_ in ids:
+            message = self.messages[id_]
+            message.text, message.parts, message.deleted_at = "", [], datetime.now(UTC)
+        for generation in self._generation.generations.values():
+            if generation.message_id in ids:
+                generation.instructions, generation.prompt, generation.evidence = "", [], []
 
     async def deleted_before(self, moment: datetime, most: int) -> list[Conversation]:
-        gone = [one for one in self.conversations.values() if one.deleted_at and one.deleted_at < moment]
-        return [one for one in gone if one.purged_at is None][:most]
+        old = [one for one in self.conversations.values() if one.deleted_at and one.deleted_at < moment]
+        return [one for one in old if one.purged_at is None][:most]
 
     async def writing(self, conversation: Conversation) -> list[JobId]:
-        return [one for one in (conversation.title_job_id, conversation.summary_job_id) if one is not None]
+        ids = await self.all_of(conversation.id)
+        made = self._generation.generations.values()
+        return [one.job_id for one in made if one.message_id in ids and one.finished_at is None]
 
     async def sources(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, str]:
         return {one: self.documents[one] for one in chunk_ids if one in self.documents}
