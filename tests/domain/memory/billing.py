@@ -45,9 +45,6 @@ class MemoryBilling:
         self.holds: dict[JobId, KeptHold] = {}
         self.usage: dict[tuple[JobId, int, str], UsageRecord] = {}
 
-    async def available(self) -> int:
-        return self.balance[AccountKind.AVAILABLE]
-
     def credit(self) -> int:
         return self.balance[AccountKind.AVAILABLE] + self.balance[AccountKind.HELD]
 
