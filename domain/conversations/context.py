@@ -273,10 +273,8 @@ def _last(question: str, passages: Sequence[Passage], words: Words) -> str:
 
 def summary_due(source: ChatInput, room_tokens: int) -> MessageId | None:
     """The last message of the older half, once those that no summary stands for nearly fill the room they have."""
-    ids = [one.id for one in source.history]
-    turns: Sequence[Turn] = _unopened(source.history)
-    if source.summary and source.summary_upto is not None and source.summary_upto in ids:
-        turns = source.history[ids.index(source.summary_upto) + 1 :]
+    at = next((n for n, one in enumerate(source.history) if one.id == source.summary_upto), None)
+    turns = source.history[at + 1 :] if at is not None and source.summary else _unopened(source.history)
     weights = [_tokens(one.text) for one in turns]
     if not source.policy.summarize or len(turns) < 2 or sum(weights) <= SUMMARY_DUE * room_tokens:
         return None

@@ -329,7 +329,7 @@ class Conversation(Node):
 
     @batched(
         description="How full the window of the likeliest model is; null where no channel is set up.",
-        columns=("id",), directives=[Cost(weight=30)],
+        columns=("id",), directives=[Cost(weight=10)],
     )  # fmt: skip
     async def context(conversations: list[Any], info: Info) -> list[ContextGauge | None]:
         actor = info.context.actor

@@ -50,7 +50,7 @@ async def studio(alice: Person, runtime: Runtime) -> Studio:
 
 ENDLESS = {"channelHealth", "usageMeter", "conversationEvents", "documentProgress"}
 ENDLESS = {"channelHealth", "usageMeter", "documentProgress", "conversationEvents"}
-ENDLESS_S = 0.4
+ENDLESS_S = 1.0
 """Streams without an end are watched for so long."""
 
 
