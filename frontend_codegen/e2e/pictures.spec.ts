@@ -93,8 +93,8 @@ for (const { name, language, scheme, width } of LOOKS) {
     };
     const base = await makeBase(api, `Pictures ${name}`, 'The toll is four copper rings.\n\n过苍鹭桥要付四枚铜环。');
     const { id, path } = await makeConversation(api, { title: `Pictures ${name}`, knowledgeBaseIds: [base] });
-    await say(api, id, 'What is the toll? 过桥要付多少？');
-    await say(api, id, 'How many copper rings? 几枚铜环？');
+    await say(api, id, 'What is the toll? 过桥要付多少？', '');
+    await say(api, id, 'How many copper rings? 几枚铜环？', '');
     const assistant = await makeAssistant(api, `Pictures ${name}`);
     await page.addInitScript((to) => localStorage.setItem('fabula.language', to), language);
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: 'reduce' });
