@@ -94,11 +94,11 @@ export async function makeConversation(api: Api, input: object = {}): Promise<{ 
   return { id, path: `/chat/${encodeURIComponent(id)}` };
 }
 
-/** What was said once its answer is whole. */
-export async function say(api: Api, conversationId: string, text: string): Promise<string> {
+/** What was said once its answer is whole: one word, unless it is told otherwise. */
+export async function say(api: Api, conversationId: string, text: string, how = pace(1, 0)): Promise<string> {
   const send = `mutation ($input: MessageSendInput!) {
     messageSend(input: $input) { ... on MessageAccepted { said: message { id } } } }`;
-  const input = { conversationId, text: `${text} ${pace(1, 0)}`, idempotencyKey: `e2e-${conversationId}-${text}` };
+  const input = { conversationId, text: `${text} ${how}`, idempotencyKey: `e2e-${conversationId}-${text}` };
   const { messageSend } = await api.run<{ messageSend: { said: { id: string } } }>(send, { input });
   const last = `query ($id: ID!) { conversation(id: $id) { activePath(last: 1) { state } } }`;
   const state = async () =>
