@@ -66,6 +66,6 @@ class Places:
     async def drop(self, tenant_id: TenantId) -> None:
         """All that is kept of a tenant."""
         client = await self._link.client()
-        for place in await self.all(tenant_id):
+        for index in await self.indexes(tenant_id):
             async with heard(WRITE_S):
-                await client.collections.use(place.name).tenants.remove(str(tenant_id))
+                await client.collections.use(name_of(index)).tenants.remove(str(tenant_id))

@@ -70,7 +70,8 @@ async def test_chunks_are_replaced_whole_and_read_back_as_they_were(units: Units
 
 
 async def test_a_chunk_that_was_changed_meanwhile_is_not_taken_for_indexed(units: Units, tenant: TenantId) -> None:
-    document = document_of(await base_of(units, tenant))
+    base = await base_of(units, tenant)
+    document = document_of(base)
     async with units(tenant) as uow:
         await uow.knowledge.add(document)
         await uow.knowledge.replace_chunks(document, chunks_of(document, "one", "two", "three"))
@@ -81,7 +82,7 @@ async def test_a_chunk_that_was_changed_meanwhile_is_not_taken_for_indexed(units
         assert edited is not None and switched is not None
         edited.text, edited.text_hash, switched.enabled = "other", text_hash("other"), False
     async with units(tenant) as uow:
-        await uow.knowledge.mark_indexed(read)
+        await uow.knowledge.mark_indexed(read, base)
     async with units(tenant) as uow:
         left = await uow.knowledge.unindexed(document.id, 10)
     assert [(one.text, one.enabled) for one in left] == [("other", True), ("two", False)]

@@ -192,7 +192,7 @@ async def test_every_write_is_fenced(library: Library) -> None:
     steps: list[Callable[[UnitOfWork], Awaitable[object]]] = [
         lambda uow: ingestion.note(uow, stale, 2.0, DocumentState.PARSING, 1),
         lambda uow: ingestion.hold_enough(uow, stale, 2.0, work),
-        lambda uow: ingestion.keep_indexed(uow, stale, 2.0, [chunk], Indexed(1, 0, 1)),
+        lambda uow: ingestion.keep_indexed(uow, stale, 2.0, work, [chunk], Indexed(1, 0, 1)),
         lambda uow: ingestion.finish(uow, stale),
         lambda uow: ingestion.fail(uow, stale, DocumentErrorCode.INTERNAL),
         lambda uow: ingestion.hand_back(uow, stale),

@@ -19,7 +19,7 @@ from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
 from tests.domain.memory.jobs import MemoryJobs
-from tests.domain.memory.knowledge import MemoryKnowledge
+from tests.domain.memory.knowledge import MemoryIndexes, MemoryKnowledge
 from tests.domain.memory.operations import MemoryAudit, MemoryMails, MemoryNotifications, MemoryWebhooks
 from tests.domain.memory.payments import MemoryPayments
 from tests.domain.memory.plans import MemoryCoupons, MemoryPlans
@@ -42,6 +42,7 @@ class MemoryUnitOfWork:
         self.channels = MemoryChannels(self.tenant_id)
         self.generation = MemoryGeneration()
         self.knowledge = MemoryKnowledge()
+        self.indexes = MemoryIndexes(self.knowledge)
         self.billing = MemoryBilling()
         self.invoices = MemoryInvoices()
         self.plans = MemoryPlans()
