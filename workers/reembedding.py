@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from domain.ids import ChunkId, JobId, TenantId
 from domain.jobs import JobKind
@@ -28,8 +28,8 @@ CLEARED_AT_ONCE = 1_000
 
 
 class ReembeddingRun(IngestionRun):
-    steps = steps
-    span = staticmethod(reembedding_span)
+    steps: ClassVar[Any] = steps
+    span: ClassVar[Any] = staticmethod(reembedding_span)
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

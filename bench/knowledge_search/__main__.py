@@ -137,7 +137,8 @@ async def measure(settings: Settings, sizes: list[int], tenants: int, each: int,
     for shelf in shelves[1:]:
         await filled(connection, world, shelf, each)
     store = PgVectorStore(create_engine(settings.database_app_url.get_secret_value()))
-    other, found = shelves[tenants // 2], []
+    other = shelves[tenants // 2]
+    found: list[tuple[int, float, float, float, float]] = []
     for size in [0, *sizes]:
         there = found[-1][0] if found else 0
         if size:
