@@ -16,7 +16,6 @@ import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -112,7 +111,7 @@ class IngestionRun:
     """
 
     steps: ClassVar[Any] = steps
-    span: ClassVar[Callable[[Any, Lease], AbstractContextManager[None]]] = staticmethod(ingestion_span)
+    span: ClassVar[Any] = staticmethod(ingestion_span)
 
     def __init__(self, runtime: Runtime, lease: Lease, work: Any, cancel: asyncio.Event) -> None:
         self._runtime = runtime

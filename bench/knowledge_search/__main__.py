@@ -138,7 +138,7 @@ async def measure(settings: Settings, sizes: list[int], tenants: int, each: int,
         await filled(connection, world, shelf, each)
     store = PgVectorStore(create_engine(settings.database_app_url.get_secret_value()))
     other = shelves[tenants // 2]
-    found: list[Any] = []
+    found: list[tuple[int, float, float, float, float]] = []
     for size in [0, *sizes]:
         there = found[-1][0] if found else 0
         if size:

@@ -7,7 +7,6 @@ a use case that would have failed in production.
 from __future__ import annotations
 
 from domain.ids import TenantId, new_id
-from domain.knowledge.indexes import IndexStore
 from tests.domain.memory.accounts import MemoryAccounts
 from tests.domain.memory.assistants import MemoryAssistants
 from tests.domain.memory.billing import MemoryBilling
@@ -20,7 +19,7 @@ from tests.domain.memory.generation import MemoryGeneration
 from tests.domain.memory.integrations import MemoryIntegrations
 from tests.domain.memory.invoices import MemoryInvoices
 from tests.domain.memory.jobs import MemoryJobs
-from tests.domain.memory.knowledge import MemoryKnowledge
+from tests.domain.memory.knowledge import MemoryIndexes, MemoryKnowledge
 from tests.domain.memory.operations import MemoryAudit, MemoryMails, MemoryNotifications, MemoryWebhooks
 from tests.domain.memory.payments import MemoryPayments
 from tests.domain.memory.plans import MemoryCoupons, MemoryPlans
@@ -43,6 +42,7 @@ class MemoryUnitOfWork:
         self.channels = MemoryChannels(self.tenant_id)
         self.generation = MemoryGeneration()
         self.knowledge = MemoryKnowledge()
+        self.indexes = MemoryIndexes(self.knowledge)
         self.billing = MemoryBilling()
         self.invoices = MemoryInvoices()
         self.plans = MemoryPlans()
@@ -57,7 +57,3 @@ class MemoryUnitOfWork:
         self.conversations = MemoryConversations(self.generation)
         self.files = MemoryFiles()
         self.assistants = MemoryAssistants()
-
-    @property
-    def indexes(self) -> IndexStore:
-        raise NotImplementedError("What is made of vectors is tried with PostgreSQL.")

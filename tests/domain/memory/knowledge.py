@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from domain.ids import ChunkId, FileId, JobId, KnowledgeBaseId, SourceDocumentId, UserId
 from domain.knowledge.entities import Chunk, Document, DocumentState, KnowledgeBase, KnowledgeScope
+from domain.knowledge.indexes import Remaining
 from domain.knowledge.indexing import Spent
+from domain.knowledge.vectors import IndexKey
 
 
 class MemoryKnowledge:
@@ -102,3 +104,33 @@ class MemoryKnowledge:
 
     def _living(self, base_id: KnowledgeBaseId) -> list[Document]:
         return [one for one in self.documents.values() if one.base_id == base_id and one.deleted_at is None]
+
+
+class MemoryIndexes:
+    """Implements `domain.knowledge.indexes.IndexStore` where nothing has vectors: no index lacks anything."""
+
+    def __init__(self, knowledge: MemoryKnowledge) -> None:
+        self._knowledge = knowledge
+
+    async def of_job(self, job_id: JobId, *, lock: bool = False) -> KnowledgeBase | None:
+        return next((one for one in self._knowledge.bases.values() if one.job_id == job_id), None)
+
+    async def alone(self, base_id: KnowledgeBaseId) -> KnowledgeBase | None:
+        return self._knowledge.bases.get(base_id)
+
+    async def remaining(self, base_id: KnowledgeBaseId, index: IndexKey) -> Remaining:
+        return Remaining(0, 0, 0)
+
+    async def missing(
+        self, base_id: KnowledgeBaseId, index: IndexKey, limit: int, after: ChunkId | None = None
+    ) -> Sequence[Chunk]:
+        return []
+
+    async def whole(self, base_id: KnowledgeBaseId, index: IndexKey) -> bool:
+        return True
+
+    async def remove_others(self, base_id: KnowledgeBaseId, limit: int) -> int:
+        return 0
+
+    async def enable(self, chunk_id: ChunkId, *, enabled: bool) -> None:
+        pass
