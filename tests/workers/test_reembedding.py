@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
-from adapters.embedder_hashed import HashedEmbedder
 from domain.accounts import GRANTS, Actor, Role
 from domain.billing import QuotaExhausted, top_up_entry
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.errors import ErrorCode, LeaseLost, Rejected
 from domain.events import EventType
-from domain.generation.provider import Embeddings
-from domain.ids import ChunkId, JobId, SourceDocumentId, TenantId, UserId, new_id
+from domain.ids import TenantId, UserId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState
 from domain.knowledge import documents, reembedding, service
 from domain.knowledge.chunk_index import ChunkIndexer
-from domain.knowledge.embedding import Embedder
 from domain.knowledge.entities import Chunk, DocumentErrorCode, KnowledgeBase
 from domain.knowledge.indexing import Indexed
 from domain.knowledge.policies import ChunkPolicy
 from domain.knowledge.retrieval import KnowledgeRetriever
-from domain.knowledge.search import SearchQuery
-from domain.knowledge.vectors import IndexKey, SearchMode
+from domain.knowledge.vectors import IndexKey
 from domain.unit_of_work import UnitOfWork
 from persistence.channels.sync import sync_channels
 from persistence.database import Database
@@ -37,104 +32,16 @@ from persistence.knowledge.passages import SqlPassages
 from persistence.knowledge.vectors import PgVectorStore
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
-from tests.workers.library import CREDIT_MICROS, TEXT, Counting, Library
+from tests.workers.library import CREDIT_MICROS, Counting
+from tests.workers.shelves import NEW, OLD, Models, Shelves
 from workers import ingestion
 from workers import reembedding as worker
 from workers.relay import Relay
 from workers.runtime import Runtime
 
-OLD, NEW = IndexKey("hash", 384), IndexKey("text-embedding-v4", 1_024)
-
 
 class Killed(BaseException):
     """What a killed process leaves behind is what had been committed."""
-
-
-class Model(HashedEmbedder):
-    """`before` runs before each call; `texts` is what was asked for."""
-
-    def __init__(self, index: IndexKey, channel: str | None = None) -> None:
-        super().__init__(index.dimensions, name=index.model, channel=channel)
-        self.before: Callable[[], Any] = lambda: None
-        self.texts: list[str] = []
-
-    async def embed(self, texts: Sequence[str], *, query: bool) -> Embeddings:
-        if (waiting := self.before()) is not None:
-            await waiting
-        if not query:
-            self.texts += texts
-        return await super().embed(texts, query=query)
-
-
-@dataclass
-class Models:
-    own: dict[IndexKey, Model] = field(default_factory=lambda: {OLD: Model(OLD), NEW: Model(NEW, "vectors")})
-
-    async def find(self, tenant_id: TenantId, model: str, dimensions: int) -> Embedder:
-        return self.own[IndexKey(model, dimensions)]
-
-
-@dataclass
-class Shelves(Library):
-    """A base of the model OLD in which a document is READY, and what may change it to NEW."""
-
-    models: Models
-    indexer: ChunkIndexer
-    retriever: KnowledgeRetriever
-
-    @property
-    def newer(self) -> Model:
-        return self.models.own[NEW]
-
-    async def filled(self, said: str = TEXT) -> SourceDocumentId:
-        document_id, job_id = await self.take_in(said)
-        await self.run(job_id)
-        assert (await self.document(document_id)).state == "READY"
-        return document_id
-
-    async def change(self, model: str = NEW.model) -> JobId:
-        async with self.units(self.tenant_id) as uow:
-            waiting = await reembedding.change_model(uow, self.actor, self.base.id, model, concurrency_max=100)
-        assert waiting is not None
-        return waiting.job_id
-
-    async def run(self, job_id: JobId, indexer: Any = None, **more: Any) -> None:
-        runtime = replace(self.runtime, indexer=indexer or self.indexer, **more)
-        await worker.run_job(runtime, self.tenant_id, job_id)
-
-    async def kept(self) -> KnowledgeBase:
-        async with self.units(self.tenant_id) as uow:
-            base = await uow.knowledge.base(self.base.id)
-        assert base is not None
-        return base
-
-    async def served(self) -> IndexKey:
-        base = await self.kept()
-        return IndexKey(base.embedding_model, base.dimensions)
-
-    async def vectors(self) -> dict[IndexKey, dict[ChunkId, bytes | None]]:
-        found: dict[IndexKey, dict[ChunkId, bytes | None]] = {}
-        for row in await self.rows("select * from app.chunk_vectors where tenant_id = :tenant"):
-            found.setdefault(IndexKey(row.model, row.dimensions), {})[row.chunk_id] = row.text_hash
-        return found
-
-    async def texts_by_id(self) -> dict[ChunkId, bytes]:
-        asked = "select id, text_hash from app.knowledge_chunks where tenant_id = :tenant"
-        return {row.id: row.text_hash for row in await self.rows(asked)}
-
-    async def found(self, sought: str = "第3章 渡口") -> list[str]:
-        query = SearchQuery((self.base.id,), sought, SearchMode.VECTOR, 3)
-        return [hit.text for hit in (await self.retriever.search(self.tenant_id, self.actor.user_id, query)).hits]
-
-    async def cancel(self, job_id: JobId) -> None:
-        async with self.units(self.tenant_id) as uow:
-            stopped = await KINDS[JobKind.BASE_REEMBED].cancel(uow, self.actor, job_id)
-        if stopped.tell_worker:
-            await self.runtime.cancels._flags.raise_for(job_id)
-
-    async def recover(self, job_id: JobId) -> JobState | None:
-        async with self.units(self.tenant_id) as uow:
-            return await KINDS[JobKind.BASE_REEMBED].recover(uow, job_id)
 
 
 @pytest.fixture
