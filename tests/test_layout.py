@@ -171,6 +171,7 @@ def test_every_room_has_its_place_in_the_vocabulary() -> None:
             "ingestion",
             "meter",
             "narrator",
+            "reembedding",
             "relay",
             "restarts",
             "routing",

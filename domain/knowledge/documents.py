@@ -191,7 +191,7 @@ async def update_chunk(
         await uow.indexes.enable(chunk.id, enabled=chunk.enabled)
     if settled:
         document.recut = False  # cutting it anew came to nothing: its chunks stay, and this one is to be found
-    if chunk.text != before[0] and settled:
+    if settled and (chunk.text != before[0] or document.state == DocumentState.FAILED):
         return await enqueue(uow, actor, document, base, concurrency_max=concurrency_max)
     await tell(uow, document)
     return None

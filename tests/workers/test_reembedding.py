@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from adapters.embedder_hashed import HashedEmbedder
 from domain.accounts import GRANTS, Actor, Role
 from domain.billing import QuotaExhausted, top_up_entry
 from domain.channels.entities import Channel, ChannelModel, ProviderKind
 from domain.channels.offers import Offer
 from domain.errors import ErrorCode, LeaseLost, Rejected
 from domain.events import EventType
-from domain.generation.provider import Embeddings
-from domain.ids import ChunkId, JobId, SourceDocumentId, TenantId, UserId, new_id
+from domain.ids import TenantId, UserId, new_id
 from domain.job_kinds import KINDS
 from domain.jobs import JobKind, JobState
 from domain.knowledge import documents, reembedding, service
 from domain.knowledge.chunk_index import ChunkIndexer
-from domain.knowledge.embedding import Embedder
-from domain.knowledge.entities import Chunk, DocumentErrorCode, KnowledgeBase
+from domain.knowledge.entities import Chunk, DocumentErrorCode
 from domain.knowledge.indexing import Indexed
 from domain.knowledge.paying import JobTill
 from domain.knowledge.policies import ChunkPolicy
 from domain.knowledge.retrieval import KnowledgeRetriever
-from domain.knowledge.search import SearchQuery
-from domain.knowledge.vectors import IndexKey, SearchMode
+from domain.knowledge.vectors import IndexKey
 from domain.unit_of_work import UnitOfWork
 from persistence.channels.sync import sync_channels
 from persistence.database import Database
@@ -39,104 +35,16 @@ from persistence.knowledge.passages import SqlPassages
 from persistence.knowledge.vectors import PgVectorStore
 from persistence.streams import StreamLog
 from persistence.unit_of_work import Units
-from tests.workers.library import CREDIT_MICROS, MICROS_PER_TOKEN, TEXT, Counting, Library
+from tests.workers.library import CREDIT_MICROS, MICROS_PER_TOKEN, Counting
+from tests.workers.shelves import NEW, OLD, Model, Models, Shelves
 from workers import ingestion
 from workers import reembedding as worker
 from workers.relay import Relay
 from workers.runtime import Runtime
 
-OLD, NEW = IndexKey("hash", 384), IndexKey("text-embedding-v4", 1_024)
-
 
 class Killed(BaseException):
     """What a killed process leaves behind is what had been committed."""
-
-
-class Model(HashedEmbedder):
-    """`before` runs before each call; `texts` is what was asked for."""
-
-    def __init__(self, index: IndexKey, offer: Offer | None = None) -> None:
-        super().__init__(index.dimensions, name=index.model, offer=offer)
-        self.before: Callable[[], Any] = lambda: None
-        self.texts: list[str] = []
-
-    async def embed(self, texts: Sequence[str], *, query: bool) -> Embeddings:
-        if (waiting := self.before()) is not None:
-            await waiting
-        if not query:
-            self.texts += texts
-        return await super().embed(texts, query=query)
-
-
-@dataclass
-class Models:
-    own: dict[IndexKey, Model]
-
-    async def find(self, tenant_id: TenantId, model: str, dimensions: int) -> Embedder:
-        return self.own[IndexKey(model, dimensions)]
-
-
-@dataclass
-class Shelves(Library):
-    """A base of the model OLD in which a document is READY, and what may change it to NEW."""
-
-    models: Models
-    indexer: ChunkIndexer
-    retriever: KnowledgeRetriever
-
-    @property
-    def newer(self) -> Model:
-        return self.models.own[NEW]
-
-    async def filled(self, said: str = TEXT) -> SourceDocumentId:
-        document_id, job_id = await self.take_in(said)
-        await self.run(job_id)
-        assert (await self.document(document_id)).state == "READY"
-        return document_id
-
-    async def change(self, model: str = NEW.model) -> JobId:
-        async with self.units(self.tenant_id) as uow:
-            waiting = await reembedding.change_model(uow, self.actor, self.base.id, model, concurrency_max=100)
-        assert waiting is not None
-        return waiting.job_id
-
-    async def run(self, job_id: JobId, indexer: Any = None, **more: Any) -> None:
-        runtime = replace(self.runtime, indexer=indexer or self.indexer, **more)
-        await worker.run_job(runtime, self.tenant_id, job_id)
-
-    async def kept(self) -> KnowledgeBase:
-        async with self.units(self.tenant_id) as uow:
-            base = await uow.knowledge.base(self.base.id)
-        assert base is not None
-        return base
-
-    async def served(self) -> IndexKey:
-        base = await self.kept()
-        return IndexKey(base.embedding_model, base.dimensions)
-
-    async def vectors(self) -> dict[IndexKey, dict[ChunkId, bytes | None]]:
-        found: dict[IndexKey, dict[ChunkId, bytes | None]] = {}
-        for row in await self.rows("select * from app.chunk_vectors where tenant_id = :tenant"):
-            found.setdefault(IndexKey(row.model, row.dimensions), {})[row.chunk_id] = row.text_hash
-        return found
-
-    async def texts_by_id(self) -> dict[ChunkId, bytes]:
-        asked = "select id, text_hash from app.knowledge_chunks where tenant_id = :tenant"
-        return {row.id: row.text_hash for row in await self.rows(asked)}
-
-    async def found(self, sought: str = "第3章 渡口") -> list[str]:
-        query = SearchQuery((self.base.id,), sought, SearchMode.VECTOR, 3)
-        return [hit.text for hit in (await self.retriever.search(self.tenant_id, self.actor.user_id, query)).hits]
-
-    async def cancel(self, job_id: JobId) -> None:
-        async with self.units(self.tenant_id) as uow:
-            stopped = await KINDS[JobKind.BASE_REEMBED].cancel(uow, self.actor, job_id)
-        if stopped.tell_worker:
-            await self.runtime.cancels._flags.raise_for(job_id)
-
-    async def recover(self, job_id: JobId) -> JobState | None:
-        async with self.units(self.tenant_id) as uow:
-            return await KINDS[JobKind.BASE_REEMBED].recover(uow, job_id)
 
 
 @pytest.fixture
@@ -205,8 +113,8 @@ async def test_the_old_index_answers_until_the_new_one_is_whole_and_is_gone_then
     told = [one.data["progress"] for one in events[:-1]]
     assert told == sorted(told) and len(set(told)) > 2 and events[-1].type is EventType.JOB_SUCCEEDED
     books = await shelves.books()
-    assert books["held"] == 0 and books["records"] == 2, "of the document, and of the change"
-    assert books["spent"] == books["billed"] == kept.embedded_micros > 0
+    assert books["held"] == 0 and books["records"] == 3, "of the document, the change, and the question behind it"
+    assert books["spent"] == books["billed"] > kept.embedded_micros > 0
 
 
 async def test_five_kills_cost_nothing_twice_and_leave_the_same_index(shelves: Shelves) -> None:
