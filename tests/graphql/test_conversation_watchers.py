@@ -7,6 +7,7 @@ from domain.feeds import feed_cursor
 from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person, Site
 from tests.graphql.talks import EDIT, REGENERATE, SEND, ask, begin, said, send
+from tests.graphql.test_conversations import listed
 from workers.runtime import Runtime
 
 FAST = "[demo:chunks=20 delay_ms=0]"

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.accounts import Role
-from domain.knowledge.retrieval import KnowledgeRetriever
+from domain.knowledge.retrieval import KnowledgeRetriever, Recent
 from persistence.database import Database
 from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person, Site
@@ -148,6 +148,8 @@ async def test_evidence_of_a_base_for_one_user_is_for_his_eyes(
 class Hangs:
     """An embedding model that never answers."""
 
+    offer = None
+
     def __init__(self) -> None:
         self.asked = 0
 
@@ -164,7 +166,7 @@ def hangs(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hangs]:
     monkeypatch.setattr("domain.conversations.retrieving.LOOK_UP_S", 0.3)
     one, services = Hangs(), site.api.services
     before = services.retriever
-    object.__setattr__(services, "retriever", replace(before, embedders=one))  # type: ignore[type-var]
+    object.__setattr__(services, "retriever", replace(before, embedders=one, asked=Recent()))  # type: ignore[type-var]
     yield one
     object.__setattr__(services, "retriever", before)
 
