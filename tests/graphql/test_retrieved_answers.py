@@ -17,7 +17,7 @@ from schema.ids import decode_id, encode_id
 from tests.graphql.clients import Person, Site
 from tests.graphql.generations import start
 from tests.graphql.library import HARBOUR, TEA
-from tests.graphql.talks import begin, path_of, said, send
+from tests.graphql.talks import begin, path_of, said, send, written
 from tests.graphql.test_knowledge import CHUNKS, DOCUMENT, ingested, job_of, new_base, read
 from workers.ingestion import run_job
 from workers.runtime import Runtime
@@ -193,6 +193,7 @@ async def test_nothing_is_looked_up_for_what_was_sent_before_or_may_not_be_sent(
     assert (await send(alice, talk, f"{question} " * 10_000))["code"] == "TOO_LONG"
     assert (await send(alice, talk, "No, who?", idempotencyKey="one"))["code"] == "IDEMPOTENCY_CONFLICT"
     assert (await send(alice, encode_id("Conversation", alice.tenant_id), question))["code"] == "NOT_FOUND"
+    await written(alice, runtime, first)
     async with admin.engine.begin() as connection:
         broke = text("update app.ledger_accounts set balance = 0 where tenant_id = :t and kind = 'AVAILABLE'")
         await connection.execute(broke, {"t": alice.tenant_id})
