@@ -241,6 +241,7 @@ test('a message that is found is shown, also further up and on a path that was l
     await list.locator('.chat-hit').filter({ hasText: word }).getByRole('link').first().click();
   };
   await find('zanzarine');
+  await expect(list.locator('.chat-hit mark').first()).toHaveText('zanzarine');
   await expect(messages(page)).toHaveCount(102);
   await expect(messages(page).first()).toBeInViewport();
   await expect(page).toHaveURL(new RegExp(`${path}$`));

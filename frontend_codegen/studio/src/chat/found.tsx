@@ -43,10 +43,17 @@ export function Found({ query }: { query: string }) {
             <Link href={`${conversationPath(node.conversation.id)}?message=${encodeURIComponent(node.message.id)}`}>
               {node.conversation.title || node.conversation.topic || t.chat.untitled}
             </Link>
-            <p className="hit-snippet">{node.snippet}</p>
+            <p className="hit-snippet">
+              <Marked snippet={node.snippet} />
+            </p>
           </li>
         ))}
       </ul>
     </section>
   );
+}
+
+/** The API puts the words that were sought between « and ». */
+function Marked({ snippet }: { snippet: string }) {
+  return snippet.split(/«([^»]*)»/).map((part, index) => (index % 2 ? <mark key={index}>{part}</mark> : part));
 }
